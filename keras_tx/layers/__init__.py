@@ -1,0 +1,32 @@
+"""Keras layers: attention, embeddings, feed-forward networks, blocks."""
+
+from keras_tx.layers.attention import (
+    CrossAttention,
+    GroupedQueryAttention,
+    MultiHeadAttention,
+    MultiQueryAttention,
+)
+from keras_tx.layers.block import BlockCache, TransformerBlock
+from keras_tx.layers.dropout import DropPath
+from keras_tx.layers.embeddings import (
+    PositionalEncoding,
+    PositionEmbedding,
+    RotaryPositionalEmbedding,
+    TokenEmbedding,
+)
+from keras_tx.layers.feedforward import FeedForward
+
+__all__ = [
+    "BlockCache",
+    "CrossAttention",
+    "DropPath",
+    "FeedForward",
+    "GroupedQueryAttention",
+    "MultiHeadAttention",
+    "MultiQueryAttention",
+    "PositionEmbedding",
+    "PositionalEncoding",
+    "RotaryPositionalEmbedding",
+    "TokenEmbedding",
+    "TransformerBlock",
+]

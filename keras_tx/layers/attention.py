@@ -1,0 +1,238 @@
+"""Multi-head attention, of which grouped-query, multi-query and cross attention are settings."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from keras_tx.layers.base import Layer, register
+from keras_tx.layers.feedforward import clone
+from keras_tx.ops import masks
+from keras_tx.ops.attention import attention
+from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.checks import (
+    require_divides,
+    require_positive,
+    require_rank,
+    require_rate,
+    require_width,
+)
+from keras_tx.ops.positions import rotary, rotate
+
+
+@register
+class MultiHeadAttention(Layer):
+    """Attention in several heads (Vaswani et al. 2017, section 3.2.2), with any number of key/value heads.
+
+    Args:
+        d_model: width of the input and the output.
+        num_heads: query heads.
+        num_kv_heads: key/value heads, a divisor of `num_heads`; as many as `num_heads` unless given.
+        context_dim: width of the context that keys and values come from, for cross attention; None for
+            self-attention.
+        head_dim: width of a head; `d_model / num_heads` unless given.
+        causal: whether a position sees only itself and those before it.
+        rotary_base: base of rotary position embeddings on queries and keys; None for none.
+        scale: multiplies the scores; `head_dim ** -0.5` unless given.
+        dropout: rate on the attention weights.
+        use_bias: whether the four projections have biases.
+        kernel_initializer: of the projections' kernels.
+        output_initializer: of the output projection's kernel, if other.
+
+    Raises:
+        ValueError: for sizes less than 1, heads that do not divide, a rate outside [0, 1), an odd width under
+            rotary embeddings, and cross attention that is causal or rotary; at call, for ranks, widths and masks
+            that do not fit, and a context where there should be none or none where there should be one.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        *,
+        context_dim: int | None = None,
+        head_dim: int | None = None,
+        causal: bool = False,
+        rotary_base: float | None = None,
+        scale: float | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        require_positive(
+            d_model=d_model,
+            num_heads=num_heads,
+            num_kv_heads=num_kv_heads,
+            context_dim=context_dim,
+            head_dim=head_dim,
+        )
+        require_rate(dropout=dropout)
+        if head_dim is None:
+            require_divides(d_model, num_heads, "d_model", "num_heads")
+        if num_kv_heads is not None:
+            require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
+        if context_dim is not None and (causal or rotary_base):
+            raise ValueError("cross attention (`context_dim` given) can be neither `causal` nor rotary.")
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads or num_heads
+        self.context_dim = context_dim
+        self.head_dim = head_dim or d_model // num_heads
+        self.causal = causal
+        self.rotary_base = rotary_base
+        self.scale = scale
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer)
+        if rotary_base:
+            rotary(0, self.head_dim, rotary_base)  # an odd width is an error now, not at the first call
+        self.query = self._projection(self.num_heads * self.head_dim, "query")
+        self.key = self._projection(self.num_kv_heads * self.head_dim, "key")
+        self.value = self._projection(self.num_kv_heads * self.head_dim, "value")
+        self.output_projection = self._projection(d_model, "output", self.output_initializer)
+        self.seed_generator = keras.random.SeedGenerator() if dropout else None
+
+    def _projection(self, width: int, name: str, initializer=None):
+        return keras.layers.Dense(
+            width,
+            use_bias=self.use_bias,
+            kernel_initializer=clone(initializer or self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape=None):
+        self.query.build((None, self.d_model))
+        for projection in (self.key, self.value):
+            projection.build((None, self.context_dim or self.d_model))
+        self.output_projection.build((None, self.num_heads * self.head_dim))
+
+    def call(
+        self,
+        x,
+        context=None,
+        attention_mask=None,
+        bias=None,
+        positions=None,
+        cache: KVCache | None = None,
+        return_attention: bool = False,
+        training=None,
+    ):
+        """Attends from `x` to itself, or to `context`.
+
+        Args:
+            x: `(B, T, d_model)`.
+            context: `(B, S, context_dim)`, for cross attention; None if `cache` holds its keys and values.
+            attention_mask: True, or not 0, where a query may look: `(B, S)`, `(B, T, S)` or `(B, H, T, S)`. With a
+                cache, S is the cache's length. Causality is added by the layer.
+            bias: added to the scores, broadcastable to `(B, H, T, S)`.
+            positions: integers `(T,)` or `(B, T)`, for rotary embeddings; counted from the cache's fill, or 0,
+                unless given.
+            cache: from `init_cache`; keys and values of `x` are appended to it. For cross attention, from
+                `project_context`, and only read.
+            return_attention: also return the attention map.
+            training: whether dropout is active.
+
+        Returns:
+            The output, `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`; with `cache`, then
+            the new cache.
+        """
+        require_rank(x, 3, "x", "(batch, length, d_model)")
+        require_width(x, self.d_model, "x")
+        query = self._split(self.query(x), self.num_heads)
+        mask = None if attention_mask is None else masks.per_head(attention_mask)
+        causal = self.causal
+        if self.context_dim is not None:
+            source = self.project_context(context) if cache is None else cache
+            key, value = source.key, source.value
+        else:
+            key, value = self._keys_values(x, context)
+            if self.rotary_base:
+                query, key = self._rotate(query, key, positions, cache)
+            if cache is not None:
+                slots = query_slots(cache, ops.shape(x)[1])
+                seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
+                mask, causal = masks.combine(mask, seen), False
+                cache = update_cache(cache, key, value)
+                key, value = cache.key, cache.value
+        attended = attention(
+            query,
+            key,
+            value,
+            mask=mask,
+            bias=bias,
+            causal=causal,
+            scale=self.scale,
+            dropout=self.dropout,
+            seed=self.seed_generator if training else None,
+            return_weights=return_attention,
+        )
+        output, *weights = attended if return_attention else (attended,)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (cache,)))
+        return (output, *extras) if extras else output
+
+    def init_cache(self, batch_size, length: int) -> KVCache:
+        """An empty cache for `length` positions of self-attention."""
+        return init_cache(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
+
+    def project_context(self, context) -> KVCache:
+        """The keys and values of a context `(B, S, context_dim)`, to be computed once and attended to often.
+
+        Raises:
+            ValueError: if this is self-attention, or the context is missing or of another rank or width.
+        """
+        if self.context_dim is None:
+            raise ValueError("`project_context` is for cross attention: make the layer with `context_dim`.")
+        if context is None:
+            raise ValueError("cross attention needs `context`, or a `cache` made by `project_context`.")
+        require_rank(context, 3, "context", "(batch, length, context_dim)")
+        require_width(context, self.context_dim, "context")
+        key = self._split(self.key(context), self.num_kv_heads)
+        value = self._split(self.value(context), self.num_kv_heads)
+        return KVCache(key, value, ops.convert_to_tensor(ops.shape(key)[2], "int32"))
+
+    def _keys_values(self, x, context):
+        if context is not None:
+            raise ValueError("`context` is for cross attention: make the layer with `context_dim`.")
+        return self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
+
+    def _rotate(self, query, key, positions, cache):
+        if positions is None:
+            start = 0 if cache is None else cache.index
+            positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
+        cos, sin = rotary(positions, self.head_dim, self.rotary_base)
+        return rotate(query, cos, sin), rotate(key, cos, sin)
+
+    def _split(self, x, heads: int):
+        """`(B, T, heads * D)` to `(B, heads, T, D)`."""
+        batch, length, _ = ops.shape(x)
+        return ops.swapaxes(ops.reshape(x, (batch, length, heads, self.head_dim)), 1, 2)
+
+    def _merge(self, x):
+        """`(B, H, T, D)` to `(B, T, H * D)`."""
+        batch, _, length, _ = ops.shape(x)
+        return ops.reshape(ops.swapaxes(x, 1, 2), (batch, length, self.num_heads * self.head_dim))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def GroupedQueryAttention(dim: int, num_heads: int, num_kv_heads: int, **kwargs) -> MultiHeadAttention:
+    """Multi-head attention whose query heads share `num_kv_heads` key/value heads (Ainslie et al. 2023)."""
+    return MultiHeadAttention(dim, num_heads, num_kv_heads, **kwargs)
+
+
+def MultiQueryAttention(dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
+    """Multi-head attention whose query heads share one key/value head (Shazeer 2019)."""
+    return MultiHeadAttention(dim, num_heads, 1, **kwargs)
+
+
+def CrossAttention(dim: int, context_dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
+    """Multi-head attention from one sequence to another, of width `context_dim`."""
+    return MultiHeadAttention(dim, num_heads, context_dim=context_dim, **kwargs)

@@ -1,0 +1,31 @@
+"""The base of every layer: a config that is the constructor's arguments."""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+
+register = keras.saving.register_keras_serializable("keras_tx")
+"""Class decorator: the class can be found again when a `.keras` file that holds it is loaded."""
+
+
+class Layer(keras.layers.Layer):
+    """A Keras layer that keeps each constructor argument as the attribute of that name.
+
+    `get_config` follows from that. Sublayers inherit the dtype policy by `dtype=self.dtype_policy`.
+    """
+
+    def get_config(self) -> dict:
+        own = {name: getattr(self, name) for name in _argument_names(type(self))}
+        return {**super().get_config(), **{name: _plain(value) for name, value in own.items()}}
+
+
+def _argument_names(cls: type) -> list[str]:
+    parameters = inspect.signature(cls).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+
+
+def _plain(value):
+    """Initializers as Keras's config dicts; everything else as it is."""
+    return keras.saving.serialize_keras_object(value) if hasattr(value, "get_config") else value

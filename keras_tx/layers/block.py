@@ -1,0 +1,208 @@
+"""The transformer block: encoder, decoder-only and encoder-decoder, pre- and post-norm."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import keras
+
+from keras_tx.layers.attention import MultiHeadAttention
+from keras_tx.layers.base import Layer, register
+from keras_tx.layers.dropout import DropPath
+from keras_tx.layers.feedforward import FeedForward
+from keras_tx.ops.cache import KVCache
+
+
+class BlockCache(NamedTuple):
+    """The caches of one block: `attention` grows with each step, `cross` holds the context's keys and values."""
+
+    attention: KVCache
+    cross: Any = ()
+
+
+@register
+class TransformerBlock(Layer):
+    """Attention, cross attention if asked for, and a feed-forward network, each a residual branch.
+
+    Post-norm is x = norm(x + branch(x)) (Vaswani et al. 2017, section 3.1); pre-norm is x = x + branch(norm(x))
+    (Radford et al. 2019, section 2.3), after which a stack needs one more norm.
+
+    Args:
+        d_model: width in and out.
+        num_heads: query heads.
+        d_ff: width between the two maps of the feed-forward network; `4 * d_model` unless given.
+        dropout: rate on each branch's output.
+        num_kv_heads: key/value heads of self-attention; as many as `num_heads` unless given.
+        context_dim: width of the context for cross attention; None for a block without it.
+        causal: whether self-attention looks only back.
+        norm_position: "pre" or "post".
+        norm_epsilon: added to the variance in every norm.
+        activation: of the feed-forward network, by name.
+        attention_dropout: rate on the attention weights.
+        drop_path: rate at which a branch is dropped for a whole sample.
+        rotary_base: base of rotary position embeddings in self-attention; None for none.
+        use_bias: whether linear maps have biases.
+        kernel_initializer: of all kernels.
+        output_initializer: of the kernels that end a residual branch, if other.
+
+    Raises:
+        ValueError: for a `norm_position` that is neither "pre" nor "post", and as the sublayers do.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int | None = None,
+        dropout: float = 0.0,
+        *,
+        num_kv_heads: int | None = None,
+        context_dim: int | None = None,
+        causal: bool = False,
+        norm_position: Literal["pre", "post"] = "pre",
+        norm_epsilon: float = 1e-5,
+        activation: str = "relu",
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        rotary_base: float | None = None,
+        use_bias: bool = True,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if norm_position not in ("pre", "post"):
+            raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.d_ff = d_ff
+        self.dropout = dropout
+        self.num_kv_heads = num_kv_heads
+        self.context_dim = context_dim
+        self.causal = causal
+        self.norm_position = norm_position
+        self.norm_epsilon = norm_epsilon
+        self.activation = activation
+        self.attention_dropout = attention_dropout
+        self.drop_path = drop_path
+        self.rotary_base = rotary_base
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer)
+
+        linear = {
+            "use_bias": use_bias,
+            "kernel_initializer": self.kernel_initializer,
+            "output_initializer": self.output_initializer,
+            "dtype": self.dtype_policy,
+        }
+        heads = {"dropout": attention_dropout, **linear}
+        self.attention = MultiHeadAttention(
+            d_model, num_heads, num_kv_heads, causal=causal, rotary_base=rotary_base, name="attention", **heads
+        )
+        self.attention_norm = self._norm("attention_norm")
+        if context_dim is not None:
+            self.cross_attention = MultiHeadAttention(
+                d_model, num_heads, context_dim=context_dim, name="cross_attention", **heads
+            )
+            self.cross_attention_norm = self._norm("cross_attention_norm")
+        self.feed_forward = FeedForward(
+            d_model, d_ff or 4 * d_model, activation=activation, name="feed_forward", **linear
+        )
+        self.feed_forward_norm = self._norm("feed_forward_norm")
+        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.skip = DropPath(drop_path, dtype=self.dtype_policy, name="skip")
+
+    def _norm(self, name: str):
+        return keras.layers.LayerNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
+
+    def build(self, input_shape=None):
+        shape = (None, None, self.d_model)
+        self.attention.build(shape)
+        self.attention_norm.build(shape)
+        if self.context_dim is not None:
+            self.cross_attention.build(shape)
+            self.cross_attention_norm.build(shape)
+        self.feed_forward.build(shape)
+        self.feed_forward_norm.build(shape)
+
+    def call(
+        self,
+        x,
+        context=None,
+        attention_mask=None,
+        context_mask=None,
+        bias=None,
+        positions=None,
+        cache: BlockCache | None = None,
+        return_attention: bool = False,
+        training=None,
+    ):
+        """One block.
+
+        Args:
+            x: `(B, T, d_model)`.
+            context: `(B, S, context_dim)`; needed by a block with cross attention, unless `cache` holds it.
+            attention_mask, bias, positions: as `MultiHeadAttention` takes them, for self-attention.
+            context_mask: as `attention_mask`, over the context.
+            cache: from `init_cache`.
+            return_attention: also return the maps.
+            training: whether dropout is active.
+
+        Returns:
+            `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`, or a pair of it and the cross
+            attention's; with `cache`, then the new cache.
+        """
+        asked = {"return_attention": return_attention, "training": training}
+        own, crossed = (None, None) if cache is None else cache
+        x, weights, own = self._attend(
+            self.attention,
+            self.attention_norm,
+            x,
+            attention_mask=attention_mask,
+            bias=bias,
+            positions=positions,
+            cache=own,
+            **asked,
+        )
+        if self.context_dim is not None:
+            x, cross_weights, crossed = self._attend(
+                self.cross_attention,
+                self.cross_attention_norm,
+                x,
+                context=context,
+                attention_mask=context_mask,
+                cache=crossed,
+                **asked,
+            )
+            weights = (weights, cross_weights)
+        y = self.feed_forward(self._enter(x, self.feed_forward_norm), training=training)
+        x = self._leave(x, y, self.feed_forward_norm, training)
+        extras = (weights,) if return_attention else ()
+        if cache is not None:
+            extras = (*extras, BlockCache(own, crossed))
+        return (x, *extras) if extras else x
+
+    def _attend(self, layer, norm, x, *, cache, return_attention, training, **inputs):
+        """One attention branch: the new `x`, the map and the cache, None for what was not asked for."""
+        result = layer(
+            self._enter(x, norm), cache=cache, return_attention=return_attention, training=training, **inputs
+        )
+        y, *extras = result if isinstance(result, tuple) else (result,)
+        weights = extras.pop(0) if return_attention else None
+        return self._leave(x, y, norm, training), weights, (extras.pop() if extras else None)
+
+    def _enter(self, x, norm):
+        return norm(x) if self.norm_position == "pre" else x
+
+    def _leave(self, x, y, norm, training):
+        x = x + self.skip(self.drop(y, training=training), training=training)
+        return x if self.norm_position == "pre" else norm(x)
+
+    def init_cache(self, batch_size, length: int, context=None) -> BlockCache:
+        """An empty cache for `length` positions; with the keys and values of `context`, if there is one."""
+        own = self.attention.init_cache(batch_size, length)
+        return BlockCache(own) if context is None else BlockCache(own, self.cross_attention.project_context(context))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

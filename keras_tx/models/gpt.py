@@ -1,0 +1,319 @@
+"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), and a character model of the same architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from keras_tx.generation import GenerationMixin
+from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.models.base import TextModel, text_inputs
+from keras_tx.models.config import Config
+from keras_tx.models.registry import register_model, register_variant
+from keras_tx.ops.checks import require_divides, require_positive, require_rate
+from keras_tx.ops.losses import next_token_loss
+from keras_tx.ops.positions import sinusoidal
+
+# === Config ===
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GPTConfig(Config):
+    """A decoder-only language model; the defaults are GPT-2 small."""
+
+    vocab_size: int = 50257
+    max_positions: int = 1024
+    """The longest sequence; rows of the table if positions are learned."""
+    num_layers: int = 12
+    num_heads: int = 12
+    num_kv_heads: int | None = None
+    """Key/value heads; None for as many as query heads."""
+    d_model: int = 768
+    d_ff: int | None = None
+    """Width inside the feed-forward network; None for 4 * d_model."""
+    norm_position: Literal["pre", "post"] = "pre"
+    """GPT-2 normalizes before each branch and once after the last block; GPT-1 after each branch."""
+    norm_epsilon: float = 1e-5
+    activation: str = "gelu_tanh"
+    """GPT-1's own code, too, has the tanh approximation where its config says "gelu"."""
+    positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
+    use_bias: bool = True
+    tie_embeddings: bool = True
+    """Whether the output projection is the transposed token table."""
+    embedding_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    residual_dropout: float = 0.1
+    initializer_range: float = 0.02
+    """Standard deviation of every kernel and table at the start."""
+    scale_residual_init: bool = True
+    """GPT-2 divides it by sqrt(2 * num_layers) for the kernels that end a residual branch."""
+
+    def __post_init__(self):
+        require_positive(
+            vocab_size=self.vocab_size,
+            max_positions=self.max_positions,
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            num_kv_heads=self.num_kv_heads,
+            d_model=self.d_model,
+            d_ff=self.d_ff,
+        )
+        require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
+        require_rate(
+            embedding_dropout=self.embedding_dropout,
+            attention_dropout=self.attention_dropout,
+            residual_dropout=self.residual_dropout,
+        )
+        if self.positions not in ("learned", "sinusoidal", "rotary"):
+            raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
+
+
+VARIANTS = {
+    #                       layers heads  width  vocabulary positions
+    "gpt_small": GPTConfig(vocab_size=40478, max_positions=512, norm_position="post", scale_residual_init=False),
+    "gpt2_small": GPTConfig(),
+    "gpt2_medium": GPTConfig(num_layers=24, num_heads=16, d_model=1024),
+    "gpt2_large": GPTConfig(num_layers=36, num_heads=20, d_model=1280),
+    "gpt2_xl": GPTConfig(num_layers=48, num_heads=25, d_model=1600),
+    "gpt_char": GPTConfig(vocab_size=65, max_positions=256, num_layers=6, num_heads=6, d_model=384),
+}
+"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2."""
+
+TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, d_ff=29)
+
+
+# === Model ===
+
+
+@register_model(
+    TINY,
+    TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
+    TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
+    TINY.replace(positions="sinusoidal", d_model=18),
+)
+class GPTModel(GenerationMixin, TextModel):
+    """A GPT language model.
+
+    `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, also `"loss"`: the mean cross-entropy,
+    in nats, of each token given those before it.
+
+    Args:
+        config: a `GPTConfig`; GPT-2 small unless given.
+        name, dtype: as in Keras.
+        overrides: fields of the config to replace.
+    """
+
+    config_class = GPTConfig
+
+    def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
+        super().__init__(config, name=name, dtype=dtype, **overrides)
+        c = self.config
+        table = {"initializer": self._initializer(), "dtype": self.dtype_policy}
+        self.token_embedding = TokenEmbedding(c.vocab_size, c.d_model, name="token_embedding", **table)
+        if c.positions == "learned":
+            table["initializer"] = self._initializer()
+            self.position_embedding = PositionEmbedding(c.max_positions, c.d_model, name="position_embedding", **table)
+        self.embedding_drop = keras.layers.Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
+        residual = (2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0
+        self.blocks = [
+            TransformerBlock(
+                c.d_model,
+                c.num_heads,
+                c.d_ff,
+                c.residual_dropout,
+                num_kv_heads=c.num_kv_heads,
+                causal=True,
+                norm_position=c.norm_position,
+                norm_epsilon=c.norm_epsilon,
+                activation=c.activation,
+                attention_dropout=c.attention_dropout,
+                rotary_base=10000.0 if c.positions == "rotary" else None,
+                use_bias=c.use_bias,
+                kernel_initializer=self._initializer(),
+                output_initializer=self._initializer(residual),
+                dtype=self.dtype_policy,
+                name=f"block_{i}",
+            )
+            for i in range(c.num_layers)
+        ]
+        if c.norm_position == "pre":
+            self.final_norm = keras.layers.LayerNormalization(
+                epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="final_norm"
+            )
+        if not c.tie_embeddings:
+            self.output_projection = keras.layers.Dense(
+                c.vocab_size,
+                use_bias=False,
+                kernel_initializer=self._initializer(),
+                dtype=self.dtype_policy,
+                name="output_projection",
+            )
+        self.build()
+
+    def _initializer(self, scale: float = 1.0):
+        return keras.initializers.RandomNormal(stddev=self.config.initializer_range * scale)
+
+    def build(self, input_shape=None):
+        ids, hidden = (None, None), (None, None, self.config.d_model)
+        self.token_embedding.build(ids)
+        if self.config.positions == "learned":
+            self.position_embedding.build(ids)
+        for block in self.blocks:
+            block.build(hidden)
+        if self.config.norm_position == "pre":
+            self.final_norm.build(hidden)
+        if not self.config.tie_embeddings:
+            self.output_projection.build(hidden)
+
+    def call(
+        self,
+        inputs,
+        attention_mask=None,
+        position_ids=None,
+        labels=None,
+        cache=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ):
+        """Logits for the token after each one.
+
+        Args:
+            inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
+            attention_mask: `(B, T)`, 0 at padding, on either side; with a cache, `(B, S)` over its slots.
+            position_ids: `(B, T)`; counted from 0, or from the cache's fill, without regard to padding, unless
+                given.
+            labels: `(B, T)`, the ids themselves, -100 where they shall not count; they are shifted here.
+            cache: from `init_cache`, one a block.
+            return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, S)`.
+            return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output, the last
+                one after the final norm; `(B, T, d_model)` each.
+            training: whether dropout is active.
+
+        Returns:
+            A dict with `"logits"`, and `"loss"`, `"cache"`, `"attentions"`, `"hidden_states"` as asked for.
+
+        Raises:
+            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
+                more positions than `max_positions`.
+        """
+        given = text_inputs(inputs, attention_mask=attention_mask, position_ids=position_ids, labels=labels)
+        outputs = self.hidden(
+            given["input_ids"],
+            given["attention_mask"],
+            given["position_ids"],
+            cache,
+            return_attention=return_attention,
+            training=training,
+        )
+        states = outputs.pop("hidden_states")
+        outputs["logits"] = self.logits(states[-1])
+        if return_hidden_states:
+            outputs["hidden_states"] = states
+        if given["labels"] is not None:
+            outputs["loss"] = self.loss_from_logits(outputs["logits"], given["labels"])
+        return outputs
+
+    def hidden(self, ids, attention_mask=None, position_ids=None, cache=None, *, return_attention=False, training=None):
+        """The hidden states, as a dict of what `call` returns apart from logits and loss."""
+        length = ids.shape[1] or ops.shape(ids)[1]
+        if isinstance(length, int) and length > self.config.max_positions:
+            raise ValueError(
+                f"`input_ids` are {length} long, more than `max_positions` = {self.config.max_positions}: cut them."
+            )
+        if position_ids is None:
+            start = 0 if cache is None else cache[0].attention.index
+            position_ids = start + ops.arange(length, dtype="int32")
+        x = self.token_embedding(ids)
+        if self.config.positions == "learned":
+            x = x + self.position_embedding(position_ids)
+        elif self.config.positions == "sinusoidal":
+            x = x + ops.cast(sinusoidal(position_ids, self.config.d_model), x.dtype)
+        x = self.embedding_drop(x, training=training)
+        states, maps, caches = [x], [], []
+        for i, block in enumerate(self.blocks):
+            result = block(
+                x,
+                attention_mask=attention_mask,
+                positions=position_ids,
+                cache=None if cache is None else cache[i],
+                return_attention=return_attention,
+                training=training,
+            )
+            x, *extras = result if isinstance(result, tuple) else (result,)
+            if return_attention:
+                maps.append(extras.pop(0))
+            caches.extend(extras)
+            states.append(x)
+        if self.config.norm_position == "pre":
+            states[-1] = self.final_norm(x)
+        outputs = {"hidden_states": tuple(states)}
+        if return_attention:
+            outputs["attentions"] = tuple(maps)
+        if cache is not None:
+            outputs["cache"] = tuple(caches)
+        return outputs
+
+    def logits(self, hidden):
+        """`(..., d_model)` to `(..., vocab_size)`."""
+        if self.config.tie_embeddings:
+            return self.token_embedding.project(hidden)
+        return self.output_projection(hidden)
+
+    def loss_from_logits(self, logits, labels):
+        return next_token_loss(logits, labels)
+
+    # === Generation ===
+
+    def init_cache(self, batch_size, length: int):
+        """An empty key/value cache for `length` positions, one entry a block."""
+        return tuple(block.init_cache(batch_size, length) for block in self.blocks)
+
+    def decode_step(self, ids, position_ids, attention_mask, cache, last):
+        """Logits after position `last`, `(B,)`, of each row of `ids`, `(B, T)`: `(B, vocab_size)`, and the cache."""
+        outputs = self.hidden(ids, attention_mask, position_ids, cache)
+        final = outputs["hidden_states"][-1]
+        final = ops.take_along_axis(final, ops.reshape(last, (-1, 1, 1)), axis=1)
+        return self.logits(final[:, 0]), outputs["cache"]
+
+
+# === Variants ===
+
+
+@register_variant
+def gpt_small(**overrides: Any) -> GPTModel:
+    """GPT-1: 116.5 million parameters."""
+    return GPTModel(VARIANTS["gpt_small"], **overrides)
+
+
+@register_variant
+def gpt2_small(**overrides: Any) -> GPTModel:
+    """GPT-2 small: 124.4 million parameters."""
+    return GPTModel(VARIANTS["gpt2_small"], **overrides)
+
+
+@register_variant
+def gpt2_medium(**overrides: Any) -> GPTModel:
+    """GPT-2 medium: 354.8 million parameters."""
+    return GPTModel(VARIANTS["gpt2_medium"], **overrides)
+
+
+@register_variant
+def gpt2_large(**overrides: Any) -> GPTModel:
+    """GPT-2 large: 774.0 million parameters."""
+    return GPTModel(VARIANTS["gpt2_large"], **overrides)
+
+
+@register_variant
+def gpt2_xl(**overrides: Any) -> GPTModel:
+    """GPT-2 XL: 1557.6 million parameters."""
+    return GPTModel(VARIANTS["gpt2_xl"], **overrides)
+
+
+@register_variant
+def gpt_char(**overrides: Any) -> GPTModel:
+    """A character model of 6 layers, 6 heads and width 384: 10.7 million parameters with 65 characters."""
+    return GPTModel(VARIANTS["gpt_char"], **overrides)

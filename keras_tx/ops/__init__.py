@@ -1,0 +1,27 @@
+"""Pure functions: attention, masks, positions, cache, activations, losses. No weights, no state."""
+
+from keras_tx.ops import masks
+from keras_tx.ops.activations import gelu, gelu_tanh, get_activation
+from keras_tx.ops.attention import attention
+from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.losses import next_token_loss, token_cross_entropy
+from keras_tx.ops.positions import apply_rotary_pos_emb, rotary, rotate, sinusoidal
+
+__all__ = [
+    "KVCache",
+    "apply_rotary_pos_emb",
+    "attention",
+    "gelu",
+    "gelu_tanh",
+    "get_activation",
+    "init_cache",
+    "key_slots",
+    "masks",
+    "next_token_loss",
+    "query_slots",
+    "rotary",
+    "rotate",
+    "sinusoidal",
+    "token_cross_entropy",
+    "update_cache",
+]

@@ -1,0 +1,58 @@
+"""The key/value cache: allocated once at full length, passed in, returned updated.
+
+Keys and values lie as `(B, K, S, D)`, head by head, so that a decoding step reads each head's keys in one run of
+memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+
+class KVCache(NamedTuple):
+    """The keys and values of one attention layer.
+
+    Attributes:
+        key: `(B, K, S, D)`.
+        value: `(B, K, S, D)`.
+        index: int32 scalar, how many of the S slots are filled.
+    """
+
+    key: Any
+    value: Any
+    index: Any
+
+
+def init_cache(batch_size, num_kv_heads: int, length: int, head_dim: int, dtype: str = "float32") -> KVCache:
+    """An empty cache with room for `length` positions."""
+    shape = (batch_size, num_kv_heads, length, head_dim)
+    return KVCache(ops.zeros(shape, dtype), ops.zeros(shape, dtype), ops.zeros((), "int32"))
+
+
+def update_cache(cache: KVCache, key, value) -> KVCache:
+    """Appends keys and values `(B, K, T, D)` after those in the cache.
+
+    Raises:
+        ValueError: if T is larger than the whole cache. Whether T slots are still free is the caller's to see to:
+            inside a compiled loop `index` has no value to check.
+    """
+    if key.shape[2] is not None and cache.key.shape[2] is not None and key.shape[2] > cache.key.shape[2]:
+        raise ValueError(f"{key.shape[2]} positions do not fit into a cache of {cache.key.shape[2]}.")
+    start = (0, 0, cache.index, 0)
+    return KVCache(
+        ops.slice_update(cache.key, start, ops.cast(key, cache.key.dtype)),
+        ops.slice_update(cache.value, start, ops.cast(value, cache.value.dtype)),
+        cache.index + ops.shape(key)[2],
+    )
+
+
+def query_slots(cache: KVCache, length):
+    """The cache slots that `length` new positions will fill, `(length,)` int32."""
+    return cache.index + ops.arange(length, dtype="int32")
+
+
+def key_slots(cache: KVCache):
+    """All slots of the cache, `(S,)` int32."""
+    return ops.arange(ops.shape(cache.key)[2], dtype="int32")

@@ -1,0 +1,41 @@
+"""Losses over tokens."""
+
+from __future__ import annotations
+
+from keras import ops
+
+from keras_tx.ops.checks import require_integer
+
+IGNORED = -100
+"""The label of a position that does not count, as in Transformers."""
+
+
+def token_cross_entropy(logits, labels):
+    """Mean cross-entropy in nats over the labels that count.
+
+    Args:
+        logits: `(..., V)`; the softmax is taken in float32.
+        labels: integers, `(...)`; `IGNORED` (-100) does not count.
+
+    Returns:
+        float32 scalar; 0 if no label counts.
+
+    Raises:
+        ValueError: if `labels` are not integers, or not shaped as `logits` without the last axis.
+    """
+    require_integer(labels, "labels")
+    if len(labels.shape) != len(logits.shape) - 1:
+        raise ValueError(
+            f"`labels` must have the shape of the logits {tuple(logits.shape)} without the last axis; "
+            f"got {tuple(labels.shape)}."
+        )
+    counts = ops.not_equal(labels, IGNORED)
+    known = ops.where(counts, labels, 0)
+    losses = ops.sparse_categorical_crossentropy(known, ops.cast(logits, "float32"), from_logits=True)
+    weights = ops.cast(counts, "float32")
+    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+
+
+def next_token_loss(logits, labels):
+    """Each position's logits against the next position's label; both `(B, T, ...)`, unshifted."""
+    return token_cross_entropy(logits[:, :-1], labels[:, 1:])
