@@ -1,0 +1,120 @@
+"""The benchmark harness: its arithmetic, its failures, and its real jobs at tiny sizes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.child import Turn
+from benchmarks.runner import Round
+from benchmarks.side import Side
+
+ROOT = Path(__file__).parents[1]
+
+FAKE_JOB = """
+import time
+from benchmarks.jobs import Work
+
+UNIT = "nap"
+
+
+def nap(seconds):
+    return lambda side, options: Work(lambda: time.sleep(seconds), units=2, size="a fake", bytes_read=1000)
+
+
+def fail(side, options):
+    raise RuntimeError("out of coffee")
+
+
+SIDES = {"quick": nap(0.02), "slow": nap(0.06), "broken": fail}
+"""
+
+
+def benchmarks(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_environment(path), capture_output=True, text=True, check=False)
+
+
+def _environment(path: Path | None) -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(path)} if path else dict(os.environ)
+
+
+@pytest.fixture
+def fake_job(tmp_path):
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "naps.py").write_text(FAKE_JOB)
+    return tmp_path
+
+
+def test_sides_are_read_and_written():
+    for text, side in {
+        "keras_tx": Side("keras_tx", "tensorflow", True),
+        "keras_hub:jax": Side("keras_hub", "jax", True),
+        "keras_hub:tensorflow:plain": Side("keras_hub", "tensorflow", False),
+    }.items():
+        assert Side.parse(text) == side
+        assert Side.parse(str(side)) == side
+    for text in ("keras_hub:cupy", "keras_hub:jax:fast", "keras_hub:jax:plain:plain"):
+        with pytest.raises(ValueError, match=r"a side is library\[:backend\[:plain\]\]"):
+            Side.parse(text)
+
+
+def test_ratios_are_paired_by_round(tmp_path):
+    def turn(side, seconds):
+        return Turn(side, seconds, "step", "a fake", bytes_read=4_000_000_000)
+
+    # The machine slows down to half; the ratio of the medians would be 2.5, no round's ratio is above 2.
+    pairs = [(1.0, 2.0), (2.0, 3.0), (2.0, 4.0), (4.0, 8.0)]
+    rounds = [Round(0.5, 8e9, [turn("a", a), turn("b", b)]) for a, b in pairs]
+    assert report.ratios(rounds, 1) == (1.5, 2.0, 2.0)
+    header, _, a, b = report.table(rounds).splitlines()
+    assert "ms a step" in header
+    assert "2000" in a and "2.0" in a and "25%" in a  # 4 GB in 2 s, of 8 GB/s
+    assert "3500" in b and "1.50 / 2.00 / 2.00" in b
+    path = report.save("fake", "text", rounds, tmp_path / "results")
+    assert path.read_text() == "text\n"
+    saved = json.loads(path.with_suffix(".json").read_text())
+    assert [turn["seconds"] for turn in saved[1]["turns"]] == [2.0, 3.0]
+
+
+def test_a_job_is_timed_in_child_processes(fake_job):
+    done = benchmarks("fake.naps", "--a", "quick", "--b", "slow", "quick", "--rounds", "2", path=fake_job)
+    assert done.returncode == 0, done.stderr
+    slow, again = [line.split("|") for line in done.stdout.splitlines() if " / " in line][1:]
+    assert float(slow[2]) == pytest.approx(30, rel=0.3)  # ms a nap, two naps a run
+    assert float(slow[3].split("/")[1]) == pytest.approx(3, rel=0.3)
+    assert float(again[3].split("/")[1]) == pytest.approx(1, rel=0.3)
+    assert "keras-hub" in done.stdout and "load average" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fake.naps", "--b", "slow", "--a", "broken"), "broken:tensorflow failed at fake.naps .*out of coffee"),
+        (("fake.naps", "--a", "sleepless"), "fake.naps has quick, slow, broken; not 'sleepless'"),
+        (("fake.dreams",), "there is no job 'fake.dreams'"),
+        (("fake.naps", "--a", "quick:abacus"), "got 'quick:abacus'"),
+    ],
+)
+def test_failures_are_one_clear_line(fake_job, arguments, message):
+    import re
+
+    done = benchmarks(*arguments, path=fake_job)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and re.search(message, line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["train_step", "generate"])
+def test_real_jobs_run(job):
+    sides = ("--a", "keras_tx", "--b", "keras_hub", "keras_hub:tensorflow:plain")
+    done = benchmarks(job, "--tiny", "--rounds", "1", "--batch-size", "3", *sides)
+    assert done.returncode == 0, done.stderr
+    assert "batch 3" in done.stdout and "8528 parameters" in done.stdout
