@@ -34,9 +34,9 @@ def attention(
     Fewer key/value heads than query heads give grouped-query attention (Ainslie et al. 2023), one gives
     multi-query attention (Shazeer 2019); keys and values are never repeated in memory.
 
-    A fused kernel does the work on the JAX and torch backends, unless `return_weights`, `soft_cap` or dropout
-    ask for what such kernels do not give; the explicit path does it otherwise. The softmax is taken in float32
-    or wider.
+    A fused kernel does the work on the JAX and torch backends, unless `return_weights`, `soft_cap`, dropout or
+    values of another width ask for what such kernels do not give; the explicit path does it otherwise. The softmax
+    is taken in float32 or wider.
 
     Args:
         query: `(B, H, T, D)`, floating point.
@@ -62,7 +62,8 @@ def attention(
     _check(query, key, value, mask, bias, causal)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     drop = dropout if seed is not None else 0.0
-    if not (return_weights or soft_cap or drop) and keras.backend.backend() in ("jax", "torch"):
+    fusible = not (return_weights or soft_cap or drop) and query.shape[-1] == value.shape[-1]
+    if fusible and keras.backend.backend() in ("jax", "torch"):
         return _fused(query, key, value, mask, bias, causal, scale)
     if causal:
         positions = ops.arange(ops.shape(key)[2])

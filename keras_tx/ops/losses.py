@@ -24,10 +24,11 @@ def token_cross_entropy(logits, labels):
         ValueError: if `labels` are not integers, or not shaped as `logits` without the last axis.
     """
     require_integer(labels, "labels")
-    if len(labels.shape) != len(logits.shape) - 1:
+    have, want = tuple(labels.shape), tuple(logits.shape)[:-1]
+    if len(have) != len(want) or any(a != b and None not in (a, b) for a, b in zip(have, want, strict=True)):
         raise ValueError(
             f"`labels` must have the shape of the logits {tuple(logits.shape)} without the last axis; "
-            f"got {tuple(labels.shape)}."
+            f"got {have}."
         )
     counts = ops.not_equal(labels, IGNORED)
     known = ops.where(counts, labels, 0)

@@ -1,0 +1,104 @@
+"""What several test files need: definitions in NumPy, gradients on any backend, fresh processes, counts."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+import keras_tx
+
+PACKAGE = Path(keras_tx.__file__).parent
+
+
+def attend(query, key, value, *, mask=None, bias=0.0, scale=None, soft_cap=None) -> tuple[np.ndarray, np.ndarray]:
+    """Softmax attention by its definition, in float64: the output and the weights."""
+    query, key, value = (np.asarray(x, "float64") for x in (query, key, value))
+    key, value = (np.repeat(x, query.shape[1] // x.shape[1], axis=1) for x in (key, value))
+    scores = np.einsum("bhtd,bhsd->bhts", query, key) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    scores = (soft_cap * np.tanh(scores / soft_cap) if soft_cap else scores) + bias
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True)) * (1.0 if mask is None else mask)
+    total = exponentials.sum(axis=-1, keepdims=True)
+    weights = np.divide(exponentials, total, out=np.zeros_like(exponentials), where=total > 0)
+    return np.einsum("bhts,bhsd->bhtd", weights, value), weights
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def layer_norm(x: np.ndarray, gamma=1.0, beta=0.0, epsilon: float = 1e-5) -> np.ndarray:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + epsilon) * gamma + beta
+
+
+def rotate(x: np.ndarray, positions: np.ndarray, base: float = 10000.0) -> np.ndarray:
+    """Channels (i, i + D/2) of `(..., T, D)` as complex numbers, turned by position / base**(2i/D)."""
+    half = x.shape[-1] // 2
+    turns = np.exp(1j * positions[..., None] * base ** (-np.arange(half) / half))
+    turned = (x[..., :half] + 1j * x[..., half:]) * turns
+    return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+gelu = np.vectorize(lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))))
+
+
+def dense(layer: keras.layers.Dense, x: np.ndarray) -> np.ndarray:
+    y = x @ numpy(layer.kernel).astype("float64")
+    return y + numpy(layer.bias) if layer.use_bias else y
+
+
+def numpy(x) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(x))
+
+
+def normal(rng: np.random.Generator, *shape: int, dtype: str = "float32") -> np.ndarray:
+    return rng.normal(size=shape).astype(dtype)
+
+
+def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Of a scalar function of arrays, on whichever backend runs."""
+    tensors = [ops.convert_to_tensor(x) for x in arrays]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [numpy(x) for x in jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        y = function(*tensors)
+    return [numpy(x) for x in tape.gradient(y, tensors)]
+
+
+def compiled(function: Callable) -> Callable:
+    """`function` under XLA."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True)
+
+
+def count_parameters(build: Callable[[], keras.Model]) -> int:
+    """Parameters of a model too large for the machine: in this scope variables have shapes, and no values."""
+    with keras.StatelessScope():
+        return sum(math.prod(weight.shape) for weight in build().trainable_weights)
+
+
+def run_python(*arguments: str, backend: str | None = None) -> str:
+    """What a fresh interpreter prints."""
+    environment = {**os.environ, "KERAS_BACKEND": backend or keras.backend.backend()}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+    assert not done.returncode, done.stderr
+    return done.stdout

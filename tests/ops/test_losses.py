@@ -1,0 +1,59 @@
+import keras
+import numpy as np
+import pytest
+from helpers import gradients, normal, numpy, softmax
+from keras import ops
+
+from keras_tx.ops.losses import next_token_loss, token_cross_entropy
+
+
+def definition(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Minus the mean log probability of the labels that are not -100."""
+    probabilities, counts = softmax(logits.astype("float64")), labels != -100
+    chosen = np.take_along_axis(probabilities, np.where(counts, labels, 0)[..., None], axis=-1)[..., 0]
+    return float(-np.log(chosen[counts]).mean())
+
+
+def test_equals_definition(rng):
+    logits, labels = 3 * normal(rng, 3, 5, 7), rng.integers(0, 7, (3, 5))
+    assert float(token_cross_entropy(logits, labels)) == pytest.approx(definition(logits, labels), abs=1e-6)
+    labels[0, 2:] = labels[2, 0] = -100
+    assert float(token_cross_entropy(logits, labels)) == pytest.approx(definition(logits, labels), abs=1e-6)
+    assert float(token_cross_entropy(logits[:, 0], labels[:, 0])) == pytest.approx(
+        definition(logits[:, 0], labels[:, 0]), abs=1e-6
+    )
+
+
+def test_next_token_shifts(rng):
+    logits, labels = 3 * normal(rng, 3, 5, 7), rng.integers(0, 7, (3, 5))
+    labels[1, 3] = -100
+    expected = definition(logits[:, :4], labels[:, 1:])
+    assert float(next_token_loss(logits, labels)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ignored_labels_get_no_gradient_and_none_at_all_is_zero(rng):
+    logits, labels = normal(rng, 3, 5, 7), rng.integers(0, 7, (3, 5))
+    labels[:, 2] = -100
+    (gradient,) = gradients(lambda x: token_cross_entropy(x, labels), logits)
+    assert not gradient[:, 2].any() and gradient[:, :2].all()
+    nothing = np.full((3, 5), -100)
+    assert float(token_cross_entropy(logits, nothing)) == 0.0
+    (gradient,) = gradients(lambda x: token_cross_entropy(x, nothing), logits)
+    assert not gradient.any()
+
+
+def test_softmax_in_float32(rng):
+    logits, labels = ops.cast(20 * normal(rng, 3, 7), "bfloat16"), np.array([1, 2, 6])
+    loss = token_cross_entropy(logits, labels)
+    assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+    exact = definition(numpy(ops.cast(logits, "float32")), labels)
+    assert float(loss) == pytest.approx(exact, abs=1e-5)
+
+
+def test_errors(rng):
+    with pytest.raises(ValueError, match="`labels` must be integers"):
+        token_cross_entropy(normal(rng, 3, 7), np.ones(3, "float32"))
+    with pytest.raises(ValueError, match="without the last axis"):
+        token_cross_entropy(normal(rng, 3, 7), np.ones((3, 1), "int32"))
+    with pytest.raises(ValueError, match="without the last axis"):
+        token_cross_entropy(normal(rng, 3, 5, 7), np.ones((3, 4), "int32"))

@@ -1,0 +1,88 @@
+"""What the source must stay: one softmax attention, folders that depend downward, an import that stays light."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import pytest
+from helpers import PACKAGE, run_python
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = (
+    "ops",
+    "layers",
+    "generation",
+    "convert",
+    "models",
+    "text",
+    "vision",
+    "training",
+    "export",
+    "analysis",
+    "cli",
+)
+"""Each may import those before it."""
+
+SHARED = {"base", "config", "registry"}
+"""Files of `models` that every family may import."""
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def imports(path: Path) -> Iterator[list[str]]:
+    """The modules of this package that a file imports, as the parts after `keras_tx`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name_of(path)}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1:] for name in names if name.split(".")[0] == "keras_tx")
+
+
+def folder(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_one_softmax_attention(path):
+    """`softmax` is called where attention is and where sampling is; whoever else needs attention calls that."""
+    called = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    attending = {"softmax", "dot_product_attention", "scaled_dot_product_attention"}
+    if name_of(path) not in ("ops/attention.py", "generation/sampling.py"):
+        assert not called & attending
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if folder(path) in FOLDERS], ids=name_of)
+def test_folders_depend_downward(path):
+    own = folder(path)
+    below = ["ops"] if own in ("text", "vision") else FOLDERS[: FOLDERS.index(own)]
+    files = [path.stem for path in PACKAGE.glob("*.py")]
+    for parts in imports(path):
+        assert parts and parts[0] in (own, *below, *files), f"{own} imports {'.'.join(['keras_tx', *parts])}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*.py")), ids=name_of)
+def test_families_do_not_import_each_other(path):
+    if path.stem != "__init__":
+        families = {parts[1] for parts in imports(path) if parts[0] == "models"} - SHARED - {path.stem}
+        assert not families
+
+
+def test_import_is_light():
+    """Keras imports TensorFlow where it is the backend, and matplotlib; the package adds nothing heavy to that."""
+    script = "import sys, keras; before = set(sys.modules); import keras_tx; print(*set(sys.modules) - before)"
+    added = {name.split(".")[0] for name in run_python("-c", script).split()}
+    assert not added & {"matplotlib", "tensorflow", "tensorflow_datasets", "keras_hub", "typer", "torch", "tensorboard"}
+    if keras.backend.backend() == "jax":
+        script = "import sys, keras_tx; print('tensorflow' in sys.modules)"
+        assert run_python("-c", script).split()[-1] == "False"
