@@ -102,3 +102,11 @@ def run_python(*arguments: str, backend: str | None = None) -> str:
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
     assert not done.returncode, done.stderr
     return done.stdout
+
+
+def randomize(layer: keras.layers.Layer, rng: np.random.Generator) -> keras.layers.Layer:
+    """Gives every weight, biases too, numbers that leave their mark on the output."""
+    for weight in layer.weights:
+        if "seed" not in weight.path:
+            weight.assign(normal(rng, *weight.shape) * 0.5)
+    return layer

@@ -11,6 +11,7 @@ from keras_tx.layers.base import Layer, register
 from keras_tx.layers.dropout import DropPath
 from keras_tx.layers.feedforward import FeedForward
 from keras_tx.ops.cache import KVCache
+from keras_tx.ops.checks import require_rank, require_width
 
 
 class BlockCache(NamedTuple):
@@ -153,6 +154,8 @@ class TransformerBlock(Layer):
             `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`, or a pair of it and the cross
             attention's; with `cache`, then the new cache.
         """
+        require_rank(x, 3, "x", "(batch, length, d_model)")
+        require_width(x, self.d_model, "x")
         asked = {"return_attention": return_attention, "training": training}
         own, crossed = (None, None) if cache is None else cache
         x, weights, own = self._attend(

@@ -178,6 +178,7 @@ class RotaryPositionalEmbedding(Layer):
 
 def lookup(table, ids, dtype: str):
     """Rows of `table`, `(V, D)`, with a dense gradient; NaN for ids outside it."""
+    ids = ops.cast(ids, "int32")  # TensorFlow's gather takes no small unsigned integers
     # The gradient of a reshape is dense on every backend, and a reshape to the same shape costs nothing.
     rows = ops.take(ops.reshape(table, table.shape), ids, axis=0)
     inside = ops.logical_and(ids >= 0, ids < table.shape[0])

@@ -1,0 +1,140 @@
+"""SavedModels that take strings and give strings, with TensorFlow's core operations alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_tx.files import whole_directory
+from keras_tx.generation import Decoding, decode, prefill, window_size
+
+TOLERANCE = 1e-5
+"""How far an artifact's numbers may be from its model's, in float32."""
+
+
+def export_saved_model(
+    model: keras.Model,
+    path: str | Path,
+    tokenizer=None,
+    *,
+    max_new_tokens: int = 200,
+    temperature: float = 0.8,
+) -> None:
+    """Writes a SavedModel that runs with TensorFlow alone, checks it against the model, and only then keeps it.
+
+    Signatures:
+        serving_default: the tensors of `model.input_signature()` to `logits`; batch and length are free.
+        generate: `prompt`, strings `(B,)`, to `text`, strings `(B,)`: the prompts and what follows them, drawn at
+            the given `temperature`; the same prompts give the same text. Only with a tokenizer.
+        generate_with_options: as `generate`, with the inputs `max_new_tokens` (int32), `temperature` (0 for
+            greedy), `top_p` (float32) and `seed` (int32) besides; TensorFlow Serving fills in those not given.
+
+    Args:
+        model: a text model; for `generate`, one with a `decode_step`.
+        path: of the directory, whose name TensorFlow Serving wants to be a version number.
+        tokenizer: turns the strings into ids and back, inside the graph.
+        max_new_tokens: of `generate`.
+        temperature: of `generate`.
+
+    Raises:
+        ValueError: on another backend than TensorFlow, for a model that is not float32, or if the artifact's numbers
+            are not the model's; nothing is written then.
+    """
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"a SavedModel is made on the TensorFlow backend; this is {keras.backend.backend()!r}. Save the model as "
+            "`.keras` and load it with KERAS_BACKEND=tensorflow."
+        )
+    specs = {name: tf.TensorSpec(s.shape, s.dtype, name) for name, s in model.input_signature().items()}
+    serve = tf.function(lambda **inputs: {"logits": model(inputs)["logits"]}, autograph=False)
+    signatures = {"serving_default": serve.get_concrete_function(**specs)}
+    if tokenizer is not None:
+        generate = _string_generator(model, tokenizer)
+        signatures |= _generate_signatures(generate, max_new_tokens, temperature)
+    with whole_directory(path) as partial:
+        module = tf.Module()
+        module.weights = [variable.value for variable in model.variables]
+        tf.saved_model.save(module, str(partial), signatures=signatures)
+        _verify(model, partial)
+
+
+def _generate_signatures(generate, max_new_tokens: int, temperature: float) -> dict:
+    import tensorflow as tf
+
+    prompt = tf.TensorSpec((None,), tf.string, "prompt")
+    number, real = (lambda name: tf.TensorSpec((), tf.int32, name)), (lambda name: tf.TensorSpec((), tf.float32, name))
+
+    @tf.function(input_signature=[prompt], autograph=False)
+    def plain(prompt):
+        return {"text": generate(prompt, max_new_tokens, tf.constant(temperature), tf.constant(1.0), 0)}
+
+    @tf.function(
+        input_signature=[prompt, number("max_new_tokens"), real("temperature"), real("top_p"), number("seed")],
+        autograph=False,
+    )
+    def with_options(
+        prompt,
+        max_new_tokens=tf.constant(max_new_tokens),
+        temperature=tf.constant(temperature),
+        top_p=tf.constant(1.0),
+        seed=tf.constant(0),
+    ):
+        return {"text": generate(prompt, max_new_tokens, temperature, top_p, seed)}
+
+    return {"generate": plain, "generate_with_options": with_options}
+
+
+def _string_generator(model, tokenizer):
+    """`stream_rolling`, in a graph and on strings."""
+    import tensorflow as tf
+
+    positions = model.config.max_positions
+    size = window_size(positions)
+    decoding = Decoding(length=positions, do_sample=True)
+
+    def generate(prompt, max_new_tokens, temperature, top_p, seed):
+        tf.debugging.assert_greater_equal(max_new_tokens, 0, "`max_new_tokens` must not be negative")
+        tf.debugging.assert_greater_equal(temperature, 0.0, "`temperature` must not be negative")
+        tf.debugging.assert_greater(tf.strings.length(prompt), 0, "`prompt` must not be empty")
+        controls = {"temperature": tf.maximum(temperature, 1e-6), "top_p": top_p}
+        batch = tokenizer(prompt, padding_side="left")
+        short = tf.maximum(size - tf.shape(batch["input_ids"])[1], 0)
+        ids, mask = (tf.pad(batch[name], [[0, 0], [short, 0]]) for name in ("input_ids", "attention_mask"))
+        start = tf.shape(ids)[1]
+        end = start + max_new_tokens
+
+        def unfinished(turn, ids, mask):
+            return tf.shape(ids)[1] < end
+
+        def window(turn, ids, mask):
+            draws = tf.cast(seed + turn, tf.uint32)
+            seen = tf.ensure_shape(ids[:, -size:], (None, size)), tf.ensure_shape(mask[:, -size:], (None, size))
+            cache = model.init_cache(tf.shape(ids)[0], positions)
+            state = prefill(model.decode_step, decoding, *seen, cache, controls, draws)
+            until = tf.minimum(positions, size + end - tf.shape(ids)[1])
+            state = decode(model.decode_step, decoding, state, until, controls, draws)
+            new = state.tokens[:, size:until]
+            return turn + 1, tf.concat([ids, new], 1), tf.concat([mask, tf.ones_like(new)], 1)
+
+        free = tf.TensorShape((None, None))
+        _, ids, _ = tf.while_loop(unfinished, window, (0, ids, mask), shape_invariants=(tf.TensorShape(()), free, free))
+        return tf.strings.join([prompt, tokenizer.detokenize(ids[:, start:])])
+
+    return generate
+
+
+def _verify(model, path: Path) -> None:
+    """Raises ValueError unless the artifact gives the model's logits for random inputs."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path)).signatures["serving_default"]
+    length = min(model.config.max_positions or 7, 7)
+    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, (3, length), dtype="int32")
+    inputs = {"input_ids": tf.constant(ids), "attention_mask": tf.ones_like(ids)}
+    difference = np.abs(loaded(**inputs)["logits"] - model(inputs)["logits"]).max()
+    if not difference <= TOLERANCE:
+        raise ValueError(f"the SavedModel's logits differ from the model's by {difference}, more than {TOLERANCE}.")

@@ -1,0 +1,65 @@
+"""Generation past the model's positions: when they are used up, the last half of them is read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def window_size(max_positions: int) -> int:
+    """How many tokens are read at a time; the positions after them are for new tokens."""
+    return max(max_positions // 2, 1)
+
+
+def last_window(ids, attention_mask, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The last `size` columns of prompts padded on the left, filled up on the left if there are fewer.
+
+    Args:
+        ids: `(B, P)`.
+        attention_mask: `(B, P)`, 0 at padding.
+        size: columns wanted.
+
+    Returns:
+        Both, int32 `(B, size)`.
+    """
+    short = max(size - ids.shape[1], 0)
+    window = [np.pad(np.asarray(x, "int32"), ((0, 0), (short, 0)))[:, -size:] for x in (ids, attention_mask)]
+    return window[0], window[1]
+
+
+def stream_rolling(
+    model, input_ids, *, attention_mask=None, max_new_tokens: int, seed: int = 0, chunk: int = 1, **options
+) -> Iterator[np.ndarray]:
+    """As `model.stream`, for any number of new tokens.
+
+    The first window holds the end of the prompt. Each time all positions are used, the last half of them becomes the
+    next window, so a token is always drawn from between a half and all of the positions.
+
+    Args:
+        model: has `stream`, and positions up to `config.max_positions`.
+        input_ids: prompts, `(B, P)`, padded on the left if at all.
+        attention_mask: `(B, P)`, 0 at padding.
+        max_new_tokens: how many tokens to add.
+        seed: makes the draws repeatable; each window has a seed of its own.
+        chunk: tokens at a time, at most.
+        options: the others of `generate`.
+
+    Yields:
+        New tokens, int32 `(B, n)`.
+    """
+    ids = np.asarray(input_ids, "int32")
+    mask = np.ones_like(ids) if attention_mask is None else np.asarray(attention_mask, "int32")
+    size = window_size(model.config.max_positions)
+    room = model.config.max_positions - size
+    for turn, left in enumerate(range(max_new_tokens, 0, -room)):
+        window, seen = last_window(ids, mask, size)
+        draws = {"seed": (seed + turn) % 2**32, "max_new_tokens": room, "chunk": chunk}
+        for new in model.stream(window, attention_mask=seen, **draws, **options):
+            new = new[:, :left]
+            left -= new.shape[1]
+            ids = np.concatenate([ids, new], axis=1)
+            mask = np.concatenate([mask, np.ones_like(new)], axis=1)
+            yield new
+            if not left:
+                return

@@ -1,0 +1,132 @@
+"""What holds for every layer."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from helpers import normal, numpy, randomize
+
+from keras_tx import layers
+
+B, T, S, D, C = 2, 5, 7, 15, 11
+
+
+def vectors(rng: np.random.Generator) -> dict:
+    return {"x": normal(rng, B, T, D)}
+
+
+def with_context(rng: np.random.Generator) -> dict:
+    return {"x": normal(rng, B, T, D), "context": normal(rng, B, S, C)}
+
+
+def ids(rng: np.random.Generator) -> tuple:
+    return (rng.integers(0, 13, (B, T), dtype="int32"),)
+
+
+ATTENTION = {"dropout": 0.1, "kernel_initializer": "he_normal", "output_initializer": "zeros"}
+BLOCK = {"attention_dropout": 0.2, "drop_path": 0.1, "norm_epsilon": 1e-3, "output_initializer": "he_normal"}
+
+LAYERS = {
+    "MultiHeadAttention": (lambda **k: layers.MultiHeadAttention(D, 3, causal=True, **ATTENTION, **k), vectors),
+    "wide heads": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=7, scale=0.3, use_bias=False, **k), vectors),
+    "GroupedQueryAttention": (lambda **k: layers.GroupedQueryAttention(D, 6, 3, head_dim=4, **k), vectors),
+    "MultiQueryAttention": (lambda **k: layers.MultiQueryAttention(D, 3, **k), vectors),
+    "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rotary_base=500.0, **k), vectors),
+    "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),
+    "pre-norm block": (lambda **k: layers.TransformerBlock(D, 3, 29, 0.1, causal=True, **BLOCK, **k), vectors),
+    "post-norm block": (
+        lambda **k: layers.TransformerBlock(D, 3, norm_position="post", activation="gelu", use_bias=False, **k),
+        vectors,
+    ),
+    "decoder block": (lambda **k: layers.TransformerBlock(D, 3, 29, causal=True, context_dim=C, **k), with_context),
+    "grouped rotary block": (
+        lambda **k: layers.TransformerBlock(D + 3, 3, num_kv_heads=1, rotary_base=100.0, **k),
+        lambda rng: {"x": normal(rng, B, T, D + 3)},
+    ),
+    "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
+    "DropPath": (lambda **k: layers.DropPath(0.3, seed=5, **k), vectors),
+    "TokenEmbedding": (lambda **k: layers.TokenEmbedding(13, D, "normal", **k), ids),
+    "PositionEmbedding": (lambda **k: layers.PositionEmbedding(13, D, "normal", **k), ids),
+    "PositionalEncoding": (lambda **k: layers.PositionalEncoding(D + 3, 17, 0.1, **k), lambda rng: {"x": normal(rng, B, T, D + 3)}),
+    "RotaryPositionalEmbedding": (
+        lambda **k: layers.RotaryPositionalEmbedding(8, 17, 500.0, **k),
+        lambda rng: {"x": normal(rng, B, 3, T, 8)},
+    ),
+}
+
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+def call(layer: keras.layers.Layer, inputs, **options):
+    return layer(**inputs, **options) if isinstance(inputs, dict) else layer(*inputs, **options)
+
+
+def shapes(layer: keras.layers.Layer) -> list[tuple[str, tuple]]:
+    return [(weight.path.split("/", 1)[1], tuple(weight.shape)) for weight in layer.weights]
+
+
+def test_every_public_layer_is_here():
+    tested = {type(make()) for make, _ in LAYERS.values()}
+    public = {x for x in vars(layers).values() if isinstance(x, type) and issubclass(x, keras.layers.Layer)}
+    assert tested == public
+
+
+@every_layer
+def test_config_round_trip_through_json(name):
+    make, _ = LAYERS[name]
+    layer = make(dtype="mixed_bfloat16", name="original")
+    serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    copies = [type(layer).from_config(layer.get_config()), keras.saving.deserialize_keras_object(serialized)]
+    layer.build()
+    for copy in copies:
+        assert type(copy) is type(layer)
+        assert copy.get_config() == layer.get_config()
+        copy.build()
+        assert shapes(copy) == shapes(layer)
+        assert [w.name for w in copy.trainable_weights] == [w.name for w in layer.trainable_weights]
+
+
+@every_layer
+def test_build_makes_every_weight(name, rng):
+    make, inputs = LAYERS[name]
+    layer = make()
+    layer.build()
+    assert layer.built
+    before = [id(weight) for weight in layer.variables]
+    call(layer, inputs(rng))
+    assert [id(weight) for weight in layer.variables] == before
+
+
+@every_layer
+def test_output_shape_is_as_computed(name, rng):
+    make, inputs = LAYERS[name]
+    layer, given = make(), inputs(rng)
+    first = given["x"] if isinstance(given, dict) else given[0]
+    output = call(layer, given)
+    expected = layer.compute_output_shape(first.shape)
+    if isinstance(output, tuple):
+        assert tuple(tuple(x.shape) for x in output) == expected
+    else:
+        assert tuple(output.shape) == tuple(expected)
+
+
+@every_layer
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float16"])
+def test_half_precision(name, policy, rng):
+    make, inputs = LAYERS[name]
+    layer, exact = make(dtype=policy), make()
+    given = inputs(rng)
+    exact.build(), layer.build()
+    randomize(exact, rng)
+    for weight, value in zip(layer.trainable_weights, exact.trainable_weights, strict=True):
+        assert weight.dtype == ("float16" if policy == "float16" else "float32")
+        weight.assign(value)
+    output, expected = call(layer, given), call(exact, given)
+    if name == "RotaryPositionalEmbedding":  # the tables stay float32 and are cast where they are used
+        output, expected = output[0], expected[0]
+        assert output.dtype == "float32"
+    else:
+        assert keras.backend.standardize_dtype(output.dtype) == layer.compute_dtype
+    difference = np.abs(numpy(keras.ops.cast(output, "float32")) - numpy(expected))
+    assert difference.max() < 0.03 * np.abs(numpy(expected)).max()
