@@ -57,7 +57,7 @@ def dense(layer: keras.layers.Dense, x: np.ndarray) -> np.ndarray:
 
 
 def numpy(x) -> np.ndarray:
-    return np.asarray(ops.convert_to_numpy(x))
+    return np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(x)))
 
 
 def normal(rng: np.random.Generator, *shape: int, dtype: str = "float32") -> np.ndarray:

@@ -156,6 +156,8 @@ class TransformerBlock(Layer):
         """
         require_rank(x, 3, "x", "(batch, length, d_model)")
         require_width(x, self.d_model, "x")
+        if context is not None and self.context_dim is None:
+            raise ValueError("`context` is for cross attention: make the block with `context_dim`.")
         asked = {"return_attention": return_attention, "training": training}
         own, crossed = (None, None) if cache is None else cache
         x, weights, own = self._attend(

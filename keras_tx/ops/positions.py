@@ -20,7 +20,7 @@ def sinusoidal(positions, dim: int, base: float = 10000.0):
     """
     angles = _angles(positions, dim, base)
     pairs = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)  # (..., T, dim/2, 2)
-    return ops.reshape(pairs, (*ops.shape(positions), dim))
+    return ops.reshape(pairs, (*ops.shape(angles)[:-1], dim))
 
 
 def rotary(positions, dim: int, base: float = 10000.0):

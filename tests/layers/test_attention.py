@@ -105,7 +105,7 @@ def test_step_by_step_equals_the_full_pass(layer, masked, rng):
     expected, expected_weights = layer(x, attention_mask=mask[:, :S], return_attention=True)
     cache = layer.init_cache(B, length)
     start = 0
-    for step in (3, 1, 2, 1):
+    for step in (4, 1, 1, 1):
         part = slice(start, start + step)
         output, weights, cache = layer(x[:, part], attention_mask=mask, cache=cache, return_attention=True)
         only, _ = layer(x[:, part], attention_mask=mask, cache=cache._replace(index=cache.index - step))

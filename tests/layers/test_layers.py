@@ -48,7 +48,10 @@ LAYERS = {
     "DropPath": (lambda **k: layers.DropPath(0.3, seed=5, **k), vectors),
     "TokenEmbedding": (lambda **k: layers.TokenEmbedding(13, D, "normal", **k), ids),
     "PositionEmbedding": (lambda **k: layers.PositionEmbedding(13, D, "normal", **k), ids),
-    "PositionalEncoding": (lambda **k: layers.PositionalEncoding(D + 3, 17, 0.1, **k), lambda rng: {"x": normal(rng, B, T, D + 3)}),
+    "PositionalEncoding": (
+        lambda **k: layers.PositionalEncoding(D + 3, 17, 0.1, **k),
+        lambda rng: {"x": normal(rng, B, T, D + 3)},
+    ),
     "RotaryPositionalEmbedding": (
         lambda **k: layers.RotaryPositionalEmbedding(8, 17, 500.0, **k),
         lambda rng: {"x": normal(rng, B, 3, T, 8)},
