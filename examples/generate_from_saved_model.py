@@ -1,6 +1,6 @@
 """Generates text from an exported SavedModel with TensorFlow and nothing else.
 
-    python examples/generate_from_saved_model.py runs/quickstart/saved_model/1 "The "
+python examples/generate_from_saved_model.py runs/quickstart/saved_model/1 "The "
 """
 
 import sys

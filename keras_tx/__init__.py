@@ -1,59 +1,55 @@
-"""Transformers as Keras 3 layers and models."""
+"""Transformers as Keras 3 layers and models.
 
-from keras_tx.layers import (
-    CrossAttention,
-    DropPath,
-    FeedForward,
-    GroupedQueryAttention,
-    MultiHeadAttention,
-    MultiQueryAttention,
-    PositionalEncoding,
-    PositionEmbedding,
-    RotaryPositionalEmbedding,
-    TokenEmbedding,
-    TransformerBlock,
-)
-from keras_tx.models import (
-    BigramConfig,
-    BigramModel,
-    GPTConfig,
-    GPTModel,
-    create_model,
-    gpt2_large,
-    gpt2_medium,
-    gpt2_small,
-    gpt2_xl,
-    gpt_char,
-    gpt_small,
-    list_models,
-)
-from keras_tx.ops import apply_rotary_pos_emb
+Every public name can be had from here; the module that holds it is imported when it is first asked for, so that
+`import keras_tx` costs nothing and brings in no backend.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wrapt import when_imported
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BigramConfig",
-    "BigramModel",
-    "CrossAttention",
-    "DropPath",
-    "FeedForward",
-    "GPTConfig",
-    "GPTModel",
-    "GroupedQueryAttention",
-    "MultiHeadAttention",
-    "MultiQueryAttention",
-    "PositionEmbedding",
-    "PositionalEncoding",
-    "RotaryPositionalEmbedding",
-    "TokenEmbedding",
-    "TransformerBlock",
-    "apply_rotary_pos_emb",
-    "create_model",
-    "gpt2_large",
-    "gpt2_medium",
-    "gpt2_small",
-    "gpt2_xl",
-    "gpt_char",
-    "gpt_small",
-    "list_models",
-]
+_PUBLIC = {
+    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
+        PositionEmbedding PositionalEncoding RotaryPositionalEmbedding TokenEmbedding TransformerBlock""",
+    "models": """BigramConfig BigramModel GPTConfig GPTModel create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
+        gpt_char gpt_small list_models""",
+    "ops": "apply_rotary_pos_emb",
+    "text": "CharTokenizer",
+    "training": "Recipe train_language_model",
+    "export": "export_saved_model",
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from keras_tx.export import export_saved_model as export_saved_model
+    from keras_tx.layers import *  # noqa: F403
+    from keras_tx.models import *  # noqa: F403
+    from keras_tx.ops import apply_rotary_pos_emb as apply_rotary_pos_emb
+    from keras_tx.text import CharTokenizer as CharTokenizer
+    from keras_tx.training import Recipe as Recipe
+    from keras_tx.training import train_language_model as train_language_model
+
+
+@when_imported("keras")
+def _register(keras) -> None:
+    """Makes our classes known to Keras as soon as there is Keras, so that it can load `.keras` files that hold them."""
+    import_module("keras_tx.models")
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'keras_tx' has no attribute {name!r}")
+    value = getattr(import_module(f"keras_tx.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

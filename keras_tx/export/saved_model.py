@@ -39,8 +39,8 @@ def export_saved_model(
         temperature: of `generate`.
 
     Raises:
-        ValueError: on another backend than TensorFlow, for a model that is not float32, or if the artifact's numbers
-            are not the model's; nothing is written then.
+        ValueError: on another backend than TensorFlow, for a model that does not compute in float32, or if the
+            artifact's numbers are not the model's; nothing is written then.
     """
     import tensorflow as tf
 
@@ -49,6 +49,8 @@ def export_saved_model(
             f"a SavedModel is made on the TensorFlow backend; this is {keras.backend.backend()!r}. Save the model as "
             "`.keras` and load it with KERAS_BACKEND=tensorflow."
         )
+    if model.compute_dtype != "float32":
+        raise ValueError(f"export a float32 model: this one computes in {model.compute_dtype}.")
     specs = {name: tf.TensorSpec(s.shape, s.dtype, name) for name, s in model.input_signature().items()}
     serve = tf.function(lambda **inputs: {"logits": model(inputs)["logits"]}, autograph=False)
     signatures = {"serving_default": serve.get_concrete_function(**specs)}
@@ -65,24 +67,20 @@ def export_saved_model(
 def _generate_signatures(generate, max_new_tokens: int, temperature: float) -> dict:
     import tensorflow as tf
 
-    prompt = tf.TensorSpec((None,), tf.string, "prompt")
-    number, real = (lambda name: tf.TensorSpec((), tf.int32, name)), (lambda name: tf.TensorSpec((), tf.float32, name))
+    prompts = tf.TensorSpec((None,), tf.string, "prompt")
+    values = {"max_new_tokens": max_new_tokens, "temperature": float(temperature), "top_p": 1.0, "seed": 0}
+    defaults = {name: tf.constant(value, name=name) for name, value in values.items()}
+    specs = [tf.TensorSpec((), value.dtype, name) for name, value in defaults.items()]
 
-    @tf.function(input_signature=[prompt], autograph=False)
+    @tf.function(input_signature=[prompts], autograph=False)
     def plain(prompt):
-        return {"text": generate(prompt, max_new_tokens, tf.constant(temperature), tf.constant(1.0), 0)}
+        return {"text": generate(prompt, **defaults)}
 
-    @tf.function(
-        input_signature=[prompt, number("max_new_tokens"), real("temperature"), real("top_p"), number("seed")],
-        autograph=False,
-    )
-    def with_options(
-        prompt,
-        max_new_tokens=tf.constant(max_new_tokens),
-        temperature=tf.constant(temperature),
-        top_p=tf.constant(1.0),
-        seed=tf.constant(0),
-    ):
+    # Default arguments of a signature are written into the SavedModel, where TensorFlow Serving looks for them.
+    n, t, p, s = defaults.values()
+
+    @tf.function(input_signature=[prompts, *specs], autograph=False)
+    def with_options(prompt, max_new_tokens=n, temperature=t, top_p=p, seed=s):
         return {"text": generate(prompt, max_new_tokens, temperature, top_p, seed)}
 
     return {"generate": plain, "generate_with_options": with_options}

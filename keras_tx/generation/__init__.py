@@ -1,7 +1,7 @@
 """Generation: the controls of sampling, the compiled decode loop, and `generate` over them."""
 
 from keras_tx.generation.generate import GenerationMixin
-from keras_tx.generation.loop import Decoding, DecodeState, decode, prefill
+from keras_tx.generation.loop import DecodeState, Decoding, decode, prefill
 from keras_tx.generation.rolling import stream_rolling, window_size
 from keras_tx.generation.sampling import next_token
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,15 +11,21 @@ from keras import ops
 
 from keras_tx.generation.compiled import Compiled
 from keras_tx.generation.loop import DecodeState, Decoding, decode, prefill
-from keras_tx.ops.checks import known_values, require_below, require_integer, require_rank
+from keras_tx.ops.checks import require_below, require_integer, require_rank
 
 
 class GenerationMixin:
     """Gives a model `generate` and `stream`.
 
-    The model has `decode_step(ids, position_ids, attention_mask, cache, last)`, the loop's step function;
-    `init_cache(batch_size, length)`; and a config with `vocab_size` and `max_positions`.
+    Attributes:
+        config: has `vocab_size` and `max_positions`.
+        decode_step: the loop's step function, `(ids, position_ids, attention_mask, cache, last)`.
+        init_cache: gives an empty cache for `(batch_size, length)`.
     """
+
+    config: Any
+    decode_step: Callable
+    init_cache: Callable
 
     def generate(self, input_ids, **options):
         """Continues prompts; names and meaning of the arguments are Transformers'.
@@ -84,7 +91,7 @@ class GenerationMixin:
     ) -> Iterator[DecodeState]:
         """The states after every `chunk` tokens, or only the last one."""
         ids, mask = self._prompts(input_ids, attention_mask)
-        batch, prompt = ids.shape
+        prompt = ids.shape[1]
         length = max_length if max_new_tokens is None else prompt + max_new_tokens
         self._check_length(prompt, length)
         ends = () if eos_token_id is None else tuple(np.atleast_1d(eos_token_id).tolist())
@@ -132,7 +139,7 @@ class GenerationMixin:
             raise ValueError(
                 f"`attention_mask` must have the shape of `input_ids` {tuple(ids.shape)}; got {tuple(mask.shape)}."
             )
-        if not known_values(mask).any(axis=1).all():
+        if not ops.convert_to_numpy(mask).any(axis=1).all():
             raise ValueError("`attention_mask` hides every token of a row: give each row at least one.")
         return ops.cast(ids, "int32"), mask
 

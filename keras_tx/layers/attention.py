@@ -153,7 +153,7 @@ class MultiHeadAttention(Layer):
         else:
             key, value = self._keys_values(x, context)
             if self.rotary_base:
-                query, key = self._rotate(query, key, positions, cache)
+                query, key = self._rotate(query, key, self.rotary_base, positions, cache)
             if cache is not None:
                 slots = query_slots(cache, ops.shape(x)[1])
                 seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
@@ -202,11 +202,11 @@ class MultiHeadAttention(Layer):
             raise ValueError("`context` is for cross attention: make the layer with `context_dim`.")
         return self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
 
-    def _rotate(self, query, key, positions, cache):
+    def _rotate(self, query, key, base: float, positions, cache):
         if positions is None:
             start = 0 if cache is None else cache.index
             positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
-        cos, sin = rotary(positions, self.head_dim, self.rotary_base)
+        cos, sin = rotary(positions, self.head_dim, base)
         return rotate(query, cos, sin), rotate(key, cos, sin)
 
     def _split(self, x, heads: int):

@@ -40,6 +40,7 @@ class BigramModel(GenerationMixin, TextModel):
     """
 
     config_class = BigramConfig
+    config: BigramConfig
 
     def __init__(self, config: BigramConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -107,6 +107,7 @@ class GPTModel(GenerationMixin, TextModel):
     """
 
     config_class = GPTConfig
+    config: GPTConfig
 
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -27,8 +27,7 @@ def token_cross_entropy(logits, labels):
     have, want = tuple(labels.shape), tuple(logits.shape)[:-1]
     if len(have) != len(want) or any(a != b and None not in (a, b) for a, b in zip(have, want, strict=True)):
         raise ValueError(
-            f"`labels` must have the shape of the logits {tuple(logits.shape)} without the last axis; "
-            f"got {have}."
+            f"`labels` must have the shape of the logits {tuple(logits.shape)} without the last axis; got {have}."
         )
     counts = ops.not_equal(labels, IGNORED)
     known = ops.where(counts, labels, 0)

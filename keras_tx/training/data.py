@@ -44,8 +44,9 @@ def whole_stream(ids: np.ndarray, block_size: int, batch_size: int):
     """A `tf.data.Dataset` of consecutive blocks in which every token but the first is a target once.
 
     Returns:
-        A set of `(inputs, targets, weights)`, `(batch_size, block_size)` each, int32, int32 and float32; the weights
-        are 0 where the last blocks reach past the end.
+        A set of `(inputs, targets, weights)`, `(batch_size, block_size)` each, int32, int32 and float32. Where the
+        last blocks reach past the end the weights are 0; elsewhere they make up for it, so that Keras's mean over
+        all positions is the mean over the targets.
 
     Raises:
         ValueError: if the stream is shorter than a block and one more token.
@@ -58,7 +59,7 @@ def whole_stream(ids: np.ndarray, block_size: int, batch_size: int):
     rows = -(-blocks // batch_size) * batch_size  # whole batches: one shape, compiled once
     padded = np.zeros(rows * block_size + 1, "int32")
     padded[: len(ids)] = ids
-    weights = (np.arange(rows * block_size) < targets).astype("float32")
+    weights = (np.arange(rows * block_size) < targets) * np.float32(rows * block_size / targets)
     shape = (rows, block_size)
     arrays = padded[:-1].reshape(shape), padded[1:].reshape(shape), weights.reshape(shape)
     return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)

@@ -58,7 +58,7 @@ def compile_language_model(model: TextModel, recipe: Recipe) -> None:
             beta_2=recipe.beta_2,
             clip_norm=recipe.clip_norm,
         ),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=[BitsPerToken()],
         jit_compile=True,
     )
@@ -118,6 +118,7 @@ def train_language_model(
                 steps_per_epoch=epoch_steps,
                 validation_data=validation,
                 callbacks=callbacks,
+                shuffle=False,  # the batches are drawn at random already
                 verbose=verbose,
             )
 

@@ -70,7 +70,7 @@ class Interrupted(Exception):
     """
 
     def __init__(self, signal: int, step: int):
-        super().__init__(f"interrupted at step {step}, which is saved")
+        super().__init__(f"stopped at step {step}, which is saved: continue with --resume")
         self.signal = signal
         self.step = step
 

@@ -1,0 +1,84 @@
+"""Pictures: loss curves and attention maps. Matplotlib is imported when the first is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_tx.files import whole_file
+
+
+def plot_loss(path: str | Path, table: Sequence[dict[str, float]], baselines: dict[str, float] | None = None) -> None:
+    """Draws training and validation loss over steps into a PNG file.
+
+    Args:
+        path: of the file.
+        table: rows with `step`, `loss` and `val_loss`, in nats, as `read_table` gives them.
+        baselines: losses to draw as horizontal lines, by name.
+
+    Raises:
+        ValueError: if the table is empty.
+    """
+    if not table:
+        raise ValueError("`table` is empty: there is no loss to draw.")
+    figure = _figure(7, 4.2)
+    axes = figure.add_subplot()
+    steps = [row["step"] for row in table]
+    axes.plot(steps, [row["loss"] for row in table], color="#9ab", marker=".", label="training, mean of the epoch")
+    axes.plot(steps, [row["val_loss"] for row in table], color="#c33", marker="o", label="validation")
+    for name, loss in (baselines or {}).items():
+        axes.axhline(loss, color="#555", linestyle=":")
+        axes.annotate(f"{name} {loss:.2f}", (steps[0], loss), xytext=(2, 3), textcoords="offset points", color="#555")
+    last = table[-1]["val_loss"]
+    axes.annotate(f"{last:.3f}", (steps[-1], last), xytext=(0, 7), textcoords="offset points", ha="right", color="#c33")
+    axes.set(xlabel="step", ylabel="loss (nats per token)", xlim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def plot_attention(path: str | Path, maps: Sequence[np.ndarray], tokens: Sequence[str]) -> None:
+    """Draws the attention maps of one sequence, a row a layer and a column a head, into a PNG file.
+
+    Args:
+        path: of the file.
+        maps: one a layer, `(heads, queries, keys)`, rows that sum to 1.
+        tokens: what stands at each position, to label the axes.
+
+    Raises:
+        ValueError: if a map is not `(heads, T, T)` for the T tokens.
+    """
+    for i, layer in enumerate(maps):
+        if layer.ndim != 3 or layer.shape[1:] != (len(tokens), len(tokens)):
+            raise ValueError(f"map {i} must be (heads, {len(tokens)}, {len(tokens)}); got shape {layer.shape}.")
+    heads = max(len(layer) for layer in maps)
+    side = max(1.9, 0.085 * len(tokens))
+    figure = _figure(side * heads + 0.6, side * len(maps) + 0.8)
+    grid = figure.subplots(len(maps), heads, squeeze=False, sharex=True, sharey=True)
+    labels = [{" ": "·", "\n": "⏎"}.get(token, token) for token in tokens]
+    for i, layer in enumerate(maps):
+        for j, weights in enumerate(layer):
+            axes = grid[i, j]
+            # The root shows weak attention that a linear scale would hide.
+            axes.imshow(np.sqrt(weights), cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(f"layer {i + 1}, head {j + 1}", fontsize=8)
+            axes.set_xticks(range(len(labels)), labels, fontsize=5, family="monospace")
+            axes.set_yticks(range(len(labels)), labels, fontsize=5, family="monospace")
+            axes.tick_params(length=0, pad=1)
+    figure.supxlabel("key: the token looked at", fontsize=9)
+    figure.supylabel("query: the token that looks", fontsize=9)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float):
+    """A figure of its own, apart from pyplot's state and any window system; inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path: str | Path) -> None:
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=150)

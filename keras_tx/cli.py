@@ -1,0 +1,287 @@
+"""The command line program `keras-tx`. Heavy modules are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from click.core import ParameterSource
+
+app = typer.Typer(
+    help="Train a character GPT, generate text with it, and export it to run without keras_tx.",
+    epilog="Try: keras-tx train --name first, then: keras-tx generate runs/first --prompt 'The '",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+RunArgument = Annotated[
+    Path, typer.Argument(help="Directory of a trained run, as runs/quickstart.", show_default=False)
+]
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    text: Annotated[Path | None, typer.Option(help="UTF-8 text file to train on.", show_default=False)] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="TFDS set to train on instead, as tiny_shakespeare.", show_default=False)
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "char-gpt",
+    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of that name.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
+    ] = False,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 2000,
+    layers: Annotated[int, typer.Option(help="Transformer blocks.")] = 4,
+    heads: Annotated[int, typer.Option(help="Attention heads in each block.")] = 4,
+    width: Annotated[int, typer.Option(help="Width of the model, a multiple of the heads.")] = 128,
+    block_size: Annotated[int, typer.Option(help="Characters the model sees at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Blocks in a step.")] = 12,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate; a tenth of it is the last.")] = 1e-3,
+    dropout: Annotated[float, typer.Option(help="Dropout rate; 0.2 for long runs on short texts.")] = 0.0,
+    epoch_steps: Annotated[int, typer.Option(help="Steps between validations, and between saved states.")] = 250,
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1337,
+) -> None:
+    """Train a character GPT on a text.
+
+    Without --text or --dataset the text is the Python language reference, which Python ships.
+
+    The first 90 % of the text are trained on, the rest is validated on. RUNS/NAME gets the model (model.keras), the
+    metrics (metrics.csv and tensorboard/), a loss curve (loss.png), attention maps (attention.png) and a sample
+    (sample.txt). Ctrl-C saves the state and stops; so does a state saved after every validation survive any crash.
+    Continue with --resume.
+    """
+    from keras_tx.training import Run
+
+    asked = {key: value for key, value in context.params.items() if key not in ("name", "runs", "resume", "overwrite")}
+    asked["text"] = str(text.resolve()) if text else None
+    run = Run(runs / name)
+    if resume:
+        given = [k for k in asked if context.get_parameter_source(k) is not ParameterSource.DEFAULT]
+        options = _resumed(run.options(), {key: asked[key] for key in given})
+    else:
+        options = asked
+    _train(run, options, resume=resume, overwrite=overwrite)
+
+
+def _resumed(stored: dict, given: dict) -> dict:
+    for key, value in given.items():
+        if stored[key] != value:
+            option = "--" + key.replace("_", "-")
+            raise ValueError(
+                f"the run has {option} {stored[key]}, not {value}: leave {option} out, or begin another run."
+            )
+    return stored
+
+
+def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
+    import keras
+    import numpy as np
+
+    from keras_tx.models import BigramModel, GPTModel
+    from keras_tx.text import CharTokenizer, dataset_text, default_text, read_text
+    from keras_tx.training import BitsPerToken, Recipe, read_table, train_language_model, whole_stream
+
+    if options["text"] and options["dataset"]:
+        raise ValueError("give --text or --dataset, not both.")
+    if options["text"]:
+        text = read_text(options["text"])
+    else:
+        text = dataset_text(options["dataset"]) if options["dataset"] else default_text()
+    recipe = Recipe(
+        steps=options["steps"],
+        batch_size=options["batch_size"],
+        block_size=options["block_size"],
+        learning_rate=options["learning_rate"],
+        min_learning_rate=options["learning_rate"] / 10,
+        warmup_steps=min(100, options["steps"] // 10),
+        epoch_steps=min(options["epoch_steps"], options["steps"]),
+        seed=options["seed"],
+    )
+    tokenizer = CharTokenizer.from_text(text)
+    ids = np.array(tokenizer.encode(text), "int32")
+    split = int(0.9 * len(ids))
+    if len(ids) - split <= recipe.block_size:
+        raise ValueError(
+            f"a text of {len(ids)} characters is too short: its last tenth must be longer than --block-size "
+            f"{recipe.block_size}. Take a text of more than {10 * (recipe.block_size + 1)} characters or smaller blocks."
+        )
+    keras.utils.set_random_seed(recipe.seed)
+    model = GPTModel(
+        vocab_size=tokenizer.vocab_size,
+        max_positions=recipe.block_size,
+        num_layers=options["layers"],
+        num_heads=options["heads"],
+        d_model=options["width"],
+        embedding_dropout=options["dropout"],
+        attention_dropout=options["dropout"],
+        residual_dropout=options["dropout"],
+    )
+    if resume:
+        run.require_text(text)
+    else:
+        run.begin(options, text, overwrite=overwrite)
+
+    bigram = BigramModel.from_counts(ids[:split], tokenizer.vocab_size)
+    bigram.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), weighted_metrics=[BitsPerToken()])
+    validation = whole_stream(ids[split:], recipe.block_size, 10 * recipe.batch_size)
+    bigram_bits = bigram.evaluate(validation, verbose=0, return_dict=True)["bits"]
+    typer.echo(
+        f"{len(ids):,} characters, {tokenizer.vocab_size} different; {model.count_params():,} parameters; "
+        f"{recipe.steps:,} steps on {keras.backend.backend()}. Logs: {run.directory}/tensorboard"
+    )
+    train_language_model(
+        model,
+        ids[:split],
+        ids[split:],
+        recipe,
+        run.directory,
+        resume=resume,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    run.save_model(model, tokenizer)
+    table = read_table(run.directory / "metrics.csv")
+    bits = table[-1]["val_bits"]
+    for what, value in (("GPT", bits), ("bigram", bigram_bits)):
+        typer.echo(f"validation loss {value * math.log(2):.4f} nats, {value:.4f} bits a character: {what}")
+    _report(run, model, tokenizer, table, ids[split:], bigram_bits * math.log(2))
+    typer.echo(f"\nAll of it is in {run.directory}: model.keras, metrics.csv, loss.png, attention.png, sample.txt")
+
+
+def _report(run, model, tokenizer, table, validation_ids, bigram_loss: float) -> None:
+    """Draws the pictures and writes and prints a sample."""
+    import keras
+
+    from keras_tx.analysis import plot_attention, plot_loss
+    from keras_tx.files import whole_file
+
+    plot_loss(run.directory / "loss.png", table, {"bigram": bigram_loss})
+    window = validation_ids[None, : min(24, model.config.max_positions)]
+    maps = model(window, return_attention=True)["attentions"]
+    tokens = [tokenizer.decode([i]) for i in window[0]]
+    plot_attention(run.directory / "attention.png", [keras.ops.convert_to_numpy(m)[0] for m in maps], tokens)
+    typer.echo("\nA sample:\n")
+    sample = "".join(_echo(_continue(model, tokenizer, tokenizer.decode(window[0]), 400, seed=0, temperature=0.8)))
+    with whole_file(run.directory / "sample.txt") as partial:
+        partial.write_text(sample, encoding="utf-8")
+
+
+@app.command()
+def generate(
+    run: RunArgument,
+    prompt: Annotated[str, typer.Option(help="Text to continue.")] = "\n",
+    length: Annotated[int, typer.Option(help="Characters to add.")] = 500,
+    temperature: Annotated[float, typer.Option(help="Above 1 is wilder, below 1 tamer, 0 always the likeliest.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Draw from this many of the likeliest; 0 for all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest that together reach this probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+) -> None:
+    """Continue a prompt, printing the text as it comes."""
+    from keras_tx.training import Run
+
+    if length < 1:
+        raise ValueError(f"--length must be at least 1; got {length}.")
+    if not prompt:
+        raise ValueError("--prompt must not be empty: give at least one character.")
+    model, tokenizer = Run(run).load_model()
+    pieces = _continue(model, tokenizer, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    for _ in _echo(pieces):
+        pass
+
+
+def _continue(
+    model, tokenizer, prompt: str, length: int, *, temperature: float, top_k: int = 0, top_p: float = 1.0, seed: int
+):
+    """The prompt, then pieces of text as they come."""
+    from keras_tx.generation import stream_rolling
+
+    drawn = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p} if temperature else {}
+    ids = tokenizer(prompt)["input_ids"]
+    yield prompt
+    for new in stream_rolling(model, ids, max_new_tokens=length, seed=seed, chunk=8, **drawn):
+        yield tokenizer.decode(new[0])
+
+
+def _echo(pieces):
+    """Passes pieces of text on, printing each."""
+    for piece in pieces:
+        typer.echo(piece, nl=False)
+        yield piece
+    typer.echo()
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the SavedModel; RUN/saved_model/1 unless given.", show_default=False),
+    ] = None,
+    length: Annotated[int, typer.Option(help="Characters that the signature `generate` adds.")] = 200,
+    temperature: Annotated[float, typer.Option(help="Temperature of the signature `generate`.")] = 0.8,
+) -> None:
+    """Export a SavedModel that takes a string and gives a string.
+
+    It runs with TensorFlow alone. The signature `generate` takes the prompt; `generate_with_options` also takes
+    max_new_tokens, temperature, top_p and seed; `serving_default` takes ids and gives logits.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        # A SavedModel holds a TensorFlow graph; the backend of a process cannot change.
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+        command = [sys.executable, "-m", "keras_tx.cli", *sys.argv[1:]]
+        raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+
+    from keras_tx.export import export_saved_model
+    from keras_tx.training import Run
+
+    model, tokenizer = Run(run).load_model()
+    path = output or Run(run).saved_model_path
+    export_saved_model(model, path, tokenizer, max_new_tokens=length, temperature=temperature)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    typer.echo(f"{path}: {size / 2**20:.1f} MiB, its logits equal to the model's")
+
+
+def main() -> None:
+    """Runs the program; an error is one line, and the exit code tells of it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("KERAS_TX_TRACEBACK"):
+            raise
+        typer.echo(f"keras-tx: {_explained(error)}", err=True)
+        signal = getattr(error, "signal", None)  # of training.Interrupted
+        sys.exit(128 + signal if signal else 1)
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        hints = {
+            errno.ENOSPC: "free some space",
+            errno.EACCES: "choose another directory",
+            errno.EROFS: "choose another directory",
+        }
+        hint = hints.get(error.errno or 0, "mend that")
+        return (
+            f"{error.strerror}: {error.filename or 'while writing'}; {hint} and try again. Earlier results are intact."
+        )
+    message = " ".join(str(error).split()) or "no more is known"
+    if isinstance(error, ValueError) or hasattr(error, "signal"):
+        return message
+    return f"{type(error).__name__}: {message[:500]} (KERAS_TX_TRACEBACK=1 shows where)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The directory of one training run: what it was asked to do, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_tx.files import read_json, whole_file, write_json
+from keras_tx.text import CharTokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Paths and contents of a run's directory.
+
+    Attributes:
+        directory: where everything lies.
+    """
+
+    directory: Path
+
+    @property
+    def record(self) -> Path:
+        """`run.json`: the options, and a fingerprint of the text."""
+        return self.directory / "run.json"
+
+    @property
+    def model_path(self) -> Path:
+        """The trained model; there once training has ended."""
+        return self.directory / "model.keras"
+
+    @property
+    def saved_model_path(self) -> Path:
+        """The exported SavedModel, in a directory named by its version as TensorFlow Serving wants it."""
+        return self.directory / "saved_model" / "1"
+
+    def begin(self, options: dict[str, Any], text: str, *, overwrite: bool = False) -> None:
+        """Makes the directory of a new run.
+
+        Raises:
+            ValueError: if there is a run already and `overwrite` is False. With it, the old one is moved aside, to
+                `NAME.previous`.
+        """
+        if self.record.exists():
+            if not overwrite:
+                raise ValueError(
+                    f"{self.directory} already holds a run: continue it with --resume, choose another --name, or "
+                    "move it aside with --overwrite."
+                )
+            self._move_aside()
+        write_json(self.record, {"options": options, "text": fingerprint(text)})
+
+    def options(self) -> dict[str, Any]:
+        """The options the run was begun with.
+
+        Raises:
+            ValueError: if there is no run in the directory.
+        """
+        if not self.record.exists():
+            raise ValueError(f"there is no run in {self.directory}: begin one with `keras-tx train`.")
+        return read_json(self.record)["options"]
+
+    def require_text(self, text: str) -> None:
+        """Raises ValueError unless `text` is the one the run was begun with."""
+        if read_json(self.record)["text"] != fingerprint(text):
+            raise ValueError(
+                f"the text is not the one {self.directory} was begun with: restore it, or begin another run."
+            )
+
+    def save_model(self, model: keras.Model, tokenizer: CharTokenizer) -> None:
+        """Writes the trained model and its tokenizer."""
+        tokenizer.save_pretrained(self.directory)
+        with whole_file(self.model_path) as partial:
+            model.save(partial)
+
+    def load_model(self) -> tuple[keras.Model, CharTokenizer]:
+        """The trained model and its tokenizer.
+
+        Raises:
+            ValueError: if the run has not ended, or its files are damaged.
+        """
+        self.options()
+        if not self.model_path.exists():
+            raise ValueError(f"{self.directory} has no model yet: finish training with --resume.")
+        return keras.models.load_model(self.model_path, compile=False), CharTokenizer.from_pretrained(self.directory)
+
+    def _move_aside(self) -> None:
+        previous = self.directory.with_name(f"{self.directory.name}.previous")
+        shutil.rmtree(previous, ignore_errors=True)
+        self.directory.replace(previous)
+
+
+def fingerprint(text: str) -> dict[str, Any]:
+    """What tells one text from another."""
+    return {"characters": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
