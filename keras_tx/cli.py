@@ -7,6 +7,8 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -61,10 +63,13 @@ def train(
     (sample.txt). Ctrl-C saves the state and stops; so does a state saved after every validation survive any crash.
     Continue with --resume.
     """
-    from keras_tx.training import Run
-
     asked = {key: value for key, value in context.params.items() if key not in ("name", "runs", "resume", "overwrite")}
     asked["text"] = str(text.resolve()) if text else None
+    with _quiet():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401 - for tf.data, on any backend
+    from keras_tx.training import Run
+
     run = Run(runs / name)
     if resume:
         given = [k for k in asked if context.get_parameter_source(k) is not ParameterSource.DEFAULT]
@@ -113,8 +118,9 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     split = int(0.9 * len(ids))
     if len(ids) - split <= recipe.block_size:
         raise ValueError(
-            f"a text of {len(ids)} characters is too short: its last tenth must be longer than --block-size "
-            f"{recipe.block_size}. Take a text of more than {10 * (recipe.block_size + 1)} characters or smaller blocks."
+            f"a text of {len(ids)} characters is too short: its last tenth must be longer than "
+            f"--block-size {recipe.block_size}. Take a text of more than {10 * (recipe.block_size + 1)} characters, "
+            "or smaller blocks."
         )
     keras.utils.set_random_seed(recipe.seed)
     model = GPTModel(
@@ -187,12 +193,14 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
 ) -> None:
     """Continue a prompt, printing the text as it comes."""
-    from keras_tx.training import Run
-
     if length < 1:
         raise ValueError(f"--length must be at least 1; got {length}.")
     if not prompt:
         raise ValueError("--prompt must not be empty: give at least one character.")
+    with _quiet():
+        import keras  # noqa: F401
+    from keras_tx.training import Run
+
     model, tokenizer = Run(run).load_model()
     pieces = _continue(model, tokenizer, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     for _ in _echo(pieces):
@@ -235,7 +243,8 @@ def export(
     It runs with TensorFlow alone. The signature `generate` takes the prompt; `generate_with_options` also takes
     max_new_tokens, temperature, top_p and seed; `serving_default` takes ids and gives logits.
     """
-    import keras
+    with _quiet():
+        import keras
 
     if keras.backend.backend() != "tensorflow":
         # A SavedModel holds a TensorFlow graph; the backend of a process cannot change.
@@ -251,6 +260,19 @@ def export(
     export_saved_model(model, path, tokenizer, max_new_tokens=length, temperature=temperature)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     typer.echo(f"{path}: {size / 2**20:.1f} MiB, its logits equal to the model's")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what TensorFlow's libraries write to stderr while they load: no setting of theirs does."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)
 
 
 def main() -> None:

@@ -1,0 +1,45 @@
+# `make quickstart` and `make test` need Python 3.11 or later and make; they set up all else in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := runs/quickstart
+
+.PHONY: help install quickstart test check format clean
+
+help:
+	@echo "make quickstart  train, look at, generate with and export a character GPT; under 5 minutes"
+	@echo "make test        the whole test suite, on TensorFlow and on JAX"
+	@echo "make check       lint, format and types"
+	@echo "make format      put the code into its format"
+	@echo "make clean       remove what the above made, runs apart"
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev,jax]'
+	@touch $@
+
+quickstart: install
+	$(BIN)/keras-tx train --name quickstart --overwrite
+	$(BIN)/keras-tx export $(RUN)
+	@echo && echo "From the SavedModel, in a process that has TensorFlow alone:" && echo
+	@$(BIN)/python examples/generate_from_saved_model.py $(RUN)/saved_model/1 "The " 2>/dev/null
+
+test: install
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
