@@ -7,23 +7,40 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from click.core import ParameterSource
 
 app = typer.Typer(
     help="Train a character GPT, generate text with it, and export it to run without keras_tx.",
     epilog="Try: keras-tx train --name first, then: keras-tx generate runs/first --prompt 'The '",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+MAX_SEED = 2**32 - 1
+
+
+def _number(rule: str, valid: Callable[[float], bool]) -> Callable[[float], float]:
+    """Checks an option's value by a rule that NaN breaks too."""
+
+    def check(value: float) -> float:
+        if not valid(value):
+            raise typer.BadParameter(f"{value} is not {rule}.")
+        return value
+
+    return check
+
+
+_positive = _number("above 0", lambda x: 0 < x < math.inf)
+_not_negative = _number("0 or above", lambda x: 0 <= x < math.inf)
+_rate = _number("at least 0 and below 1", lambda x: 0 <= x < 1)
+_probability = _number("above 0 and at most 1", lambda x: 0 < x <= 1)
 
 RunArgument = Annotated[
     Path, typer.Argument(help="Directory of a trained run, as runs/quickstart.", show_default=False)
@@ -35,7 +52,11 @@ def train(
     context: typer.Context,
     text: Annotated[Path | None, typer.Option(help="UTF-8 text file to train on.", show_default=False)] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="TFDS set to train on instead, as tiny_shakespeare.", show_default=False)
+        str | None,
+        typer.Option(
+            help="TFDS set to train on instead, as tiny_shakespeare; TFDS_DATA_DIR says where sets lie.",
+            show_default=False,
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the run.")] = "char-gpt",
     runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
@@ -43,16 +64,20 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 2000,
-    layers: Annotated[int, typer.Option(help="Transformer blocks.")] = 4,
-    heads: Annotated[int, typer.Option(help="Attention heads in each block.")] = 4,
-    width: Annotated[int, typer.Option(help="Width of the model, a multiple of the heads.")] = 128,
-    block_size: Annotated[int, typer.Option(help="Characters the model sees at once.")] = 64,
-    batch_size: Annotated[int, typer.Option(help="Blocks in a step.")] = 12,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate; a tenth of it is the last.")] = 1e-3,
-    dropout: Annotated[float, typer.Option(help="Dropout rate; 0.2 for long runs on short texts.")] = 0.0,
-    epoch_steps: Annotated[int, typer.Option(help="Steps between validations, and between saved states.")] = 250,
-    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1337,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 2000,
+    layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 4,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads in each block.")] = 4,
+    width: Annotated[int, typer.Option(min=1, help="Width of the model, a multiple of the heads.")] = 128,
+    block_size: Annotated[int, typer.Option(min=2, help="Characters the model sees at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Blocks in a step.")] = 12,
+    learning_rate: Annotated[
+        float, typer.Option(callback=_positive, help="Highest learning rate; a tenth of it is the last.")
+    ] = 1e-3,
+    dropout: Annotated[
+        float, typer.Option(callback=_rate, help="Dropout rate; 0.2 for long runs on short texts.")
+    ] = 0.0,
+    epoch_steps: Annotated[int, typer.Option(min=1, help="Steps between validations, and between saved states.")] = 250,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 1337,
 ) -> None:
     """Train a character GPT on a text.
 
@@ -71,21 +96,25 @@ def train(
     from keras_tx.training import Run
 
     run = Run(runs / name)
-    if resume:
-        given = [k for k in asked if context.get_parameter_source(k) is not ParameterSource.DEFAULT]
-        options = _resumed(run.options(), {key: asked[key] for key in given})
-    else:
-        options = asked
+    given = [key for key in asked if _is_given(context, key)]
+    options = _resumed(run.options(), asked, given) if resume else asked
     _train(run, options, resume=resume, overwrite=overwrite)
 
 
-def _resumed(stored: dict, given: dict) -> dict:
-    for key, value in given.items():
-        if stored[key] != value:
+def _is_given(context: typer.Context, key: str) -> bool:
+    source = context.get_parameter_source(key)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _resumed(stored: dict, asked: dict, given: list[str]) -> dict:
+    """The options of a run begun earlier, with which those given now must agree."""
+    if stored.keys() != asked.keys():
+        raise ValueError("the run was begun by another version of keras_tx: begin another run.")
+    for key in given:
+        if stored[key] != asked[key]:
             option = "--" + key.replace("_", "-")
-            raise ValueError(
-                f"the run has {option} {stored[key]}, not {value}: leave {option} out, or begin another run."
-            )
+            began = f"without {option}" if stored[key] is None else f"with {option} {stored[key]}"
+            raise ValueError(f"the run was begun {began}, not {asked[key]}: leave {option} out, or begin another run.")
     return stored
 
 
@@ -100,9 +129,15 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     if options["text"] and options["dataset"]:
         raise ValueError("give --text or --dataset, not both.")
     if options["text"]:
-        text = read_text(options["text"])
+        with _named("--text"):
+            text = read_text(options["text"])
+    elif options["dataset"]:
+        with _named("--dataset"):
+            text = dataset_text(options["dataset"])
     else:
-        text = dataset_text(options["dataset"]) if options["dataset"] else default_text()
+        text = default_text()
+    if options["width"] % options["heads"]:
+        raise ValueError(f"--width {options['width']} is not a multiple of --heads {options['heads']}.")
     recipe = Recipe(
         steps=options["steps"],
         batch_size=options["batch_size"],
@@ -186,15 +221,19 @@ def _report(run, model, tokenizer, table, validation_ids, bigram_loss: float) ->
 def generate(
     run: RunArgument,
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "\n",
-    length: Annotated[int, typer.Option(help="Characters to add.")] = 500,
-    temperature: Annotated[float, typer.Option(help="Above 1 is wilder, below 1 tamer, 0 always the likeliest.")] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Draw from this many of the likeliest; 0 for all.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest that together reach this probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+    length: Annotated[int, typer.Option(min=1, help="Characters to add.")] = 500,
+    temperature: Annotated[
+        float,
+        typer.Option(callback=_not_negative, help="Above 1 is wilder, below 1 tamer, 0 always the likeliest."),
+    ] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="Draw from this many of the likeliest; 0 for all.")] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(callback=_probability, help="Draw from the likeliest that together reach this probability."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same text.")] = 0,
 ) -> None:
     """Continue a prompt, printing the text as it comes."""
-    if length < 1:
-        raise ValueError(f"--length must be at least 1; got {length}.")
     if not prompt:
         raise ValueError("--prompt must not be empty: give at least one character.")
     with _quiet():
@@ -202,6 +241,8 @@ def generate(
     from keras_tx.training import Run
 
     model, tokenizer = Run(run).load_model()
+    with _named("--prompt"):
+        tokenizer.encode(prompt)
     pieces = _continue(model, tokenizer, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     for _ in _echo(pieces):
         pass
@@ -235,8 +276,10 @@ def export(
         Path | None,
         typer.Option(help="Directory of the SavedModel; RUN/saved_model/1 unless given.", show_default=False),
     ] = None,
-    length: Annotated[int, typer.Option(help="Characters that the signature `generate` adds.")] = 200,
-    temperature: Annotated[float, typer.Option(help="Temperature of the signature `generate`.")] = 0.8,
+    length: Annotated[int, typer.Option(min=1, help="Characters that the signature `generate` adds.")] = 200,
+    temperature: Annotated[
+        float, typer.Option(callback=_not_negative, help="Temperature of the signature `generate`.")
+    ] = 0.8,
 ) -> None:
     """Export a SavedModel that takes a string and gives a string.
 
@@ -263,6 +306,15 @@ def export(
 
 
 @contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Puts an option's name before the errors that its value causes."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from error
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Hides what TensorFlow's libraries write to stderr while they load: no setting of theirs does."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -279,16 +331,20 @@ def main() -> None:
     """Runs the program; an error is one line, and the exit code tells of it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except Exception as error:
         if os.environ.get("KERAS_TX_TRACEBACK"):
             raise
         typer.echo(f"keras-tx: {_explained(error)}", err=True)
         signal = getattr(error, "signal", None)  # of training.Interrupted
-        sys.exit(128 + signal if signal else 1)
+        sys.exit(128 + signal if signal else getattr(error, "exit_code", 1))
+    sys.exit(code)
 
 
 def _explained(error: Exception) -> str:
+    if hasattr(error, "format_message"):  # an error of usage
+        command = getattr(getattr(error, "ctx", None), "command_path", "keras-tx")
+        return f"{error.format_message().rstrip('.')}: see {command} --help."
     if isinstance(error, OSError) and error.strerror:
         hints = {
             errno.ENOSPC: "free some space",

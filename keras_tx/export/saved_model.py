@@ -39,8 +39,8 @@ def export_saved_model(
         temperature: of `generate`.
 
     Raises:
-        ValueError: on another backend than TensorFlow, for a model that does not compute in float32, or if the
-            artifact's numbers are not the model's; nothing is written then.
+        ValueError: on another backend than TensorFlow, for a model that does not compute in float32, if `path` holds
+            anything but a SavedModel, or if the artifact's numbers are not the model's; nothing is written then.
     """
     import tensorflow as tf
 
@@ -51,6 +51,7 @@ def export_saved_model(
         )
     if model.compute_dtype != "float32":
         raise ValueError(f"export a float32 model: this one computes in {model.compute_dtype}.")
+    _require_replaceable(Path(path))
     specs = {name: tf.TensorSpec(s.shape, s.dtype, name) for name, s in model.input_signature().items()}
     serve = tf.function(lambda **inputs: {"logits": model(inputs)["logits"]}, autograph=False)
     signatures = {"serving_default": serve.get_concrete_function(**specs)}
@@ -62,6 +63,12 @@ def export_saved_model(
         module.weights = [variable.value for variable in model.variables]
         tf.saved_model.save(module, str(partial), signatures=signatures)
         _verify(model, partial)
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raises ValueError for a path whose content is not ours to remove."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").exists()):
+        raise ValueError(f"{path} exists and is not a SavedModel: choose a new directory.")
 
 
 def _generate_signatures(generate, max_new_tokens: int, temperature: float) -> dict:

@@ -7,9 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 
-def window_size(max_positions: int) -> int:
-    """How many tokens are read at a time; the positions after them are for new tokens."""
-    return max(max_positions // 2, 1)
+def window_size(max_positions: int | None) -> int:
+    """How many tokens are read at a time; the positions after them are for new tokens.
+
+    Raises:
+        ValueError: for fewer than two positions.
+    """
+    if max_positions is None or max_positions < 2:
+        raise ValueError(f"rolling generation needs `max_positions` of at least 2; the model has {max_positions}.")
+    return max_positions // 2
 
 
 def last_window(ids, attention_mask, size: int) -> tuple[np.ndarray, np.ndarray]:

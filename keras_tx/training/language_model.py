@@ -94,7 +94,8 @@ def train_language_model(
     directory = Path(directory)
     validation = whole_stream(validation_ids, recipe.block_size, 10 * recipe.batch_size)
     compile_language_model(model, recipe)
-    start = restore_state(directory / STATE, model) if resume else 0
+    begun = resume and (directory / STATE).exists()  # a run that died before its first save begins again
+    start = restore_state(directory / STATE, model) if begun else 0
     table = MetricsTable(directory / METRICS, start)
     state = SaveState(directory / STATE)
     callbacks = [

@@ -13,6 +13,8 @@ import keras
 from keras_tx.files import read_json, whole_file, write_json
 from keras_tx.text import CharTokenizer
 
+_MADE_ANEW = "training continued with --resume writes it anew"
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -59,15 +61,13 @@ class Run:
         """The options the run was begun with.
 
         Raises:
-            ValueError: if there is no run in the directory.
+            ValueError: if there is no run in the directory, or its record is damaged.
         """
-        if not self.record.exists():
-            raise ValueError(f"there is no run in {self.directory}: begin one with `keras-tx train`.")
-        return read_json(self.record)["options"]
+        return self._read_record()["options"]
 
     def require_text(self, text: str) -> None:
         """Raises ValueError unless `text` is the one the run was begun with."""
-        if read_json(self.record)["text"] != fingerprint(text):
+        if self._read_record()["text"] != fingerprint(text):
             raise ValueError(
                 f"the text is not the one {self.directory} was begun with: restore it, or begin another run."
             )
@@ -87,7 +87,28 @@ class Run:
         self.options()
         if not self.model_path.exists():
             raise ValueError(f"{self.directory} has no model yet: finish training with --resume.")
-        return keras.models.load_model(self.model_path, compile=False), CharTokenizer.from_pretrained(self.directory)
+        try:
+            model = keras.models.load_model(self.model_path, compile=False)
+        except Exception as error:  # of ZIP, HDF5, JSON or Keras
+            raise ValueError(f"{self.model_path} is damaged: {_MADE_ANEW}.") from error
+        try:
+            tokenizer = CharTokenizer.from_pretrained(self.directory)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"the run's tokenizer is damaged, {error} {_MADE_ANEW}.") from error
+        if tokenizer.vocab_size != model.config.vocab_size:
+            raise ValueError(
+                f"the tokenizer in {self.directory} has {tokenizer.vocab_size} characters and the model "
+                f"{model.config.vocab_size}: {_MADE_ANEW}."
+            )
+        return model, tokenizer
+
+    def _read_record(self) -> dict[str, dict[str, Any]]:
+        if not self.record.exists():
+            raise ValueError(f"there is no run in {self.directory}: begin one with `keras-tx train`.")
+        record = read_json(self.record)
+        if not isinstance(record, dict) or not all(isinstance(record.get(key), dict) for key in ("options", "text")):
+            raise ValueError(f"{self.record} is damaged: restore it, or begin another run.")
+        return record
 
     def _move_aside(self) -> None:
         previous = self.directory.with_name(f"{self.directory.name}.previous")

@@ -112,6 +112,8 @@ class SaveState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps += self.model.steps_per_execution
+        if batch + 1 == self.params["steps"]:
+            return  # the epoch ends here: its metrics are recorded before its last step counts as done
         if self.signal is not None or (self.every and self.steps % self.every == 0):
             self._save()
 
