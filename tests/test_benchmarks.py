@@ -1,6 +1,8 @@
 """The benchmark harness: its arithmetic, its failures, and its real jobs at tiny sizes."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,15 +35,11 @@ SIDES = {"quick": nap(0.02), "slow": nap(0.06), "broken": fail}
 """
 
 
-def benchmarks(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
+def benchmarks(*arguments: str, modules: Path = ROOT) -> subprocess.CompletedProcess:
+    """The command line, with the jobs in `modules` within reach."""
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=_environment(path), capture_output=True, text=True, check=False)
-
-
-def _environment(path: Path | None) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(path)} if path else dict(os.environ)
+    env = {**os.environ, "PYTHONPATH": str(modules)}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def test_ratios_are_paired_by_round(tmp_path):
 
 
 def test_a_job_is_timed_in_child_processes(fake_job):
-    done = benchmarks("fake.naps", "--a", "quick", "--b", "slow", "quick", "--rounds", "2", path=fake_job)
+    done = benchmarks("fake.naps", "--a", "quick", "--b", "slow", "quick", "--rounds", "2", modules=fake_job)
     assert done.returncode == 0, done.stderr
     slow, again = [line.split("|") for line in done.stdout.splitlines() if " / " in line][1:]
     assert float(slow[2]) == pytest.approx(30, rel=0.3)  # ms a nap, two naps a run
@@ -102,9 +100,7 @@ def test_a_job_is_timed_in_child_processes(fake_job):
     ],
 )
 def test_failures_are_one_clear_line(fake_job, arguments, message):
-    import re
-
-    done = benchmarks(*arguments, path=fake_job)
+    done = benchmarks(*arguments, modules=fake_job)
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()

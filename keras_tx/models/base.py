@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_tx.models.config import Config
-from keras_tx.ops.checks import require_integer, require_rank
+from keras_tx.ops.checks import require_integer, require_rank, require_shape
 
 
 class Model(keras.Model):
@@ -80,16 +80,17 @@ class TextModel(Model):
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
 
 
-def text_inputs(inputs, **named) -> dict[str, Any]:
+def text_inputs(inputs, *, slots: int | None = None, **named) -> dict[str, Any]:
     """The inputs of a text model by name, from a tensor of ids or a dict, and keyword arguments beside it.
 
     Args:
         inputs: ids `(B, T)`, or a dict with `"input_ids"`.
+        slots: length of the attention mask where it is not T: of the cache it is over.
         named: all other inputs the model takes; None for those not given.
 
     Raises:
-        ValueError: for a dict without `"input_ids"` or with a name the model does not take, one given twice, or
-            ids that are not `(batch, length)` integers.
+        ValueError: for a dict without `"input_ids"` or with a name the model does not take, one given twice, ids
+            that are not `(batch, length)` integers, or an attention mask that does not fit them.
     """
     given = dict(inputs) if isinstance(inputs, dict) else {"input_ids": inputs}
     if "input_ids" not in given:
@@ -99,10 +100,14 @@ def text_inputs(inputs, **named) -> dict[str, Any]:
             raise ValueError(f"this model takes no {name!r}; it takes {', '.join(map(repr, ('input_ids', *named)))}.")
         if named.get(name) is not None:
             raise ValueError(f"{name!r} was given twice, in the dict and as an argument.")
-    merged = {**named, **{name: ops.convert_to_tensor(value) for name, value in given.items() if value is not None}}
-    require_rank(merged["input_ids"], 2, "input_ids", "(batch, length)")
-    require_integer(merged["input_ids"], "input_ids")
-    return merged
+    given = {**named, **given}
+    given = {name: None if value is None else ops.convert_to_tensor(value) for name, value in given.items()}
+    ids, mask = given["input_ids"], given.get("attention_mask")
+    require_rank(ids, 2, "input_ids", "(batch, length)")
+    require_integer(ids, "input_ids")
+    if mask is not None:
+        require_shape(mask, (ids.shape[0], slots or ids.shape[1]), "attention_mask")
+    return given
 
 
 def _serialized(policy):

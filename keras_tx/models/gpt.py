@@ -201,7 +201,9 @@ class GPTModel(GenerationMixin, TextModel):
             ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
                 more positions than `max_positions`.
         """
-        given = text_inputs(inputs, attention_mask=attention_mask, position_ids=position_ids, labels=labels)
+        slots = None if cache is None else cache[0].attention.key.shape[2]
+        named = {"attention_mask": attention_mask, "position_ids": position_ids, "labels": labels}
+        given = text_inputs(inputs, slots=slots, **named)
         outputs = self.hidden(
             given["input_ids"],
             given["attention_mask"],

@@ -23,6 +23,13 @@ def require_width(x, width: int, name: str) -> None:
         raise ValueError(f"the last axis of `{name}` must be {width}; got shape {tuple(x.shape)}.")
 
 
+def require_shape(x, shape: tuple[int | None, ...], name: str) -> None:
+    """Raise ValueError unless `x` has this shape, as far as both are known."""
+    have = tuple(x.shape)
+    if len(have) != len(shape) or any(a != b and None not in (a, b) for a, b in zip(have, shape, strict=True)):
+        raise ValueError(f"`{name}` must have shape {shape}; got {have}.")
+
+
 def require_integer(x, name: str) -> None:
     """Raise ValueError unless `x` holds integers."""
     dtype = keras.backend.standardize_dtype(x.dtype)

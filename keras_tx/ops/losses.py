@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from keras_tx.ops.checks import require_integer
+from keras_tx.ops.checks import require_integer, require_shape
 
 IGNORED = -100
 """The label of a position that does not count, as in Transformers."""
@@ -24,11 +24,7 @@ def token_cross_entropy(logits, labels):
         ValueError: if `labels` are not integers, or not shaped as `logits` without the last axis.
     """
     require_integer(labels, "labels")
-    have, want = tuple(labels.shape), tuple(logits.shape)[:-1]
-    if len(have) != len(want) or any(a != b and None not in (a, b) for a, b in zip(have, want, strict=True)):
-        raise ValueError(
-            f"`labels` must have the shape of the logits {tuple(logits.shape)} without the last axis; got {have}."
-        )
+    require_shape(labels, tuple(logits.shape)[:-1], "labels")
     counts = ops.not_equal(labels, IGNORED)
     known = ops.where(counts, labels, 0)
     losses = ops.sparse_categorical_crossentropy(known, ops.cast(logits, "float32"), from_logits=True)

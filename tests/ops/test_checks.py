@@ -11,6 +11,18 @@ from keras_tx.ops import checks
     [
         (lambda x: checks.require_rank(x, 2, "x", "(batch, length)"), np.ones((3, 5)), np.ones(3), r"`x` must be \(b"),
         (lambda x: checks.require_width(x, 5, "x"), np.ones((3, 5)), np.ones((5, 3)), "last axis of `x` must be 5"),
+        (
+            lambda x: checks.require_shape(x, (3, None), "x"),
+            np.ones((3, 5)),
+            np.ones(3),
+            r"shape \(3, None\); got \(3,",
+        ),
+        (
+            lambda x: checks.require_shape(x, (3, 5), "x"),
+            np.ones((3, 5)),
+            np.ones((5, 3)),
+            r"shape \(3, 5\); got \(5, 3",
+        ),
         (lambda x: checks.require_integer(x, "x"), np.ones(3, "uint8"), np.ones(3), "`x` must be integers"),
         (lambda x: checks.require_integer(x, "x"), np.ones(3, "int64"), np.ones(3, bool), "`x` must be integers"),
         (lambda x: checks.require_below(x, 7, "x", "n"), np.array([0, 6]), np.array([0, 7]), r"\[0, n\) = \[0, 7\)"),

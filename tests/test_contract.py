@@ -1,0 +1,438 @@
+"""The contract of every registered model and head, at each of its tiny configs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from contract import BATCH, CASES, LENGTH, Case, arrays, greedy, inputs, labels, logits, padded
+from helpers import numpy, run_python
+
+from keras_tx.models.base import Model
+
+BACKEND = keras.backend.backend()
+
+
+def cases(*needs: str, **wanted: bool):
+    """The cases that have these arguments in `call`, and these properties."""
+    fitting = [
+        case
+        for case in CASES
+        if all(map(case.takes, needs)) and all(getattr(case, name) == value for name, value in wanted.items())
+    ]
+    return pytest.mark.parametrize("case", fitting, ids=lambda case: case.name, scope="module")
+
+
+every_case = cases()
+every_text = cases(is_text=True)
+every_generator = cases(generates=True)
+
+
+@pytest.fixture(scope="module")
+def model(case: Case) -> Model:
+    """For reading: a test that changes it makes its own."""
+    return case.make_random()
+
+
+# === Shapes ===
+
+
+@every_case
+def test_batch_and_length_are_free(case, model):
+    """Compiled, eager and symbolic passes agree at any batch and length."""
+    symbolic = {
+        name: keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
+        for name, spec in model.input_signature().items()
+    }
+    functional = keras.Model(symbolic, model(symbolic))
+    for batch, length in ((BATCH, LENGTH), (2, 5)):
+        given = inputs(model, batch, length)
+        expected = arrays(model(given))
+        for other in (model.predict(given, verbose=0), functional(given)):
+            for have, want in zip(arrays(other), expected, strict=True):
+                assert have.shape == want.shape and have.shape[0] == batch
+                np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
+
+
+@every_generator
+def test_logits_for_every_token(case, model):
+    given = inputs(model)
+    outputs = model(given)
+    assert set(outputs) == {"logits"}
+    assert logits(outputs).shape == (BATCH, LENGTH, case.config.vocab_size)
+    np.testing.assert_array_equal(logits(model(given["input_ids"])), logits(outputs))
+
+
+@every_text
+def test_predict_gives_a_dict_of_arrays(case, model):
+    given = inputs(model)
+    predicted = model.predict({"input_ids": given["input_ids"]}, verbose=0, batch_size=2)
+    np.testing.assert_allclose(predicted["logits"], logits(model(given)), atol=1e-5, rtol=1e-5)
+
+
+@cases("labels")
+def test_labels_give_a_loss(case, model):
+    given = inputs(model)
+    y = labels(model, given)
+    loss = float(model(given, labels=y)["loss"])
+    assert np.isfinite(loss) and loss > 0
+    assert float(model({**given, "labels": y})["loss"]) == pytest.approx(loss, rel=1e-6)
+    assert float(model.loss_from_logits(model(given)["logits"], y)) == pytest.approx(loss, rel=1e-6)
+    ignored = np.where(np.arange(y.size).reshape(y.shape) % 2, -100, y)
+    assert float(model(given, labels=ignored)["loss"]) != pytest.approx(loss, rel=1e-6)
+
+
+# === Saving ===
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    """Every case saved, and loaded by a fresh process of each backend that is installed."""
+    directory = tmp_path_factory.mktemp("saved")
+    for case in CASES:
+        model, path = case.make_random(), directory / f"{case.name}.keras"
+        given = inputs(model)
+        model.save(path)
+        model.save_weights(path.with_suffix(".weights.h5"))
+        path.with_suffix(".json").write_text(json.dumps({"class": case.cls.__name__, "config": model.get_config()}))
+        np.savez(path.with_suffix(".npz"), **given)
+    for backend in ("tensorflow", "jax"):
+        if importlib.util.find_spec(backend):
+            run_python(str(Path(__file__).with_name("fresh_process.py")), str(directory), backend=backend)
+    return directory
+
+
+@pytest.mark.slow
+@every_case
+@pytest.mark.parametrize("kind", ["loaded", "weights"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_same_numbers_in_a_fresh_process_of_either_backend(case, model, saved, kind, backend):
+    if not importlib.util.find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    expected = arrays(model(inputs(model)))
+    found = np.load(saved / f"{case.name}.{backend}.npz")
+    tolerance = 1e-6 if backend == BACKEND else 1e-5
+    for i, want in enumerate(expected):
+        np.testing.assert_allclose(found[f"{kind}_{i}"], want, atol=tolerance, rtol=tolerance)
+
+
+@every_case
+def test_config_round_trip(case, model):
+    config = json.loads(json.dumps(model.get_config()))
+    copy = case.cls.from_config(config)
+    assert copy.config == model.config == case.config
+    assert copy.get_config() == model.get_config()
+    assert [(w.path.split("/", 1)[1:], w.shape) for w in copy.weights] == [
+        (w.path.split("/", 1)[1:], w.shape) for w in model.weights
+    ]
+    assert case.cls.from_config(case.make(dtype="mixed_bfloat16").get_config()).dtype_policy.name == "mixed_bfloat16"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        model.config.vocab_size = 3
+    with pytest.raises(ValueError, match="has no field `width7`"):
+        case.make(width7=3)
+
+
+@every_case
+def test_built_when_made(case):
+    model = case.make()
+    assert model.built and model.trainable_weights
+    before = [id(x) for x in model.variables]
+    model(inputs(model))
+    assert [id(x) for x in model.variables] == before
+    paths = [weight.path for weight in model.weights]
+    assert len(set(paths)) == len(paths)
+
+
+# === Training ===
+
+
+@dataclasses.dataclass
+class Trained:
+    model: Model
+    given: dict
+    moved: list[tuple[str, np.ndarray]]
+    losses: list[float]
+
+
+@pytest.fixture(scope="module")
+def trained(case: Case) -> Trained:
+    """Fitted to one batch under XLA; how far the first step moved each weight."""
+    model = case.make()
+    given = inputs(model)
+    y = labels(model, given)
+    loss = None if case.is_text else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.03), loss=loss, jit_compile=True)
+    before = [numpy(weight) for weight in model.trainable_weights]
+    first = model.fit(given, y, epochs=1, verbose=0, batch_size=BATCH)
+    moved = [(weight.path, numpy(weight) - old) for weight, old in zip(model.trainable_weights, before, strict=True)]
+    rest = model.fit(given, y, epochs=29, verbose=0, batch_size=BATCH)
+    return Trained(model, given, moved, first.history["loss"] + rest.history["loss"])
+
+
+@pytest.mark.slow
+@every_case
+def test_every_weight_gets_a_finite_gradient(trained):
+    for path, step in trained.moved:
+        assert np.isfinite(step).all(), path
+        assert step.any(), path
+
+
+@pytest.mark.slow
+@every_case
+def test_fit_under_xla_learns(trained):
+    assert np.isfinite(trained.losses).all()
+    assert trained.losses[-1] < 0.8 * trained.losses[0]
+
+
+@pytest.mark.slow
+@every_case
+def test_a_trained_model_is_saved_with_its_optimizer(trained, tmp_path):
+    trained.model.save(tmp_path / "trained.keras")
+    loaded = keras.saving.load_model(tmp_path / "trained.keras")
+    np.testing.assert_allclose(
+        logits(loaded(trained.given)), logits(trained.model(trained.given)), atol=1e-6, rtol=1e-6
+    )
+    assert int(loaded.optimizer.iterations) == len(trained.losses)
+    ours, theirs = (m.optimizer.variables for m in (trained.model, loaded))
+    for have, want in zip(theirs, ours, strict=True):
+        np.testing.assert_array_equal(numpy(have), numpy(want))
+
+
+@pytest.mark.slow
+@every_text
+def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
+    model = case.make(dtype="mixed_bfloat16")
+    assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+    given = inputs(model)
+    assert keras.backend.standardize_dtype(model(given)["logits"].dtype) == "bfloat16"
+    model.compile(keras.optimizers.Adam(0.03), jit_compile=True)
+    given["labels"] = labels(model, given)
+    losses = model.fit(given, epochs=29, verbose=0, batch_size=BATCH).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@every_text
+def test_keras_losses_and_metrics_apply_to_the_logits(case):
+    model = case.make()
+    given = inputs(model)
+    y = labels(model, given)
+    crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.0), loss=crossentropy, metrics=["accuracy"])
+    found = model.evaluate(given, y, verbose=0, return_dict=True, batch_size=BATCH)
+    predicted = logits(model(given))
+    assert found["loss"] == pytest.approx(float(crossentropy(y, predicted)), rel=1e-5)
+    assert found["accuracy"] == pytest.approx((predicted.argmax(axis=-1) == y).mean(), abs=1e-6)
+    weights = np.arange(y.size, dtype="float32").reshape(y.shape)
+    weighted = model.fit(given, y, sample_weight=weights, verbose=0, batch_size=BATCH).history["loss"][0]
+    assert np.isfinite(weighted) and weighted != pytest.approx(found["loss"], rel=1e-3)
+
+
+@every_text
+def test_errors_of_training(case):
+    model = case.make()
+    given = inputs(model)
+    model.compile("sgd", run_eagerly=True)
+    with pytest.raises(ValueError, match="no labels: pass them to `fit`"):
+        model.fit(given, verbose=0)
+    with pytest.raises(ValueError, match="takes no `sample_weight`"):
+        model.fit(given, labels(model, given), sample_weight=np.ones(BATCH), verbose=0)
+
+
+# === Padding ===
+
+
+@cases("attention_mask")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_changes_nothing(case, model, side):
+    """The logits of a row's real tokens are those of the row alone."""
+    given, lengths = inputs(model, 2), [LENGTH, 4]
+    ragged = padded(given, lengths, side)
+    if case.takes("position_ids"):
+        ragged["position_ids"] = np.maximum(ragged["attention_mask"].cumsum(axis=1) - 1, 0)
+    together = logits(model(ragged))
+    for row, length in enumerate(lengths):
+        alone = {name: x[row : row + 1, :length] for name, x in given.items()}
+        expected = logits(model(alone))[0]
+        found = together[row]
+        if found.ndim == 2:
+            found = found[:length] if side == "right" else found[-length:]
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+
+
+# === What is inside ===
+
+
+@cases("return_attention")
+def test_attention_maps_of_every_layer(case, model):
+    given = padded(inputs(model), [LENGTH, 4, 2], "right")
+    outputs = model(given, return_attention=True)
+    maps = [numpy(x) for x in outputs["attentions"]]
+    assert len(maps) == case.config.num_layers
+    for x in maps:
+        assert x.shape == (BATCH, case.config.num_heads, LENGTH, LENGTH) and x.dtype == np.float32
+        assert (x >= 0).all()
+        np.testing.assert_allclose(x.sum(axis=-1), 1.0, atol=1e-5)
+        assert not (x * (1 - given["attention_mask"])[:, None, None]).any()
+        if case.generates:
+            assert not np.triu(x, 1).any()
+    np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
+
+
+@cases("return_hidden_states")
+def test_hidden_states_of_every_layer(case, model):
+    given = inputs(model)
+    outputs = model(given, return_hidden_states=True)
+    states = arrays(outputs["hidden_states"])
+    assert len(states) == case.config.num_layers + 1
+    assert {x.shape for x in states} == {(BATCH, LENGTH, case.config.d_model)}
+    assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
+    np.testing.assert_array_equal(logits(outputs), logits(model(given)))
+
+
+# === Cache and generation ===
+
+PROMPT, NEW = 5, 6
+
+
+@cases("cache")
+def test_cached_equals_uncached(case, model):
+    """Step by step through `call`, with slots left free."""
+    ids = inputs(model)["input_ids"]
+    expected = logits(model(ids))
+    cache, start = model.init_cache(BATCH, LENGTH + 4), 0
+    for step in (LENGTH - 2, 1, 1):
+        part = slice(start, start + step)
+        outputs = model(ids[:, part], cache=cache)
+        cache, start = outputs["cache"], start + step
+        np.testing.assert_allclose(logits(outputs), expected[:, part], atol=1e-5, rtol=1e-5)
+
+
+@every_generator
+def test_decode_step_gives_the_logits_asked_for(case, model):
+    ids = inputs(model)["input_ids"]
+    expected = logits(model(ids))
+    last = np.array([2, 6, 4])
+    positions, seen = np.tile(np.arange(LENGTH), (BATCH, 1)), np.ones((BATCH, LENGTH), bool)
+    found, _ = model.decode_step(ids, positions, seen, model.init_cache(BATCH, LENGTH), last)
+    np.testing.assert_allclose(found, expected[np.arange(BATCH), last], atol=1e-5, rtol=1e-5)
+
+
+@every_generator
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_generates_as_by_whole_passes_and_compiles_once(case, model, side):
+    """Greedy tokens of ragged prompts, and no second trace for a second call, other prompts and other padding."""
+    given = inputs(model, 2, PROMPT)
+    whole = model.generate(given["input_ids"], max_new_tokens=NEW)
+    traces = [compiled.traces for pair in model._loops.values() for compiled in pair]
+    assert traces and set(traces) == {1}
+    np.testing.assert_array_equal(numpy(whole)[:, :PROMPT], given["input_ids"])
+    np.testing.assert_array_equal(numpy(whole)[:, PROMPT:], greedy(model, list(given["input_ids"]), NEW))
+    ragged = padded(given, [PROMPT, 3], side)
+    continued = model.generate(ragged["input_ids"], attention_mask=ragged["attention_mask"], max_new_tokens=NEW)
+    prompts = [given["input_ids"][0], given["input_ids"][1, :3]]
+    np.testing.assert_array_equal(numpy(continued)[:, PROMPT:], greedy(model, prompts, NEW))
+    assert [compiled.traces for pair in model._loops.values() for compiled in pair] == traces
+
+
+@every_generator
+def test_stream_equals_generate(case, model):
+    ids = inputs(model, 2, PROMPT)["input_ids"]
+    whole = numpy(model.generate(ids, max_new_tokens=NEW))
+    for chunk, count in ((1, NEW), (4, 3)):
+        parts = list(model.stream(ids, max_new_tokens=NEW, chunk=chunk))
+        assert len(parts) == count and all(part.shape[1] <= chunk for part in parts)
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, PROMPT:])
+
+
+@every_generator
+def test_draws_repeat_with_a_seed(case, model):
+    ids = inputs(model, 2, PROMPT)["input_ids"]
+
+    def draw(seed):
+        return numpy(model.generate(ids, max_new_tokens=NEW, do_sample=True, temperature=3.0, top_k=0, seed=seed))
+
+    first = draw(3)
+    np.testing.assert_array_equal(draw(3), first)
+    assert not np.array_equal(draw(4), first)
+    assert not np.array_equal(draw(None), draw(None))
+
+
+# === Bad input ===
+
+
+def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
+    """Bad calls of a text model, and what the error must say."""
+    ids, mask = given["input_ids"], np.ones((BATCH, LENGTH + 1), "int32")
+    bad = {
+        "wrong rank": ({"input_ids": ids[0]}, r"`input_ids` must be \(batch, length\); got shape \(7,\)"),
+        "float ids": ({"input_ids": ids.astype("float32")}, "`input_ids` must be integers"),
+        "past the vocabulary": ({"input_ids": ids + config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
+        "negative": ({"input_ids": ids - config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
+        "unknown key": ({**given, "pixels": ids}, "takes no 'pixels'; it takes 'input_ids', 'attention_mask'"),
+        "no ids": ({"attention_mask": mask}, "the inputs must have \"input_ids\"; got 'attention_mask'"),
+        "mask of another length": (
+            {"input_ids": ids, "attention_mask": mask},
+            r"`attention_mask` must have shape \(3, 7\); got \(3, 8\)",
+        ),
+        "mask of another batch": (
+            {"input_ids": ids, "attention_mask": mask[:2, :LENGTH]},
+            r"shape \(3, 7\); got \(2, 7\)",
+        ),
+        "mask of another rank": ({"input_ids": ids, "attention_mask": mask[0, :LENGTH]}, r"shape \(3, 7\); got \(7,\)"),
+    }
+    if config.max_positions:
+        long = np.zeros((1, config.max_positions + 1), "int32")
+        bad["too long"] = ({"input_ids": long}, f"{config.max_positions + 1} long.*{config.max_positions}")
+    return bad
+
+
+@every_text
+def test_bad_input(case, model):
+    for name, (bad, message) in bad_text(inputs(model), case.config).items():
+        with pytest.raises(ValueError, match=message):
+            model(bad)
+            pytest.fail(name)
+
+
+@cases("labels")
+def test_bad_labels(case, model):
+    given = inputs(model)
+    y = labels(model, given)
+    for bad, message in ((y[:, :-1], "`labels` must have shape"), (y.astype("float32"), "`labels` must be int")):
+        with pytest.raises(ValueError, match=message):
+            model(given, labels=bad)
+    with pytest.raises(ValueError, match="'labels' was given twice"):
+        model({**given, "labels": y}, labels=y)
+
+
+@every_generator
+def test_bad_generation(case, model):
+    ids = inputs(model, 2, PROMPT)["input_ids"]
+    bad = [
+        (ids[0], {}, "`input_ids` must be"),
+        (ids.astype("float32"), {}, "`input_ids` must be integers"),
+        (ids + case.config.vocab_size, {}, "`input_ids` must lie in"),
+        (ids[:, :0], {}, "at least one token"),
+        (ids, {"attention_mask": np.ones((2, PROMPT + 1))}, "`attention_mask` must have the shape"),
+        (ids, {"attention_mask": np.zeros((2, PROMPT))}, "hides every token"),
+        (ids, {"max_new_tokens": 0}, "nothing to generate"),
+        (ids, {"max_length": PROMPT}, "nothing to generate"),
+        (ids, {"do_sample": True, "temperature": 0.0}, "`temperature` must be above 0"),
+        (ids, {"do_sample": True, "top_k": -1}, "`top_k` must be"),
+        (ids, {"do_sample": True, "top_p": 0.0}, "`top_p` must be"),
+        (ids, {"do_sample": True, "min_p": 1.1}, "`min_p` must be"),
+        (ids, {"repetition_penalty": 0.0}, "`repetition_penalty` must be"),
+        (ids, {"do_sample": True, "seed": -1}, "`seed` must lie in"),
+    ]
+    if case.config.max_positions:
+        bad.append((ids, {"max_length": case.config.max_positions + 1}, "`max_positions`"))
+    for given, options, message in bad:
+        with pytest.raises(ValueError, match=message):
+            model.generate(given, **options)
