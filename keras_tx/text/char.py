@@ -128,7 +128,7 @@ class CharTokenizer:
 
         order = np.argsort([ord(c) for c in self.characters])
         known = tf.constant(np.array([ord(c) for c in self.characters], "int32")[order])
-        points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")  # ragged (B, None)
+        points = tf.strings.unicode_decode(texts, "UTF-8", errors="strict")  # ragged (B, None)
         place = tf.minimum(tf.searchsorted(known, points.flat_values), self.vocab_size - 1)
         found = tf.gather(known, place) == points.flat_values
         unknown = tf.unique(tf.boolean_mask(points.flat_values, ~found)).y

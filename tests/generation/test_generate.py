@@ -1,0 +1,99 @@
+"""`generate` and `stream` with a bigram model, whose every token can be foretold."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import numpy
+
+from keras_tx import BigramModel, GPTModel
+from keras_tx.models.gpt import TINY
+
+SUCCESSOR = np.array([3, 5, 0, 6, 2, 4, 1])
+"""After 0 comes 3, then 6, 1, 5, 4, 2 and 0 again."""
+
+
+@pytest.fixture(scope="module")
+def model() -> BigramModel:
+    model = BigramModel(vocab_size=7)
+    model.table.embeddings.assign(4.0 * np.eye(7)[SUCCESSOR] + np.eye(7))
+    return model
+
+
+def follow(token: int, count: int) -> list[int]:
+    tokens = [token]
+    for _ in range(count):
+        tokens.append(int(SUCCESSOR[tokens[-1]]))
+    return tokens
+
+
+def test_follows_the_table_up_to_either_length(model):
+    expected = [follow(0, 5), follow(4, 5)]
+    np.testing.assert_array_equal(model.generate(np.array([[0], [4]]), max_new_tokens=5), expected)
+    np.testing.assert_array_equal(model.generate([[0], [4]], max_length=6), expected)
+    np.testing.assert_array_equal(model.generate(np.array([[0]], "uint8")), [follow(0, 19)])
+
+
+def test_end_tokens_stop_their_row_and_padding_follows(model):
+    prompts = np.array([[0], [5]])  # 0 3 6 1 5 4, 5 4 2 0 3 6
+    generated = model.generate(prompts, max_new_tokens=5, eos_token_id=1)
+    np.testing.assert_array_equal(generated, [[0, 3, 6, 1, 1, 1], [5, 4, 2, 0, 3, 6]])
+    generated = model.generate(prompts, max_new_tokens=5, eos_token_id=1, pad_token_id=2)
+    np.testing.assert_array_equal(generated, [[0, 3, 6, 1, 2, 2], [5, 4, 2, 0, 3, 6]])
+    generated = model.generate(prompts, max_new_tokens=5, eos_token_id=[1, 2], pad_token_id=0)
+    np.testing.assert_array_equal(generated, [[0, 3, 6, 1], [5, 4, 2, 0]])  # as long as the longest row
+    parts = list(model.stream(prompts, max_new_tokens=5, eos_token_id=[1, 2], pad_token_id=0, chunk=2))
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), generated[:, 1:])
+
+
+def test_an_end_token_in_the_prompt_does_not_count(model):
+    np.testing.assert_array_equal(model.generate([[1]], max_new_tokens=2, eos_token_id=1), [[1, 5, 4]])
+
+
+def test_repetition_penalty_counts_prompt_and_new_tokens(model):
+    """5 / 6 is less than 1: what occurred is less likely than the token itself, then than any that did not."""
+    generated = numpy(model.generate([[0]], max_new_tokens=6, repetition_penalty=6.0))[0]
+    np.testing.assert_array_equal(generated, follow(0, 6))
+    generated = numpy(model.generate([[3, 0]], max_new_tokens=1, repetition_penalty=6.0))[0]
+    assert generated[-1] == 3  # 4 / 6 is still more than the others' 0
+    model_with_alternative = BigramModel(vocab_size=7)
+    model_with_alternative.table.embeddings.assign(4.0 * np.eye(7)[SUCCESSOR] + np.eye(7)[(SUCCESSOR + 1) % 7])
+    generated = numpy(model_with_alternative.generate([[3, 0]], max_new_tokens=1, repetition_penalty=6.0))[0]
+    assert generated[-1] == 4
+
+
+def test_compiled_once_whatever_the_controls(model):
+    model._loops.clear()
+    options = {"max_new_tokens": 5, "do_sample": True}
+    for controls in ({"temperature": 0.7, "top_p": 0.9}, {"temperature": 1.3, "top_p": 0.5, "seed": 3}):
+        model.generate([[0]], **options, **controls)
+    assert [compiled.traces for compiled in next(iter(model._loops.values()))] == [1, 1]
+    model.generate([[0], [1]], **options, temperature=0.7, top_p=0.9)
+    assert [compiled.traces for compiled in next(iter(model._loops.values()))] == [2, 2]
+    assert len(model._loops) == 1
+
+
+def test_reads_the_weights_as_they_are_now():
+    model = GPTModel(TINY)
+    before = numpy(model.generate([[1, 2]], max_new_tokens=3))
+    model.token_embedding.embeddings.assign(keras.random.normal(model.token_embedding.embeddings.shape))
+    after = numpy(model.generate([[1, 2]], max_new_tokens=3))
+    assert not np.array_equal(before, after)
+    assert {compiled.traces for pair in model._loops.values() for compiled in pair} == {1}
+
+
+def test_saves_after_generating(model, tmp_path):
+    expected = numpy(model.generate([[0]], max_new_tokens=5))
+    model.save(tmp_path / "bigram.keras")
+    loaded = keras.saving.load_model(tmp_path / "bigram.keras")
+    np.testing.assert_array_equal(loaded.generate([[0]], max_new_tokens=5), expected)
+
+
+def test_dropout_plays_no_part():
+    model = GPTModel(TINY, residual_dropout=0.9, attention_dropout=0.9, embedding_dropout=0.9)
+    first = numpy(model.generate([[1, 2]], max_new_tokens=9))
+    np.testing.assert_array_equal(model.generate([[1, 2]], max_new_tokens=9), first)
+
+
+def test_stream_errors(model):
+    with pytest.raises(ValueError, match="`chunk` must be at least 1"):
+        next(model.stream([[0]], chunk=0))
