@@ -33,5 +33,12 @@ def token_cross_entropy(logits, labels):
 
 
 def next_token_loss(logits, labels):
-    """Each position's logits against the next position's label; both `(B, T, ...)`, unshifted."""
-    return token_cross_entropy(logits[:, :-1], labels[:, 1:])
+    """The mean cross-entropy of each token given those before it.
+
+    Args:
+        logits: `(B, T, V)`; those at the last position are not used.
+        labels: the tokens themselves, `(B, T)`, unshifted; `IGNORED` where they do not count.
+    """
+    # The labels move, not the logits: those are V times as many numbers.
+    following = ops.pad(labels[:, 1:], ((0, 0), (0, 1)), constant_values=IGNORED)
+    return token_cross_entropy(logits, following)
