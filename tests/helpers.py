@@ -92,8 +92,11 @@ def compiled(function: Callable) -> Callable:
 
 def count_parameters(build: Callable[[], keras.Model]) -> int:
     """Parameters of a model too large for the machine: in this scope variables have shapes, and no values."""
-    with keras.StatelessScope():
-        return sum(math.prod(weight.shape) for weight in build().trainable_weights)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return sum(math.prod(weight.shape) for weight in build().trainable_weights)
+    finally:
+        keras.utils.clear_session()  # Keras keeps a list of variables to be filled later: these never shall
 
 
 def run_python(*arguments: str, backend: str | None = None) -> str:

@@ -1,14 +1,13 @@
 """GPT-1, GPT-2 and the bigram model: exact sizes, initialization, where the norms stand."""
 
 import dataclasses
+import itertools
 
-import keras
 import numpy as np
 import pytest
 from helpers import count_parameters, layer_norm, normal, numpy, softmax
 
 import keras_tx
-from keras_tx.layers import TransformerBlock
 from keras_tx.models.gpt import TINY, VARIANTS
 
 COUNTS = {
@@ -160,7 +159,7 @@ def test_bigram_from_counts(rng):
     ids = rng.integers(0, 7, 501) ** 2 % 7
     model = keras_tx.BigramModel.from_counts(ids, 7)
     counts = np.ones((7, 7))
-    for now, following in zip(ids, ids[1:], strict=False):
+    for now, following in itertools.pairwise(ids):
         counts[now, following] += 1
     conditional = counts / counts.sum(axis=1, keepdims=True)
     expected = -((counts - 1) * np.log(conditional)).sum() / 500
