@@ -132,7 +132,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         with _named("--text"):
             text = read_text(options["text"])
     elif options["dataset"]:
-        with _named("--dataset"):
+        with _named("--dataset"), _quiet():
             text = dataset_text(options["dataset"])
     else:
         text = default_text()

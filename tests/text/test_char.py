@@ -82,7 +82,7 @@ def test_text_to_ids_to_text_is_the_identity(tokenizer, text):
 
 @pytest.mark.parametrize("text", ["Q", "no Ω here", "é\u0302", "👍"])
 def test_unknown_characters_are_errors(tokenize, tokenizer, text):
-    with pytest.raises(ValueError, match="the vocabulary has no '.'"):
+    with pytest.raises(ValueError, match=r"the vocabulary has no '.'"):
         tokenizer.encode(text)
     with pytest.raises(tf.errors.InvalidArgumentError, match="characters outside the vocabulary"):
         tokenize(tf.constant(["plain", text]))
@@ -90,7 +90,7 @@ def test_unknown_characters_are_errors(tokenize, tokenizer, text):
 
 @pytest.mark.parametrize("data", [b"a\xff", b"\xc0\x80", b"\xed\xa0\x80", "e\u0301".encode()[:-1]])
 def test_invalid_utf8_is_an_error_even_where_the_replacement_character_is_known(tokenize, data):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="[Ii]nvalid"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"[Ii]nvalid"):
         tokenize(tf.constant([data]))
 
 
