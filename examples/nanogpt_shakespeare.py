@@ -2,7 +2,8 @@
 
     python examples/nanogpt_shakespeare.py TEXT_FILE
 
-The text is split 90/10 in order; the loss printed at the end is over the whole validation part.
+The text is split 90/10 in order; the loss printed at the end is over the whole validation part. Everything is as nanoGPT
+publishes it but for the positions, which are rotary here; `--positions learned` takes nanoGPT's own.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from keras_tx.training import Recipe, read_table, train_language_model
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path, help="the text, as tinyshakespeare.txt")
+    parser.add_argument("--positions", choices=["rotary", "learned"], default="rotary")
     parser.add_argument("--seed", type=int, default=1337)
     arguments = parser.parse_args()
 
@@ -38,6 +40,7 @@ def main() -> None:
         num_layers=4,
         num_heads=4,
         d_model=128,
+        positions=arguments.positions,
         activation="gelu",
         use_bias=False,
         embedding_dropout=0.0,

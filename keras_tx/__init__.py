@@ -19,7 +19,7 @@ _PUBLIC = {
     "models": """BigramConfig BigramModel GPTConfig GPTModel create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
         gpt_char gpt_small list_models""",
     "ops": "apply_rotary_pos_emb",
-    "text": "CharTokenizer",
+    "text": "CharTokenizer default_text",
     "training": "Recipe train_language_model",
     "export": "export_saved_model",
 }
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from keras_tx.models import *  # noqa: F403
     from keras_tx.ops import apply_rotary_pos_emb as apply_rotary_pos_emb
     from keras_tx.text import CharTokenizer as CharTokenizer
+    from keras_tx.text import default_text as default_text
     from keras_tx.training import Recipe as Recipe
     from keras_tx.training import train_language_model as train_language_model
 

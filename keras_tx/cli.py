@@ -68,6 +68,7 @@ def train(
     layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 4,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads in each block.")] = 4,
     width: Annotated[int, typer.Option(min=1, help="Width of the model, a multiple of the heads.")] = 128,
+    positions: Annotated[str, typer.Option(help="How it knows them: rotary, learned or sinusoidal.")] = "rotary",
     block_size: Annotated[int, typer.Option(min=2, help="Characters the model sees at once.")] = 64,
     batch_size: Annotated[int, typer.Option(min=1, help="Blocks in a step.")] = 12,
     learning_rate: Annotated[
@@ -164,6 +165,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         num_layers=options["layers"],
         num_heads=options["heads"],
         d_model=options["width"],
+        positions=options["positions"],
         embedding_dropout=options["dropout"],
         attention_dropout=options["dropout"],
         residual_dropout=options["dropout"],
