@@ -29,7 +29,7 @@ class Case:
         return self.cls(self.config, **options)
 
     def make_random(self) -> Model:
-        """With weights, biases too, that all leave their mark on the output."""
+        """With weights, biases too, that all leave their mark on the output, and greedy tokens that vary."""
         return randomize(self.make(), np.random.default_rng(11))
 
     @property

@@ -109,7 +109,7 @@ def run_python(*arguments: str, backend: str | None = None) -> str:
 
 def randomize(layer: keras.layers.Layer, rng: np.random.Generator) -> keras.layers.Layer:
     """Gives every weight, biases too, numbers that leave their mark on the output."""
-    for weight in layer.weights:
-        if "seed" not in weight.path:
-            weight.assign(normal(rng, *weight.shape) * 0.5)
+    for weight in layer.trainable_weights:
+        values = normal(rng, *weight.shape)
+        weight.assign(0.5 * values if len(weight.shape) > 1 else (weight.name == "gamma") + 0.1 * values)
     return layer
