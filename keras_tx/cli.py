@@ -347,19 +347,15 @@ def _explained(error: Exception) -> str:
     if hasattr(error, "format_message"):  # an error of usage
         command = getattr(getattr(error, "ctx", None), "command_path", "keras-tx")
         return f"{error.format_message().rstrip('.')}: see {command} --help."
-    if isinstance(error, OSError) and error.strerror:
-        hints = {
-            errno.ENOSPC: "free some space",
-            errno.EACCES: "choose another directory",
-            errno.EROFS: "choose another directory",
-        }
-        hint = hints.get(error.errno or 0, "mend that")
-        return (
-            f"{error.strerror}: {error.filename or 'while writing'}; {hint} and try again. Earlier results are intact."
-        )
     message = " ".join(str(error).split()) or "no more is known"
     if isinstance(error, ValueError) or hasattr(error, "signal"):
         return message
+    if isinstance(error, OSError) and error.strerror:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "free some space and try again" if full else "choose another place"
+        return f"{error.strerror}: {error.filename or 'the disk'}; {hint}. Earlier results are intact."
+    if os.strerror(errno.ENOSPC) in message:  # TensorFlow's own kind of error
+        return f"{message}; free some space and try again. Earlier results are intact."
     return f"{type(error).__name__}: {message[:500]} (KERAS_TX_TRACEBACK=1 shows where)"
 
 

@@ -21,8 +21,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")  # the suffix stays: Keras goes by it
     try:
-        yield partial
-        _sync(partial)
+        with _named(path):
+            yield partial
+            _sync(partial)
         partial.replace(path)
         _sync(path.parent)
     finally:
@@ -42,10 +43,11 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
     previous = path.with_name(f".previous-{path.name}")
     try:
         partial.mkdir()
-        yield partial
-        for file in partial.rglob("*"):
-            if file.is_file():
-                _sync(file)
+        with _named(path):
+            yield partial
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    _sync(file)
         shutil.rmtree(previous, ignore_errors=True)
         if path.exists():
             path.replace(previous)
@@ -73,6 +75,16 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not a JSON file: {error}.") from None
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Lets an error of writing, as that of a full disk, say where it was."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,8 +49,10 @@ def plot_attention(path: str | Path, maps: Sequence[np.ndarray], tokens: Sequenc
         tokens: what stands at each position, to label the axes.
 
     Raises:
-        ValueError: if a map is not `(heads, T, T)` for the T tokens.
+        ValueError: if there is no map, or one is not `(heads, T, T)` for the T tokens.
     """
+    if not maps:
+        raise ValueError("`maps` is empty: there is no attention to draw.")
     for i, layer in enumerate(maps):
         if layer.ndim != 3 or layer.shape[1:] != (len(tokens), len(tokens)):
             raise ValueError(f"map {i} must be (heads, {len(tokens)}, {len(tokens)}); got shape {layer.shape}.")
@@ -80,5 +83,6 @@ def _figure(width: float, height: float):
 
 
 def _save(figure, path: str | Path) -> None:
-    with whole_file(path) as partial:
+    with whole_file(path) as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn instead
         figure.savefig(partial, dpi=150)

@@ -1,0 +1,42 @@
+"""What the examples and the README show works."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+from helpers import run_python
+
+from keras_tx import CharTokenizer, GPTModel, export_saved_model
+from keras_tx.text import default_text
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE) if README.exists() else []
+
+
+@pytest.mark.slow
+def test_nanogpt_shakespeare(tmp_path, monkeypatch, capsys):
+    (tmp_path / "text.txt").write_text(default_text()[:5000])
+    monkeypatch.setattr(sys, "argv", ["nanogpt_shakespeare.py", str(tmp_path / "text.txt"), "--steps", "20"])
+    runpy.run_path(str(ROOT / "examples" / "nanogpt_shakespeare.py"), run_name="__main__")
+    nats, bits = re.search(r"validation loss (\S+) nats, (\S+) bits a character", capsys.readouterr().out).groups()
+    assert 2.5 < float(nats) < 4.5  # better than chance, which is ln of the number of characters
+    assert float(bits) == pytest.approx(float(nats) * 1.442695, abs=1e-3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
+def test_generate_from_saved_model(tmp_path):
+    tokenizer = CharTokenizer(" The")
+    model = GPTModel(vocab_size=4, max_positions=8, num_layers=1, num_heads=1, d_model=8)
+    export_saved_model(model, tmp_path / "1", tokenizer, max_new_tokens=9)
+    text = run_python(str(ROOT / "examples" / "generate_from_saved_model.py"), str(tmp_path / "1"), "The ")
+    assert re.fullmatch("The [ The]{9}\n", text)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_readme_python_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
