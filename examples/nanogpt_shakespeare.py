@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path, help="the text, as tinyshakespeare.txt")
     parser.add_argument("--positions", choices=["rotary", "learned"], default="rotary")
+    parser.add_argument("--steps", type=int, default=2000, help="2000 unless given")
     parser.add_argument("--seed", type=int, default=1337)
     arguments = parser.parse_args()
 
@@ -47,8 +48,9 @@ def main() -> None:
         attention_dropout=0.0,
         residual_dropout=0.0,
     )
+    recipe = Recipe(steps=arguments.steps, warmup_steps=min(100, arguments.steps // 10), seed=arguments.seed)
     with tempfile.TemporaryDirectory() as directory:
-        train_language_model(model, ids[:split], ids[split:], Recipe(seed=arguments.seed), directory, verbose=2)
+        train_language_model(model, ids[:split], ids[split:], recipe, directory, verbose=2)
         last = read_table(Path(directory) / "metrics.csv")[-1]
     print(f"validation loss {last['val_bits'] * math.log(2):.4f} nats, {last['val_bits']:.4f} bits a character")
     print(f"{time.perf_counter() - began:.1f} s in all")
