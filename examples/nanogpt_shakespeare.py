@@ -2,8 +2,8 @@
 
     python examples/nanogpt_shakespeare.py TEXT_FILE
 
-The text is split 90/10 in order; the loss printed at the end is over the whole validation part. Everything is as nanoGPT
-publishes it but for the positions, which are rotary here; `--positions learned` takes nanoGPT's own.
+The text is split 90/10 in order; the loss printed at the end is over the whole validation part. Everything is as
+nanoGPT publishes it but for the positions, which are rotary here; `--positions learned` takes nanoGPT's own.
 """
 
 import argparse

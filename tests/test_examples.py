@@ -36,6 +36,8 @@ def test_generate_from_saved_model(tmp_path):
     assert re.fullmatch("The [ The]{9}\n", text)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the README shows the default backend")
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_readme_python_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

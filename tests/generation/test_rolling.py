@@ -31,11 +31,11 @@ def by_definition(model, ids: np.ndarray, count: int) -> np.ndarray:
     return np.array(ids[-count:])
 
 
-@pytest.mark.parametrize("prompt", [2, 4, 5])
+@pytest.mark.parametrize("prompt", [2, 5])
 def test_greedy_tokens_are_those_of_the_definition(model, prompt):
-    want = np.stack([by_definition(model, row[:prompt], 19) for row in PROMPT])
+    want = np.stack([by_definition(model, row[:prompt], 11) for row in PROMPT])
     assert len(np.unique(want)) > 3
-    np.testing.assert_array_equal(rolled(model, PROMPT[:, :prompt], 19), want)
+    np.testing.assert_array_equal(rolled(model, PROMPT[:, :prompt], 11), want)
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 13])
