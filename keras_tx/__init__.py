@@ -21,7 +21,7 @@ _PUBLIC = {
     "ops": "apply_rotary_pos_emb",
     "text": "CharTokenizer default_text",
     "training": "Recipe train_language_model",
-    "export": "export_saved_model",
+  
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 

@@ -121,24 +121,20 @@ def _resumed(stored: dict, asked: dict, given: list[str]) -> dict:
 
 def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     import keras
-    import numpy as np
 
-    from keras_tx.models import BigramModel, GPTModel
-    from keras_tx.text import CharTokenizer, dataset_text, default_text, read_text
-    from keras_tx.training import BitsPerToken, Recipe, read_table, train_language_model, whole_stream
+    from keras_tx.models import GPTModel
+    from keras_tx.training import CharacterText, Recipe, train_language_model
 
-    if options["text"] and options["dataset"]:
-        raise ValueError("give --text or --dataset, not both.")
-    if options["text"]:
-        with _named("--text"):
-            text = read_text(options["text"])
-    elif options["dataset"]:
-        with _named("--dataset"), _quiet():
-            text = dataset_text(options["dataset"])
-    else:
-        text = default_text()
     if options["width"] % options["heads"]:
         raise ValueError(f"--width {options['width']} is not a multiple of --heads {options['heads']}.")
+    text = _read(options)
+    data = CharacterText.split(text)
+    if len(data.validation_ids) <= options["block_size"]:
+        raise ValueError(
+            f"a text of {len(data)} characters is too short: its last tenth must be longer than "
+            f"--block-size {options['block_size']}. Take a text of more than {10 * (options['block_size'] + 1)} "
+            "characters, or smaller blocks."
+        )
     recipe = Recipe(
         steps=options["steps"],
         batch_size=options["batch_size"],
@@ -149,18 +145,9 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         epoch_steps=min(options["epoch_steps"], options["steps"]),
         seed=options["seed"],
     )
-    tokenizer = CharTokenizer.from_text(text)
-    ids = np.array(tokenizer.encode(text), "int32")
-    split = int(0.9 * len(ids))
-    if len(ids) - split <= recipe.block_size:
-        raise ValueError(
-            f"a text of {len(ids)} characters is too short: its last tenth must be longer than "
-            f"--block-size {recipe.block_size}. Take a text of more than {10 * (recipe.block_size + 1)} characters, "
-            "or smaller blocks."
-        )
     keras.utils.set_random_seed(recipe.seed)
     model = GPTModel(
-        vocab_size=tokenizer.vocab_size,
+        vocab_size=data.tokenizer.vocab_size,
         max_positions=recipe.block_size,
         num_layers=options["layers"],
         num_heads=options["heads"],
@@ -174,49 +161,54 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         run.require_text(text)
     else:
         run.begin(options, text, overwrite=overwrite)
-
-    bigram = BigramModel.from_counts(ids[:split], tokenizer.vocab_size)
-    bigram.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), weighted_metrics=[BitsPerToken()])
-    validation = whole_stream(ids[split:], recipe.block_size, 10 * recipe.batch_size)
-    bigram_bits = bigram.evaluate(validation, verbose=0, return_dict=True)["bits"]
     typer.echo(
-        f"{len(ids):,} characters, {tokenizer.vocab_size} different; {model.count_params():,} parameters; "
+        f"{len(data):,} characters, {data.tokenizer.vocab_size} different; {model.count_params():,} parameters; "
         f"{recipe.steps:,} steps on {keras.backend.backend()}. Logs: {run.directory}/tensorboard"
     )
-    train_language_model(
-        model,
-        ids[:split],
-        ids[split:],
-        recipe,
-        run.directory,
-        resume=resume,
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
-    run.save_model(model, tokenizer)
-    table = read_table(run.directory / "metrics.csv")
-    bits = table[-1]["val_bits"]
-    for what, value in (("GPT", bits), ("bigram", bigram_bits)):
-        typer.echo(f"validation loss {value * math.log(2):.4f} nats, {value:.4f} bits a character: {what}")
-    _report(run, model, tokenizer, table, ids[split:], bigram_bits * math.log(2))
-    typer.echo(f"\nAll of it is in {run.directory}: model.keras, metrics.csv, loss.png, attention.png, sample.txt")
+    bigram_bits = data.bigram_bits(recipe.block_size, 10 * recipe.batch_size)
+    verbose = 1 if sys.stdout.isatty() else 2
+    parts = (data.train_ids, data.validation_ids)
+    train_language_model(model, *parts, recipe, run.directory, resume=resume, verbose=verbose)
+    run.save_model(model, data.tokenizer)
+    _report(run, model, data, bigram_bits)
 
 
-def _report(run, model, tokenizer, table, validation_ids, bigram_loss: float) -> None:
-    """Draws the pictures and writes and prints a sample."""
+def _read(options: dict) -> str:
+    """The text that the options name."""
+    from keras_tx.text import dataset_text, default_text, read_text
+
+    if options["text"] and options["dataset"]:
+        raise ValueError("give --text or --dataset, not both.")
+    if options["text"]:
+        with _named("--text"):
+            return read_text(options["text"])
+    if options["dataset"]:
+        with _named("--dataset"), _quiet():
+            return dataset_text(options["dataset"])
+    return default_text()
+
+
+def _report(run, model, data, bigram_bits: float) -> None:
+    """Says how well it went, draws the pictures, and writes and prints a sample."""
     import keras
 
     from keras_tx.analysis import plot_attention, plot_loss
     from keras_tx.files import whole_file
+    from keras_tx.training import read_table
 
-    plot_loss(run.directory / "loss.png", table, {"bigram": bigram_loss})
-    window = validation_ids[None, : min(24, model.config.max_positions)]
+    table = read_table(run.directory / "metrics.csv")
+    for what, bits in (("GPT", table[-1]["val_bits"]), ("bigram", bigram_bits)):
+        typer.echo(f"validation loss {bits * math.log(2):.4f} nats, {bits:.4f} bits a character: {what}")
+    plot_loss(run.directory / "loss.png", table, {"bigram": bigram_bits * math.log(2)})
+    window = data.validation_ids[None, : min(24, model.config.max_positions)]
     maps = model(window, return_attention=True)["attentions"]
-    tokens = [tokenizer.decode([i]) for i in window[0]]
+    tokens = [data.tokenizer.decode([i]) for i in window[0]]
     plot_attention(run.directory / "attention.png", [keras.ops.convert_to_numpy(m)[0] for m in maps], tokens)
     typer.echo("\nA sample:\n")
-    sample = "".join(_echo(_continue(model, tokenizer, tokenizer.decode(window[0]), 400, seed=0, temperature=0.8)))
+    sample = "".join(_echo(_continue(model, data.tokenizer, "".join(tokens), 400, seed=0, temperature=0.8)))
     with whole_file(run.directory / "sample.txt") as partial:
         partial.write_text(sample, encoding="utf-8")
+    typer.echo(f"\nAll of it is in {run.directory}: model.keras, metrics.csv, loss.png, attention.png, sample.txt")
 
 
 @app.command()

@@ -15,11 +15,12 @@ from typing import Any
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Gives a path to write to; what was written takes the place of `path` when the block ends.
 
-    If the block raises, or the process dies, `path` is as it was.
+    If the block raises, or the process dies, `path` is as it was. What a dead process left as `.partial-NAME` the next
+    one replaces.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")  # the suffix stays: Keras goes by it
+    partial = path.with_name(f".partial-{path.name}")  # the suffix stays: Keras goes by it
     try:
         with _named(path):
             yield partial
@@ -39,9 +40,10 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f".partial-{path.name}")
     previous = path.with_name(f".previous-{path.name}")
     try:
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         with _named(path):
             yield partial

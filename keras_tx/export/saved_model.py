@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_tx.files import whole_directory
 from keras_tx.generation import Decoding, decode, prefill, window_size
+from keras_tx.ops.primitives import portable_graph
 
 TOLERANCE = 1e-5
 """How far an artifact's numbers may be from its model's, in float32."""
@@ -54,13 +55,13 @@ def export_saved_model(
     _require_replaceable(Path(path))
     specs = {name: tf.TensorSpec(s.shape, s.dtype, name) for name, s in model.input_signature().items()}
     serve = tf.function(lambda **inputs: {"logits": model(inputs)["logits"]}, autograph=False)
-    signatures = {"serving_default": serve.get_concrete_function(**specs)}
-    if tokenizer is not None:
-        generate = _string_generator(model, tokenizer)
-        signatures |= _generate_signatures(generate, max_new_tokens, temperature)
-    with whole_directory(path) as partial:
-        module = tf.Module()
-        module.weights = [variable.value for variable in model.variables]
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    with whole_directory(path) as partial, portable_graph():
+        signatures = {"serving_default": serve.get_concrete_function(**specs)}
+        if tokenizer is not None:
+            generate = _string_generator(model, tokenizer)
+            signatures |= _generate_signatures(generate, max_new_tokens, temperature)
         tf.saved_model.save(module, str(partial), signatures=signatures)
         _verify(model, partial)
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_tx.generation.sampling import next_token
+from keras_tx.ops.primitives import write
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +114,9 @@ def _append(state: DecodeState, decoding: Decoding, logits, controls: dict, seed
     seen = state.seen
     if "repetition_penalty" in controls:
         seen = ops.logical_or(seen, _occurring(chosen[:, None], logits.shape[-1]))
-    column = (0, state.index)
     return DecodeState(
-        tokens=ops.slice_update(state.tokens, column, chosen[:, None]),
-        valid=ops.slice_update(state.valid, column, ops.ones_like(chosen[:, None], dtype="bool")),
+        tokens=write(state.tokens, chosen[:, None], state.index, axis=1),
+        valid=write(state.valid, ops.ones_like(chosen[:, None], dtype="bool"), state.index, axis=1),
         index=state.index + 1,
         finished=ended,
         seen=seen,

@@ -15,6 +15,7 @@ from keras_tx.layers.embeddings import (
     TokenEmbedding,
 )
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.linear import Linear
 
 __all__ = [
     "BlockCache",
@@ -22,6 +23,7 @@ __all__ = [
     "DropPath",
     "FeedForward",
     "GroupedQueryAttention",
+    "Linear",
     "MultiHeadAttention",
     "MultiQueryAttention",
     "PositionEmbedding",

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.feedforward import clone
+from keras_tx.layers.linear import Linear
 from keras_tx.ops import masks
 from keras_tx.ops.attention import attention
 from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
@@ -98,7 +99,7 @@ class MultiHeadAttention(Layer):
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
 
     def _projection(self, width: int, name: str, initializer=None):
-        return keras.layers.Dense(
+        return Linear(
             width,
             use_bias=self.use_bias,
             kernel_initializer=clone(initializer or self.kernel_initializer),

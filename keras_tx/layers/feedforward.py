@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_tx.layers.base import Layer, register
+from keras_tx.layers.linear import Linear
 from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_positive, require_rate, require_width
 
@@ -51,10 +52,10 @@ class FeedForward(Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         common = {"use_bias": use_bias, "dtype": self.dtype_policy}
-        self.up = keras.layers.Dense(d_ff, kernel_initializer=clone(self.kernel_initializer), name="up", **common)
+        self.up = Linear(d_ff, kernel_initializer=clone(self.kernel_initializer), name="up", **common)
         self.activate = get_activation(activation)
         last = self.output_initializer or self.kernel_initializer
-        self.down = keras.layers.Dense(d_model, kernel_initializer=clone(last), name="down", **common)
+        self.down = Linear(d_model, kernel_initializer=clone(last), name="down", **common)
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
 
     def build(self, input_shape=None):

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers import Linear, PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.models.base import TextModel, text_inputs
 from keras_tx.models.config import Config
 from keras_tx.models.registry import register_model, register_variant
@@ -145,7 +145,7 @@ class GPTModel(GenerationMixin, TextModel):
                 epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="final_norm"
             )
         if not c.tie_embeddings:
-            self.output_projection = keras.layers.Dense(
+            self.output_projection = Linear(
                 c.vocab_size,
                 use_bias=False,
                 kernel_initializer=self._initializer(),

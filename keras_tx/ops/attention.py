@@ -88,11 +88,12 @@ def _scores(query, key, scale, soft_cap, bias):
 
 
 def _softmax(scores, mask):
-    if mask is None:
-        return ops.softmax(scores, axis=-1)
-    # A finite fill keeps a fully masked row, and its gradient, free of NaN; the second `where` makes it zeros.
-    floor = ops.cast(-1e30, scores.dtype)
-    return ops.where(mask, ops.softmax(ops.where(mask, scores, floor), axis=-1), ops.zeros((), scores.dtype))
+    if mask is not None:
+        # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
+        scores = ops.where(mask, scores, ops.cast(-1e30, scores.dtype))
+    # A single key takes all; Keras warns of a softmax over one number.
+    weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
+    return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
 
 
 def _mix(weights, value):

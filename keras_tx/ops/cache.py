@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_tx.ops.primitives import write
+
 
 class KVCache(NamedTuple):
     """The keys and values of one attention layer.
@@ -40,10 +42,9 @@ def update_cache(cache: KVCache, key, value) -> KVCache:
     """
     if key.shape[2] is not None and cache.key.shape[2] is not None and key.shape[2] > cache.key.shape[2]:
         raise ValueError(f"{key.shape[2]} positions do not fit into a cache of {cache.key.shape[2]}.")
-    start = (0, 0, cache.index, 0)
     return KVCache(
-        ops.slice_update(cache.key, start, ops.cast(key, cache.key.dtype)),
-        ops.slice_update(cache.value, start, ops.cast(value, cache.value.dtype)),
+        write(cache.key, ops.cast(key, cache.key.dtype), cache.index, axis=2),
+        write(cache.value, ops.cast(value, cache.value.dtype), cache.index, axis=2),
         cache.index + ops.shape(key)[2],
     )
 

@@ -1,10 +1,43 @@
-"""Operations written so that every export format has a kernel for them."""
+"""Operations that every export format has a kernel for, or that can be made of such."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from keras import ops
+
+_portable = ContextVar("portable", default=False)
+
+
+@contextmanager
+def portable_graph() -> Iterator[None]:
+    """Graphs traced in this block hold no operation that only XLA's runtimes have; they may be slower for it."""
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
 
 
 def argmax(x):
     """Index of the largest number along the last axis, the first of equals; int32."""
     return ops.cast(ops.argmax(x, axis=-1), "int32")
+
+
+def write(x, update, start, axis: int):
+    """`x` with `update` in place of what stands from index `start` of one axis on; all other axes are equally long.
+
+    XLA does it in place. In a portable graph all of `x` is written again: on TensorFlow Keras's `slice_update` is an
+    operation of XLA's, which TensorFlow Serving, LiteRT and ONNX do not run.
+    """
+    if not _portable.get():
+        return ops.slice_update(x, [start if i == axis else 0 for i in range(len(x.shape))], update)
+    count = ops.shape(update)[axis]
+    offsets = ops.arange(ops.shape(x)[axis], dtype="int32") - start
+    inside = ops.logical_and(offsets >= 0, offsets < count)
+    inside = ops.reshape(inside, [-1 if i == axis else 1 for i in range(len(x.shape))])
+    if update.shape[axis] != 1:  # one broadcasts by itself
+        update = ops.take(update, ops.clip(offsets, 0, count - 1), axis=axis)
+    return ops.where(inside, update, x)

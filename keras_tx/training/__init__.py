@@ -1,5 +1,6 @@
 """Recipes: data by step number, optimizers, exact resume, language models."""
 
+from keras_tx.training.character import CharacterText
 from keras_tx.training.data import random_blocks, whole_stream
 from keras_tx.training.language_model import Recipe, compile_language_model, train_language_model
 from keras_tx.training.metrics import BitsPerToken, MetricsTable, read_table
@@ -9,6 +10,7 @@ from keras_tx.training.state import Interrupted, SaveState, restore_state, save_
 
 __all__ = [
     "BitsPerToken",
+    "CharacterText",
     "Interrupted",
     "MetricsTable",
     "Recipe",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,7 +101,10 @@ class SaveState(keras.callbacks.Callback):
             self.signal = number
             signal.signal(number, before[number])
 
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread():
+            heard = ()  # signals come to the main thread, and only there they can be caught
+        before = {number: signal.signal(number, note) for number in heard}
         try:
             yield
         finally:

@@ -127,8 +127,7 @@ if keras.backend.backend() == "tensorflow":
         names -= {function.signature.name for function in functions}
         assert len(names) > 30
         assert not [name for name in names if get(name) is None or "PyFunc" in name]
-        # Keras's `slice_update`, which TensorFlow's own kernels run; nothing else asks for XLA.
-        assert {name for name in names if "Xla" in name} <= {"XlaDynamicUpdateSlice"}
+        assert not [name for name in names if "Xla" in name]  # TensorFlow Serving runs none of them
         defaults = meta.signature_def["generate_with_options"].defaults
         assert {name: tf.make_ndarray(value).item() for name, value in defaults.items()} == {
             "max_new_tokens": 21,
