@@ -14,14 +14,14 @@ from wrapt import when_imported
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
+    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention Linear MultiHeadAttention MultiQueryAttention
         PositionEmbedding PositionalEncoding RotaryPositionalEmbedding TokenEmbedding TransformerBlock""",
     "models": """BigramConfig BigramModel GPTConfig GPTModel create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
         gpt_char gpt_small list_models""",
     "ops": "apply_rotary_pos_emb",
     "text": "CharTokenizer default_text",
     "training": "Recipe train_language_model",
-  
+    "export": "export_saved_model",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
