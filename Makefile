@@ -29,8 +29,8 @@ quickstart: install
 	@$(BIN)/python examples/generate_from_saved_model.py $(RUN)/saved_model/1 "The " 2>/dev/null
 
 test: install
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

@@ -3,7 +3,8 @@
     python examples/nanogpt_shakespeare.py TEXT_FILE
 
 The text is split 90/10 in order; the loss printed at the end is over the whole validation part. Everything is as
-nanoGPT publishes it but for the positions, which are rotary here; `--positions learned` takes nanoGPT's own.
+nanoGPT publishes it but for the positions, which are rotary here (`--positions learned` takes nanoGPT's own), and
+the GELU, which is GPT-2's tanh form.
 """
 
 import argparse
@@ -42,7 +43,6 @@ def main() -> None:
         num_heads=4,
         d_model=128,
         positions=arguments.positions,
-        activation="gelu",
         use_bias=False,
         embedding_dropout=0.0,
         attention_dropout=0.0,

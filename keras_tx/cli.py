@@ -200,7 +200,7 @@ def _report(run, model, data, bigram_bits: float) -> None:
     for what, bits in (("GPT", table[-1]["val_bits"]), ("bigram", bigram_bits)):
         typer.echo(f"validation loss {bits * math.log(2):.4f} nats, {bits:.4f} bits a character: {what}")
     plot_loss(run.directory / "loss.png", table, {"bigram": bigram_bits * math.log(2)})
-    window = data.validation_ids[None, : min(24, model.config.max_positions)]
+    window = _varied(data.validation_ids, min(24, model.config.max_positions))[None]
     maps = model(window, return_attention=True)["attentions"]
     tokens = [data.tokenizer.decode([i]) for i in window[0]]
     plot_attention(run.directory / "attention.png", [keras.ops.convert_to_numpy(m)[0] for m in maps], tokens)
@@ -209,6 +209,11 @@ def _report(run, model, data, bigram_bits: float) -> None:
     with whole_file(run.directory / "sample.txt") as partial:
         partial.write_text(sample, encoding="utf-8")
     typer.echo(f"\nAll of it is in {run.directory}: model.keras, metrics.csv, loss.png, attention.png, sample.txt")
+
+
+def _varied(ids, length: int):
+    """The stretch of `ids` with the most different characters, whose attention maps are the most worth a look."""
+    return max((ids[i : i + length] for i in range(0, len(ids) - length, length)), key=lambda part: len(set(part)))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +27,14 @@ def plot_loss(path: str | Path, table: Sequence[dict[str, float]], baselines: di
         raise ValueError("`table` is empty: there is no loss to draw.")
     figure = _figure(7, 4.2)
     axes = figure.add_subplot()
+    note = partial(axes.annotate, xytext=(0, 6), textcoords="offset points", ha="right")
     steps = [row["step"] for row in table]
     axes.plot(steps, [row["loss"] for row in table], color="#9ab", marker=".", label="training, mean of the epoch")
     axes.plot(steps, [row["val_loss"] for row in table], color="#c33", marker="o", label="validation")
     for name, loss in (baselines or {}).items():
         axes.axhline(loss, color="#555", linestyle=":")
-        axes.annotate(f"{name} {loss:.2f}", (steps[0], loss), xytext=(2, 3), textcoords="offset points", color="#555")
-    last = table[-1]["val_loss"]
-    axes.annotate(f"{last:.3f}", (steps[-1], last), xytext=(0, 7), textcoords="offset points", ha="right", color="#c33")
+        note(f"{name} {loss:.2f}", (steps[-1], loss), color="#555")
+    note(f"{table[-1]['val_loss']:.3f}", (steps[-1], table[-1]["val_loss"]), color="#c33")
     axes.set(xlabel="step", ylabel="loss (nats per token)", xlim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -83,6 +84,6 @@ def _figure(width: float, height: float):
 
 
 def _save(figure, path: str | Path) -> None:
-    with whole_file(path) as partial, warnings.catch_warnings():
+    with whole_file(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn instead
-        figure.savefig(partial, dpi=150)
+        figure.savefig(file, dpi=150)
