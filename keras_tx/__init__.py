@@ -14,7 +14,7 @@ from wrapt import when_imported
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention Linear MultiHeadAttention MultiQueryAttention
+    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
         PositionEmbedding PositionalEncoding RotaryPositionalEmbedding TokenEmbedding TransformerBlock""",
     "models": """BigramConfig BigramModel GPTConfig GPTModel create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
         gpt_char gpt_small list_models""",

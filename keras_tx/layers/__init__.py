@@ -15,7 +15,6 @@ from keras_tx.layers.embeddings import (
     TokenEmbedding,
 )
 from keras_tx.layers.feedforward import FeedForward
-from keras_tx.layers.linear import Linear
 
 __all__ = [
     "BlockCache",
@@ -23,7 +22,6 @@ __all__ = [
     "DropPath",
     "FeedForward",
     "GroupedQueryAttention",
-    "Linear",
     "MultiHeadAttention",
     "MultiQueryAttention",
     "PositionEmbedding",

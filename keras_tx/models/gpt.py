@@ -9,7 +9,8 @@ import keras
 from keras import ops
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import Linear, PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.linear import Linear
 from keras_tx.models.base import TextModel, text_inputs
 from keras_tx.models.config import Config
 from keras_tx.models.registry import register_model, register_variant
