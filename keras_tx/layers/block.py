@@ -8,7 +8,7 @@ import keras
 
 from keras_tx.layers.attention import MultiHeadAttention
 from keras_tx.layers.base import Layer, register
-from keras_tx.layers.dropout import DropPath
+from keras_tx.layers.dropout import Dropout, DropPath
 from keras_tx.layers.feedforward import FeedForward
 from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
@@ -111,7 +111,7 @@ class TransformerBlock(Layer):
             d_model, d_ff or 4 * d_model, activation=activation, name="feed_forward", **linear
         )
         self.feed_forward_norm = self._norm("feed_forward_norm")
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.skip = DropPath(drop_path, dtype=self.dtype_policy, name="skip")
 
     def _norm(self, name: str):

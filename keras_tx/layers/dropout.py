@@ -1,4 +1,4 @@
-"""Drop path: dropout of whole residual branches."""
+"""Dropout of elements, and of whole residual branches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,35 @@ from keras import ops
 
 from keras_tx.layers.base import Layer, register
 from keras_tx.ops.checks import require_rate
+from keras_tx.ops.dropout import dropout
+
+
+@register
+class Dropout(Layer):
+    """Keras's `Dropout` at half the random numbers (`ops.dropout`).
+
+    Input and output: floating point of any shape.
+
+    Raises:
+        ValueError: if `rate` is outside [0, 1).
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        require_rate(rate=rate)
+        self.rate = rate
+        self.seed = seed
+        if rate:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape=None):
+        """Nothing to make: the seed generator is the only state."""
+
+    def call(self, x, training=None):
+        return dropout(x, self.rate, self.seed_generator) if training and self.rate else x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
 
 @register

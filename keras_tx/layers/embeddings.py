@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers.base import Layer, register
+from keras_tx.layers.dropout import Dropout
 from keras_tx.ops.checks import (
     require_below,
     require_integer,
@@ -120,7 +121,7 @@ class PositionalEncoding(Layer):
         self.d_model = d_model
         self.max_len = max_len
         self.dropout = dropout
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.drop = Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
         """Nothing to make: the encodings are computed, not stored."""

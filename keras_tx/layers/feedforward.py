@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_tx.layers.base import Layer, register
+from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
 from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_positive, require_rate, require_width
@@ -56,7 +57,7 @@ class FeedForward(Layer):
         self.activate = get_activation(activation)
         last = self.output_initializer or self.kernel_initializer
         self.down = Linear(d_model, kernel_initializer=clone(last), name="down", **common)
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
 
     def build(self, input_shape=None):
         self.up.build((None, self.d_model))

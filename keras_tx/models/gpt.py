@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
 from keras_tx.models.base import TextModel, text_inputs
 from keras_tx.models.config import Config
@@ -118,7 +119,7 @@ class GPTModel(GenerationMixin, TextModel):
         if c.positions == "learned":
             table["initializer"] = self._initializer()
             self.position_embedding = PositionEmbedding(c.max_positions, c.d_model, name="position_embedding", **table)
-        self.embedding_drop = keras.layers.Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
+        self.embedding_drop = Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
         residual = (2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0
         self.blocks = [
             TransformerBlock(

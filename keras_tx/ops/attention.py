@@ -13,6 +13,7 @@ from keras.random import SeedGenerator
 
 from keras_tx.ops import masks
 from keras_tx.ops.checks import is_boolean
+from keras_tx.ops.dropout import dropout as random_dropout
 
 
 def attention(
@@ -70,7 +71,7 @@ def attention(
         mask = masks.combine(mask, masks.causal(positions, positions))
     scores = _scores(query, key, scale, soft_cap, bias)
     weights = _softmax(scores, mask)
-    dropped = keras.random.dropout(weights, drop, seed=seed) if drop else weights
+    dropped = random_dropout(weights, drop, seed) if drop else weights
     output = _mix(ops.cast(dropped, value.dtype), value)
     return (output, weights) if return_weights else output
 
