@@ -48,7 +48,12 @@ def main() -> None:
         attention_dropout=0.0,
         residual_dropout=0.0,
     )
-    recipe = Recipe(steps=arguments.steps, warmup_steps=min(100, arguments.steps // 10), seed=arguments.seed)
+    recipe = Recipe(
+        steps=arguments.steps,
+        warmup_steps=min(100, arguments.steps // 10),
+        epoch_steps=min(1000, arguments.steps),  # validating the whole part takes as long as 40 steps
+        seed=arguments.seed,
+    )
     with tempfile.TemporaryDirectory() as directory:
         train_language_model(model, ids[:split], ids[split:], recipe, directory, verbose=2)
         last = read_table(Path(directory) / "metrics.csv")[-1]
