@@ -6,12 +6,15 @@ Every public name can be had from here; the module that holds it is imported whe
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wrapt import when_imported
 
 __version__ = "0.1.0"
+
+_FOLDERS = ("ops", "layers", "generation", "convert", "models", "text", "training", "export", "analysis")
 
 _PUBLIC = {
     "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
@@ -38,11 +41,24 @@ if TYPE_CHECKING:
     from keras_tx.training import train_language_model as train_language_model
 
 
-@when_imported("keras")
-def _register(keras) -> None:
-    """Makes our classes known to Keras as soon as there is Keras, so that it can load `.keras` files that hold them."""
-    import_module("keras_tx.models")
-    import_module("keras_tx.training.metrics")
+_complete: set[str] = set()
+
+
+def _register(module) -> None:
+    """Makes our classes known to Keras as soon as there is Keras, so that it can load `.keras` files that hold them.
+
+    Keras is often first imported by a module of ours, which has to be complete before others can import from it.
+    """
+    _complete.add(module.__name__)
+    begun = {name for name in _REGISTERING if name in sys.modules}
+    if "keras" in begun and begun <= _complete:
+        import_module("keras_tx.models")
+        import_module("keras_tx.training.metrics")
+
+
+_REGISTERING = ("keras", *(f"keras_tx.{folder}" for folder in _FOLDERS))
+for _name in _REGISTERING:
+    when_imported(_name)(_register)
 
 
 def __getattr__(name: str):
