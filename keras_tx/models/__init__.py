@@ -11,12 +11,22 @@ from keras_tx.models.gpt import (
     gpt_char,
     gpt_small,
 )
+from keras_tx.models.gpt_heads import (
+    GPTDoubleHeadsModel,
+    GPTForQuestionAnswering,
+    GPTForSequenceClassification,
+    GPTForTokenClassification,
+)
 from keras_tx.models.registry import create_model, list_models
 
 __all__ = [
     "BigramConfig",
     "BigramModel",
     "GPTConfig",
+    "GPTDoubleHeadsModel",
+    "GPTForQuestionAnswering",
+    "GPTForSequenceClassification",
+    "GPTForTokenClassification",
     "GPTModel",
     "create_model",
     "gpt2_large",

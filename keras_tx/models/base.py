@@ -45,52 +45,84 @@ class Model(keras.Model):
         raise NotImplementedError
 
 
-class TextModel(Model):
-    """A model of token ids whose outputs are a dict with `"logits"`, and `"loss"` when given `labels`.
+LOSSES = ("loss", "mc_loss")
+"""The outputs that a model compiled without a loss trains on, all together."""
 
-    Compiled without a loss it trains with its own; the labels come as `y` or as `"labels"` among the inputs. With a
-    Keras loss or metrics, these are applied to the logits and `y` as they stand.
+
+class TextModel(Model):
+    """A model of token ids whose outputs are a dict with logits, and losses when given labels.
+
+    Compiled without a loss it trains with its own; the labels come as `y`, by name where there are several, or among
+    the inputs. With a Keras loss or metrics, these are applied to the logits and `y` as they stand.
     """
+
+    targets: ClassVar[dict[str, str]] = {"logits": "labels"}
+    """The names of the logits, and of the labels that each is trained on."""
 
     def input_signature(self) -> dict[str, keras.InputSpec]:
         ids = {"shape": (None, None), "dtype": "int32"}
         return {name: keras.InputSpec(name=name, **ids) for name in ("input_ids", "attention_mask")}
 
-    def loss_from_logits(self, logits, labels):
-        """The head's own loss, a scalar."""
+    def own_losses(self, outputs: dict, labels: dict) -> dict:
+        """The head's own losses, scalars by name, of the labels that are given.
+
+        Args:
+            outputs: what `call` returns.
+            labels: by name, None for those not given.
+        """
         raise NotImplementedError
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss is not None:
-            return super().compute_loss(x, y, y_pred["logits"], sample_weight, training)
+            return super().compute_loss(x, self._as_predicted(y), self._predicted(y_pred), sample_weight, training)
         if sample_weight is not None:
             raise ValueError(
                 "the head's own loss takes no `sample_weight`: label what shall not count -100, or compile with a "
                 "Keras loss."
             )
-        if "loss" in y_pred:
-            loss = y_pred["loss"]
-        elif y is not None:
-            loss = self.loss_from_logits(y_pred["logits"], y)
-        else:
-            raise ValueError('no labels: pass them to `fit` as `y` or as "labels" among the inputs.')
-        return ops.sum([loss, *self.losses]) if self.losses else loss
+        losses = {name: y_pred[name] for name in LOSSES if name in y_pred}
+        losses = losses or self.own_losses(y_pred, self._labels_by_name(y))
+        if not losses:
+            wanted = " and ".join(f'"{name}"' for name in self.targets.values())
+            raise ValueError(f"no labels: pass them to `fit` as `y` or as {wanted} among the inputs.")
+        return sum([*losses.values(), *self.losses])
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+        return super().compute_metrics(x, self._as_predicted(y), self._predicted(y_pred), sample_weight)
+
+    def _predicted(self, outputs):
+        """What Keras's losses and metrics see: the logits, by name where there are several."""
+        named = {name: outputs[name] for name in self.targets}
+        return named if len(named) > 1 else next(iter(named.values()))
+
+    def _as_predicted(self, y):
+        """The labels in the structure of `_predicted`."""
+        if y is None or len(self.targets) == 1:
+            return y
+        labels = self._labels_by_name(y)
+        return {logits: labels[name] for logits, name in self.targets.items()}
+
+    def _labels_by_name(self, y) -> dict[str, Any]:
+        names = list(self.targets.values())
+        if not isinstance(y, dict):
+            y = {} if y is None else {names[0]: y} if len(names) == 1 else {"": y}
+        if not set(y) <= set(names):
+            raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {', '.join(map(repr, y))}.")
+        return {name: y.get(name) for name in names}
 
 
-def text_inputs(inputs, *, slots: int | None = None, **named) -> dict[str, Any]:
+def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **named) -> dict[str, Any]:
     """The inputs of a text model by name, from a tensor of ids or a dict, and keyword arguments beside it.
 
     Args:
         inputs: ids `(B, T)`, or a dict with `"input_ids"`.
         slots: length of the attention mask where it is not T: of the cache it is over.
+        choices: whether the ids are `(B, C, T)`: C texts a row to choose from.
         named: all other inputs the model takes; None for those not given.
 
     Raises:
         ValueError: for a dict without `"input_ids"` or with a name the model does not take, one given twice, ids
-            that are not `(batch, length)` integers, or an attention mask that does not fit them.
+            that are not `(batch, length)` integers, or an attention mask or token types that do not fit them.
     """
     given = dict(inputs) if isinstance(inputs, dict) else {"input_ids": inputs}
     if "input_ids" not in given:
@@ -102,11 +134,14 @@ def text_inputs(inputs, *, slots: int | None = None, **named) -> dict[str, Any]:
             raise ValueError(f"{name!r} was given twice, in the dict and as an argument.")
     given = {**named, **given}
     given = {name: None if value is None else ops.convert_to_tensor(value) for name, value in given.items()}
-    ids, mask = given["input_ids"], given.get("attention_mask")
-    require_rank(ids, 2, "input_ids", "(batch, length)")
+    ids, mask, types = given["input_ids"], given.get("attention_mask"), given.get("token_type_ids")
+    axes = ("batch", "choices", "length") if choices else ("batch", "length")
+    require_rank(ids, len(axes), "input_ids", f"({', '.join(axes)})")
     require_integer(ids, "input_ids")
     if mask is not None:
-        require_shape(mask, (ids.shape[0], slots or ids.shape[1]), "attention_mask")
+        require_shape(mask, (*ids.shape[:-1], slots or ids.shape[-1]), "attention_mask")
+    if types is not None:
+        require_shape(types, tuple(ids.shape), "token_type_ids")
     return given
 
 

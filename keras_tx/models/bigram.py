@@ -10,11 +10,11 @@ from keras import ops
 
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import TokenEmbedding
-from keras_tx.models.base import TextModel, text_inputs
+from keras_tx.models.base import text_inputs
 from keras_tx.models.config import Config
+from keras_tx.models.heads import CausalLanguageModel
 from keras_tx.models.registry import register_model
 from keras_tx.ops.checks import require_positive
-from keras_tx.ops.losses import next_token_loss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class BigramConfig(Config):
 
 
 @register_model(BigramConfig(vocab_size=61))
-class BigramModel(GenerationMixin, TextModel):
+class BigramModel(GenerationMixin, CausalLanguageModel):
     """Logits of the next token from a table with one row for each token.
 
     Args:
@@ -72,12 +72,7 @@ class BigramModel(GenerationMixin, TextModel):
         """
         given = text_inputs(inputs, attention_mask=attention_mask, labels=labels)
         outputs = {"logits": self.table(given["input_ids"])}
-        if given["labels"] is not None:
-            outputs["loss"] = self.loss_from_logits(outputs["logits"], given["labels"])
-        return outputs
-
-    def loss_from_logits(self, logits, labels):
-        return next_token_loss(logits, labels)
+        return outputs | self.own_losses(outputs, given)
 
     def init_cache(self, batch_size, length: int):
         """Nothing: one token is all the model sees."""

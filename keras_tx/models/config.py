@@ -1,9 +1,13 @@
-"""The base of every model's config: a frozen dataclass that goes to JSON and back."""
+"""The bases of the models' configs: frozen dataclasses that go to JSON and back."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
+
+from keras_tx.ops.checks import require_positive
+
+ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,7 +16,8 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, in JSON's types."""
-        return dataclasses.asdict(self)
+        fields = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
@@ -24,7 +29,7 @@ class Config:
         return cls().replace(**fields)
 
     def replace(self, **fields: Any) -> Self:
-        """A copy with other values in some fields.
+        """A copy with other values in some fields; lists, as JSON has them, become tuples.
 
         Raises:
             ValueError: for a field the config does not have.
@@ -33,4 +38,36 @@ class Config:
         for name in fields:
             if name not in known:
                 raise ValueError(f"{type(self).__name__} has no field `{name}`; it has {', '.join(known)}.")
-        return dataclasses.replace(self, **fields)
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        return dataclasses.replace(self, **plain)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextConfig(Config):
+    """What the configs of all text families have: labels and special tokens."""
+
+    num_labels: int = 2
+    """Classes of a sequence or token classifier; numbers a row of a regression."""
+    problem_type: ProblemType | None = None
+    """What a sequence classifier's loss is; None to tell it from `num_labels` and the labels' dtype."""
+    label_names: tuple[str, ...] | None = None
+    """What the classes are called."""
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | tuple[int, ...] | None = None
+
+    def __post_init__(self):
+        require_positive(num_labels=self.num_labels)
+        known = get_args(ProblemType)
+        if self.problem_type not in (None, *known):
+            raise ValueError(f"`problem_type` must be None or one of {', '.join(known)}; got {self.problem_type!r}.")
+        if self.label_names is not None and len(self.label_names) != self.num_labels:
+            raise ValueError(
+                f"`label_names` must be as many as `num_labels` = {self.num_labels}; got {self.label_names}."
+            )
+
+    def replace(self, **fields: Any) -> Self:
+        """As `Config.replace`; another `num_labels` drops the names of the old labels."""
+        if fields.get("num_labels", self.num_labels) != self.num_labels:
+            fields.setdefault("label_names", None)
+        return super().replace(**fields)

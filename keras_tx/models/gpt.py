@@ -11,19 +11,18 @@ from keras import ops
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
-from keras_tx.layers.linear import Linear
-from keras_tx.models.base import TextModel, text_inputs
-from keras_tx.models.config import Config
+from keras_tx.models.base import text_inputs
+from keras_tx.models.config import TextConfig
+from keras_tx.models.heads import Backbone, CausalLanguageModel, take_positions
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
-from keras_tx.ops.losses import next_token_loss
 from keras_tx.ops.positions import sinusoidal
 
 # === Config ===
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GPTConfig(Config):
+class GPTConfig(TextConfig):
     """A decoder-only language model; the defaults are GPT-2 small."""
 
     vocab_size: int = 50257
@@ -42,18 +41,29 @@ class GPTConfig(Config):
     activation: str = "gelu_tanh"
     """GPT-1's own code, too, has the tanh approximation where its config says "gelu"."""
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
+    scale_attention: bool = True
+    """Whether attention scores are divided by the square root of the heads' width."""
+    scale_attention_by_layer: bool = False
+    """Whether they are divided by the number of their layer, counted from 1, too (Mistral's GPT-2s, 2021)."""
     use_bias: bool = True
     tie_embeddings: bool = True
     """Whether the output projection is the transposed token table."""
     embedding_dropout: float = 0.1
     attention_dropout: float = 0.1
     residual_dropout: float = 0.1
+    classifier_dropout: float = 0.1
+    """On the last hidden states, before the token classifier."""
+    summary_dropout: float = 0.1
+    """On the hidden state that the double heads' choice head reads."""
+    summary_activation: str | None = None
+    """Of the choice head."""
     initializer_range: float = 0.02
     """Standard deviation of every kernel and table at the start."""
     scale_residual_init: bool = True
     """GPT-2 divides it by sqrt(2 * num_layers) for the kernels that end a residual branch."""
 
     def __post_init__(self):
+        super().__post_init__()
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -68,6 +78,8 @@ class GPTConfig(Config):
             embedding_dropout=self.embedding_dropout,
             attention_dropout=self.attention_dropout,
             residual_dropout=self.residual_dropout,
+            classifier_dropout=self.classifier_dropout,
+            summary_dropout=self.summary_dropout,
         )
         if self.positions not in ("learned", "sinusoidal", "rotary"):
             raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
@@ -87,20 +99,11 @@ VARIANTS = {
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, d_ff=29)
 
 
-# === Model ===
+# === Models ===
 
 
-@register_model(
-    TINY,
-    TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
-    TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
-    TINY.replace(positions="sinusoidal", d_model=18),
-)
-class GPTModel(GenerationMixin, TextModel):
-    """A GPT language model.
-
-    `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, also `"loss"`: the mean cross-entropy,
-    in nats, of each token given those before it.
+class GPTBackbone(Backbone):
+    """Embeddings, blocks and the final norm; a head makes a model of it.
 
     Args:
         config: a `GPTConfig`; GPT-2 small unless given.
@@ -114,49 +117,45 @@ class GPTModel(GenerationMixin, TextModel):
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
         c = self.config
-        table = {"initializer": self._initializer(), "dtype": self.dtype_policy}
+        table = {"initializer": self.initializer(), "dtype": self.dtype_policy}
         self.token_embedding = TokenEmbedding(c.vocab_size, c.d_model, name="token_embedding", **table)
         if c.positions == "learned":
-            table["initializer"] = self._initializer()
+            table["initializer"] = self.initializer()
             self.position_embedding = PositionEmbedding(c.max_positions, c.d_model, name="position_embedding", **table)
         self.embedding_drop = Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
-        residual = (2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0
-        self.blocks = [
-            TransformerBlock(
-                c.d_model,
-                c.num_heads,
-                c.d_ff,
-                c.residual_dropout,
-                num_kv_heads=c.num_kv_heads,
-                causal=True,
-                norm_position=c.norm_position,
-                norm_epsilon=c.norm_epsilon,
-                activation=c.activation,
-                attention_dropout=c.attention_dropout,
-                rotary_base=10000.0 if c.positions == "rotary" else None,
-                use_bias=c.use_bias,
-                kernel_initializer=self._initializer(),
-                output_initializer=self._initializer(residual),
-                dtype=self.dtype_policy,
-                name=f"block_{i}",
-            )
-            for i in range(c.num_layers)
-        ]
+        self.blocks = [self._block(i) for i in range(c.num_layers)]
         if c.norm_position == "pre":
             self.final_norm = keras.layers.LayerNormalization(
                 epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="final_norm"
             )
-        if not c.tie_embeddings:
-            self.output_projection = Linear(
-                c.vocab_size,
-                use_bias=False,
-                kernel_initializer=self._initializer(),
-                dtype=self.dtype_policy,
-                name="output_projection",
-            )
+        self.make_head()
         self.build()
 
-    def _initializer(self, scale: float = 1.0):
+    def _block(self, index: int) -> TransformerBlock:
+        c = self.config
+        block = TransformerBlock(
+            c.d_model,
+            c.num_heads,
+            c.d_ff,
+            c.residual_dropout,
+            num_kv_heads=c.num_kv_heads,
+            causal=True,
+            norm_position=c.norm_position,
+            norm_epsilon=c.norm_epsilon,
+            activation=c.activation,
+            attention_dropout=c.attention_dropout,
+            rotary_base=10000.0 if c.positions == "rotary" else None,
+            use_bias=c.use_bias,
+            kernel_initializer=self.initializer(),
+            output_initializer=self.initializer((2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0),
+            dtype=self.dtype_policy,
+            name=f"block_{index}",
+        )
+        scale = (c.d_model // c.num_heads) ** -0.5 if c.scale_attention else 1.0
+        block.attention.scale = scale / (index + 1) if c.scale_attention_by_layer else scale
+        return block
+
+    def initializer(self, scale: float = 1.0):
         return keras.initializers.RandomNormal(stddev=self.config.initializer_range * scale)
 
     def build(self, input_shape=None):
@@ -168,61 +167,35 @@ class GPTModel(GenerationMixin, TextModel):
             block.build(hidden)
         if self.config.norm_position == "pre":
             self.final_norm.build(hidden)
-        if not self.config.tie_embeddings:
-            self.output_projection.build(hidden)
 
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        position_ids=None,
-        labels=None,
-        cache=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """Logits for the token after each one.
-
-        Args:
-            inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
-            attention_mask: `(B, T)`, 0 at padding, on either side; with a cache, `(B, S)` over its slots.
-            position_ids: `(B, T)`; counted from 0, or from the cache's fill, without regard to padding, unless
-                given.
-            labels: `(B, T)`, the ids themselves, -100 where they shall not count; they are shifted here.
-            cache: from `init_cache`, one a block.
-            return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, S)`.
-            return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output, the last
-                one after the final norm; `(B, T, d_model)` each.
-            training: whether dropout is active.
-
-        Returns:
-            A dict with `"logits"`, and `"loss"`, `"cache"`, `"attentions"`, `"hidden_states"` as asked for.
-
-        Raises:
-            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
-                more positions than `max_positions`.
-        """
-        slots = None if cache is None else cache[0].attention.key.shape[2]
-        named = {"attention_mask": attention_mask, "position_ids": position_ids, "labels": labels}
-        given = text_inputs(inputs, slots=slots, **named)
+    def answer(self, given, cache=None, *, return_attention=False, return_hidden_states=False, training=None) -> dict:
+        """What a model's `call` returns, of its inputs by name."""
         outputs = self.hidden(
             given["input_ids"],
             given["attention_mask"],
             given["position_ids"],
             cache,
+            token_type_ids=given["token_type_ids"],
             return_attention=return_attention,
             training=training,
         )
         states = outputs.pop("hidden_states")
-        outputs["logits"] = self.logits(states[-1])
+        outputs |= self.head(states[-1], given, training)
         if return_hidden_states:
             outputs["hidden_states"] = states
-        if given["labels"] is not None:
-            outputs["loss"] = self.loss_from_logits(outputs["logits"], given["labels"])
-        return outputs
+        return outputs | self.own_losses(outputs, given)
 
-    def hidden(self, ids, attention_mask=None, position_ids=None, cache=None, *, return_attention=False, training=None):
+    def hidden(
+        self,
+        ids,
+        attention_mask=None,
+        position_ids=None,
+        cache=None,
+        *,
+        token_type_ids=None,
+        return_attention: bool = False,
+        training=None,
+    ) -> dict:
         """The hidden states, as a dict of what `call` returns apart from logits and loss."""
         length = ids.shape[1] or ops.shape(ids)[1]
         if isinstance(length, int) and length > self.config.max_positions:
@@ -237,6 +210,8 @@ class GPTModel(GenerationMixin, TextModel):
             x = x + self.position_embedding(position_ids)
         elif self.config.positions == "sinusoidal":
             x = x + ops.cast(sinusoidal(position_ids, self.config.d_model), x.dtype)
+        if token_type_ids is not None:
+            x = x + self.token_embedding(token_type_ids)
         x = self.embedding_drop(x, training=training)
         states, maps, caches = [x], [], []
         for i, block in enumerate(self.blocks):
@@ -262,16 +237,86 @@ class GPTModel(GenerationMixin, TextModel):
             outputs["cache"] = tuple(caches)
         return outputs
 
+
+class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
+    """The language-model head: logits of the next token, by the transposed token table unless that is untied."""
+
+    def make_head(self):
+        if not self.config.tie_embeddings:
+            self.output_projection = self.linear(self.config.vocab_size, "output_projection", use_bias=False)
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        if not self.config.tie_embeddings:
+            self.output_projection.build((None, self.config.d_model))
+
     def logits(self, hidden):
         """`(..., d_model)` to `(..., vocab_size)`."""
         if self.config.tie_embeddings:
             return self.token_embedding.project(hidden)
         return self.output_projection(hidden)
 
-    def loss_from_logits(self, logits, labels):
-        return next_token_loss(logits, labels)
+    def head(self, x, given, training=None):
+        return {"logits": self.logits(x)}
 
-    # === Generation ===
+
+@register_model(
+    TINY,
+    TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
+    TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
+    TINY.replace(positions="sinusoidal", d_model=18),
+)
+class GPTModel(GenerationMixin, GPTLanguageModel):
+    """A GPT language model.
+
+    `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, also `"loss"`: the mean cross-entropy,
+    in nats, of each token given those before it.
+
+    Args:
+        config: a `GPTConfig`; GPT-2 small unless given.
+        name, dtype: as in Keras.
+        overrides: fields of the config to replace.
+    """
+
+    def call(
+        self,
+        inputs,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        labels=None,
+        cache=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ):
+        """Logits for the token after each one.
+
+        Args:
+            inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
+            attention_mask: `(B, T)`, 0 at padding, on either side; with a cache, `(B, S)` over its slots.
+            token_type_ids: `(B, T)`, tokens whose embeddings are added.
+            position_ids: `(B, T)`; counted from 0, or from the cache's fill, without regard to padding, unless
+                given.
+            labels: `(B, T)`, the ids themselves, -100 where they shall not count; they are shifted here.
+            cache: from `init_cache`, one a block.
+            return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, S)`.
+            return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output, the last
+                one after the final norm; `(B, T, d_model)` each.
+            training: whether dropout is active.
+
+        Returns:
+            A dict with `"logits"`, and `"loss"`, `"cache"`, `"attentions"`, `"hidden_states"` as asked for.
+
+        Raises:
+            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
+                more positions than `max_positions`; for other inputs that do not fit the ids.
+        """
+        slots = None if cache is None else cache[0].attention.key.shape[2]
+        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
+        given = text_inputs(inputs, slots=slots, **tokens, labels=labels)
+        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
+        return self.answer(given, cache, **asked, training=training)
 
     def init_cache(self, batch_size, length: int):
         """An empty key/value cache for `length` positions, one entry a block."""
@@ -280,9 +325,7 @@ class GPTModel(GenerationMixin, TextModel):
     def decode_step(self, ids, position_ids, attention_mask, cache, last):
         """Logits after position `last`, `(B,)`, of each row of `ids`, `(B, T)`: `(B, vocab_size)`, and the cache."""
         outputs = self.hidden(ids, attention_mask, position_ids, cache)
-        final = outputs["hidden_states"][-1]
-        final = ops.take_along_axis(final, ops.reshape(last, (-1, 1, 1)), axis=1)
-        return self.logits(final[:, 0]), outputs["cache"]
+        return self.logits(take_positions(outputs["hidden_states"][-1], last)), outputs["cache"]
 
 
 # === Variants ===

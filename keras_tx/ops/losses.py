@@ -1,4 +1,4 @@
-"""Losses over tokens."""
+"""Losses of tokens, sequences and spans, as Transformers computes them; all in float32."""
 
 from __future__ import annotations
 
@@ -36,9 +36,55 @@ def next_token_loss(logits, labels):
     """The mean cross-entropy of each token given those before it.
 
     Args:
-        logits: `(B, T, V)`; those at the last position are not used.
-        labels: the tokens themselves, `(B, T)`, unshifted; `IGNORED` where they do not count.
+        logits: `(..., T, V)`; those at the last position are not used.
+        labels: the tokens themselves, `(..., T)`, unshifted; `IGNORED` where they do not count.
     """
     # The labels move, not the logits: those are V times as many numbers.
-    following = ops.pad(labels[:, 1:], ((0, 0), (0, 1)), constant_values=IGNORED)
+    before = [(0, 0)] * (len(labels.shape) - 1)
+    following = ops.pad(labels[..., 1:], [*before, (0, 1)], constant_values=IGNORED)
     return token_cross_entropy(logits, following)
+
+
+def span_loss(start_logits, end_logits, start_positions, end_positions):
+    """The mean of the cross-entropies of a span's first and last position.
+
+    Args:
+        start_logits, end_logits: `(B, T)`.
+        start_positions, end_positions: integers, `(B,)`. From T on, where the span was cut off, they do not count;
+            below 0 they are taken as 0.
+    """
+    starts, ends = (
+        token_cross_entropy(logits, _within(positions, ops.shape(logits)[-1]))
+        for logits, positions in ((start_logits, start_positions), (end_logits, end_positions))
+    )
+    return (starts + ends) / 2
+
+
+def _within(positions, length):
+    positions = ops.maximum(positions, 0)
+    return ops.where(positions < length, positions, IGNORED)
+
+
+def squared_error(predictions, labels):
+    """The mean squared error.
+
+    Args:
+        predictions: `(B, N)`.
+        labels: `(B, N)`, or `(B,)` where N is 1.
+    """
+    if len(labels.shape) < len(predictions.shape) and predictions.shape[-1] == 1:
+        labels = ops.expand_dims(labels, -1)
+    require_shape(labels, tuple(predictions.shape), "labels")
+    return ops.mean(ops.square(ops.cast(predictions, "float32") - ops.cast(labels, "float32")))
+
+
+def binary_cross_entropy(logits, labels):
+    """The mean cross-entropy, in nats, of N independent yes-or-no labels a row.
+
+    Args:
+        logits: `(B, N)`.
+        labels: `(B, N)`, 0 to 1.
+    """
+    require_shape(labels, tuple(logits.shape), "labels")
+    logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
+    return ops.mean(ops.binary_crossentropy(labels, logits, from_logits=True))
