@@ -63,7 +63,12 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, content: Any) -> None:
     """Writes JSON whole or not at all."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        dump_json(partial, content)
+
+
+def dump_json(path: Path, content: Any) -> None:
+    """Writes JSON to a path as it is; for one that `whole_file` gave."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:

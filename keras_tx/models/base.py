@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from keras_tx.models.config import Config
+from keras_tx.models.pretrained import Pretrained
 from keras_tx.ops.checks import require_integer, require_rank, require_shape
 
 
-class Model(keras.Model):
+class Model(Pretrained, keras.Model):
     """A Keras model described by a frozen config and built when it is made.
 
     Subclasses name their `config_class`, make their layers in `__init__` before they call `finish`, and
@@ -92,22 +93,24 @@ class TextModel(Model):
 
     def _predicted(self, outputs):
         """What Keras's losses and metrics see: the logits, by name where there are several."""
-        named = {name: outputs[name] for name in self.targets}
-        return named if len(named) > 1 else next(iter(named.values()))
+        return _only({name: outputs[name] for name in self.targets})
 
     def _as_predicted(self, y):
         """The labels in the structure of `_predicted`."""
-        if y is None or len(self.targets) == 1:
-            return y
+        if y is None:
+            return None
         labels = self._labels_by_name(y)
-        return {logits: labels[name] for logits, name in self.targets.items()}
+        return _only({logits: labels[name] for logits, name in self.targets.items()})
 
     def _labels_by_name(self, y) -> dict[str, Any]:
         names = list(self.targets.values())
-        if not isinstance(y, dict):
-            y = {} if y is None else {names[0]: y} if len(names) == 1 else {"": y}
-        if not set(y) <= set(names):
-            raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {', '.join(map(repr, y))}.")
+        if y is None:
+            return dict.fromkeys(names)
+        if not isinstance(y, dict) and len(names) == 1:
+            return {names[0]: y}
+        if not isinstance(y, dict) or not set(y) <= set(names):
+            found = ", ".join(map(repr, y)) if isinstance(y, dict) else f"a {type(y).__name__}"
+            raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {found}.")
         return {name: y.get(name) for name in names}
 
 
@@ -141,8 +144,14 @@ def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **na
     if mask is not None:
         require_shape(mask, (*ids.shape[:-1], slots or ids.shape[-1]), "attention_mask")
     if types is not None:
+        require_integer(types, "token_type_ids")
         require_shape(types, tuple(ids.shape), "token_type_ids")
     return given
+
+
+def _only(named: dict):
+    """The value of a dict that has but one, otherwise the dict."""
+    return named if len(named) > 1 else next(iter(named.values()))
 
 
 def _serialized(policy):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
 
+from keras_tx.convert.gpt import FAMILIES as CHECKPOINTS
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
@@ -113,6 +114,7 @@ class GPTBackbone(Backbone):
 
     config_class = GPTConfig
     config: GPTConfig
+    formats: ClassVar = {"huggingface": CHECKPOINTS}
 
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -1,0 +1,137 @@
+"""Two-way key accounting: which tensors of a checkpoint fill which weights, and what is left on either side."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Container, Iterable, Mapping
+from typing import Any
+
+from keras_tx.convert.family import Family
+from keras_tx.convert.table import Rule
+from keras_tx.convert.tensors import Tensor
+
+
+@dataclasses.dataclass
+class Account:
+    """What a checkpoint has for a model.
+
+    Attributes:
+        found: pairs of a rule and the name of the tensor that answers to it.
+        copies: pairs of tensors that must hold the same numbers.
+        missing: names that the backbone needs and the checkpoint lacks.
+        fresh: rules of the head that the checkpoint lacks: they start anew.
+        wrong: pairs of a tensor's name and what is wrong with its shape or dtype.
+        left: names of tensors that nothing asks for.
+        other_heads: names of tensors of the family's other heads, which this class does not have.
+    """
+
+    found: list[tuple[Rule, str]] = dataclasses.field(default_factory=list)
+    copies: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    missing: list[str] = dataclasses.field(default_factory=list)
+    fresh: list[Rule] = dataclasses.field(default_factory=list)
+    wrong: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    left: list[str] = dataclasses.field(default_factory=list)
+    other_heads: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """Lines that say why the checkpoint cannot be loaded; none if it can."""
+        lines = [f"missing: {name}" for name in self.missing]
+        lines += [f"wrong: {name} {what}" for name, what in self.wrong]
+        return lines + [f"left over: {name}" for name in self.left]
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines that say what a user should know of a checkpoint that can be loaded."""
+        lines = []
+        if self.fresh:
+            lines.append(f"fresh, for the checkpoint lacks them: {', '.join(rule.theirs for rule in self.fresh)}")
+        if self.other_heads:
+            lines.append(f"left out, for they belong to another head: {', '.join(self.other_heads)}")
+        return lines
+
+
+def account(
+    family: Family, class_name: str, fields: Mapping[str, Any], tensors: Mapping[str, Tensor], *, new_head: bool = False
+) -> Account:
+    """Holds a peer's checkpoint against the family's table, by name, shape and dtype; reads no numbers.
+
+    Args:
+        family: the table.
+        class_name: of our class.
+        fields: of our config.
+        tensors: the checkpoint's.
+        new_head: take a head of another shape as one that is lacking.
+    """
+    untied = {**fields, "tie_embeddings": False}
+    return match(
+        {name: tensor for name, tensor in tensors.items() if not _matches(family.ignored, name)},
+        family.backbone(fields),
+        family.head(class_name).rules(fields),
+        other_heads={rule.theirs for head in family.heads.values() for rule in head.rules(untied)},
+        dims=family.dims(fields),
+        prefix=family.prefix,
+        new_head=new_head,
+    )
+
+
+def match(
+    tensors: Mapping[str, Tensor],
+    backbone: Iterable[Rule],
+    head: Iterable[Rule],
+    *,
+    other_heads: Container[str] = (),
+    dims: Mapping[str, int] | None = None,
+    prefix: str = "",
+    new_head: bool = False,
+) -> Account:
+    """The account of tensors against rules.
+
+    Args:
+        tensors: the checkpoint's, those that hold weights.
+        backbone: rules that must all be answered to.
+        head: rules that may be lacking.
+        other_heads: names of tensors that may be left.
+        dims: the dimensions of the rules' shapes.
+        prefix: of the backbone's names, where they need not have it.
+        new_head: take a head of another shape as one that is lacking.
+    """
+    result, left = Account(), dict(tensors)
+
+    def take(rule: Rule, name: str) -> None:
+        result.found.append((rule, name))
+        _check(result, rule, name, left.pop(name), dims or {})
+
+    for rule in backbone:
+        names = [name for name in (rule.theirs, rule.theirs.removeprefix(prefix), *rule.copies) if name in left]
+        names = list(dict.fromkeys(names))
+        if not names:
+            result.missing.append(rule.theirs)
+            continue
+        take(rule, names[0])
+        for copy in names[1:]:
+            result.copies.append((names[0], copy))
+            _check(result, rule, copy, left.pop(copy), dims or {})
+    for rule in head:
+        name = rule.theirs
+        if name not in left or (new_head and left[name].shape != rule.shape_in(dims or {})):
+            result.fresh.append(rule)
+            left.pop(name, None)
+        else:
+            take(rule, name)
+    result.other_heads = sorted(name for name in left if name in other_heads)
+    result.left = sorted(name for name in left if name not in other_heads)
+    return result
+
+
+def _check(result: Account, rule: Rule, name: str, tensor: Tensor, dims: Mapping[str, int]) -> None:
+    expected = rule.shape_in(dims)
+    if tensor.shape != expected:
+        result.wrong.append((name, f"has shape {tensor.shape}; the config asks for {expected}"))
+    elif "float" not in tensor.dtype.name:
+        result.wrong.append((name, f"is {tensor.dtype.name}; weights are floating point"))
+
+
+def _matches(patterns: Iterable[str], name: str) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in patterns)

@@ -1,0 +1,120 @@
+"""A checkpoint's directory: its config and its tensors, read with suspicion."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from keras_tx.convert.h5 import read_h5
+from keras_tx.convert.tensors import Tensor, read_safetensors
+from keras_tx.files import read_json
+
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+H5_WEIGHTS = "tf_model.h5"
+SUMS = "SHA256SUMS"
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+class CheckpointDirectory:
+    """A directory with `config.json` and weights.
+
+    Weights are `model.safetensors`, the shards that `model.safetensors.index.json` names, or `tf_model.h5`, the first
+    of these that is there. Pickles are never read: they can run any code.
+
+    Args:
+        path: the directory.
+
+    Attributes:
+        config: what `config.json` holds, with the special tokens of `generation_config.json`, if there is one.
+        tensors: the tensors by name; their data is not read yet.
+        is_h5: whether they lie in `tf_model.h5`.
+
+    Raises:
+        FileNotFoundError: if the directory, the config or the weights are not there.
+        ValueError: if a file is broken, leads out of the directory, or differs from its sum in `SHA256SUMS`.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise FileNotFoundError(f"there is no directory {self.path}.")
+        if (self.path / SUMS).exists():
+            self._check_sums()
+        self.config = self._config()
+        self.tensors = self._tensors()
+        self.is_h5 = any(tensor.file.name == H5_WEIGHTS for tensor in self.tensors.values())
+
+    def _check_sums(self) -> None:
+        for line in self._inside(SUMS).read_text().splitlines():
+            wanted, _, name = line.partition("  ")
+            if sha256(self._inside(name)) != wanted:
+                raise ValueError(
+                    f"{self.path / name} is not as it was saved: {SUMS} has another checksum. If you changed it "
+                    f"yourself, delete {SUMS}."
+                )
+
+    def _config(self) -> dict[str, Any]:
+        config = self._json(CONFIG)
+        if (self.path / GENERATION_CONFIG).exists():
+            generation = self._json(GENERATION_CONFIG)
+            config.update({key: value for key, value in generation.items() if key.endswith("_token_id")})
+        return config
+
+    def _tensors(self) -> dict[str, Tensor]:
+        if (self.path / WEIGHTS).exists():
+            return read_safetensors(self._inside(WEIGHTS))
+        if (self.path / INDEX).exists():
+            return self._sharded()
+        if (self.path / H5_WEIGHTS).exists():
+            return read_h5(self._inside(H5_WEIGHTS))
+        if any((self.path / name).exists() for name in _PICKLES):
+            raise ValueError(
+                f"{self.path} has its weights only as pickle ({_PICKLES[0]}), which can run any code and is never "
+                "read here. Convert it where you trust it, with Transformers: "
+                f"AutoModel.from_pretrained({str(self.path)!r}).save_pretrained(DEST, safe_serialization=True)."
+            )
+        raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX} or {H5_WEIGHTS}.")
+
+    def _sharded(self) -> dict[str, Tensor]:
+        index = self._json(INDEX)
+        places = index.get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
+            raise ValueError(f'{self.path / INDEX} must have a "weight_map" from tensors to files.')
+        tensors = {}
+        for shard in sorted(set(places.values())):
+            for name, tensor in read_safetensors(self._inside(shard)).items():
+                if places.get(name) != shard:
+                    raise ValueError(f"{self.path / shard} holds {name}, which {INDEX} does not place there.")
+                tensors[name] = tensor
+        lacking = sorted(places.keys() - tensors.keys())
+        if lacking:
+            raise ValueError(f"{self.path}: the shards lack {', '.join(lacking)}, which {INDEX} names.")
+        return tensors
+
+    def _json(self, name: str) -> dict[str, Any]:
+        content = read_json(self._inside(name))
+        if not isinstance(content, dict):
+            raise ValueError(f"{self.path / name} must hold a JSON object.")
+        return content
+
+    def _inside(self, name: str) -> Path:
+        """The path of a file, which neither its name nor a link may lead out of the directory."""
+        file, root = (self.path / name).resolve(), self.path.resolve()
+        inside = file.is_relative_to(root)
+        if root.parent.name == "snapshots":  # a hub's cache keeps the data of its snapshots beside them
+            inside |= file.is_relative_to(root.parent.parent / "blobs")
+        if not inside:
+            raise ValueError(f"{self.path / name} leads out of its directory, to {file}: it is not read.")
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file {self.path / name}.")
+        return file
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 sum of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,138 @@
+"""Writing checkpoint directories, ours and a peer's: one tensor in memory at a time, each file whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, INDEX, SUMS, WEIGHTS, sha256
+from keras_tx.convert.load import Progress
+from keras_tx.convert.table import Rule
+from keras_tx.convert.tensors import write_safetensors
+from keras_tx.files import dump_json, whole_file
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)B", re.IGNORECASE)
+
+Source = tuple[tuple[int, ...], Callable[[], np.ndarray]]
+"""A tensor to be written: its shape, and what gives its values."""
+
+
+def sources(weights: Mapping[str, keras.Variable], rules: list[Rule]) -> dict[str, Source]:
+    """The peer's tensors by name, each made of the model's weights when it is written."""
+
+    def source(rule: Rule) -> Source:
+        variables = [weights[path] for path in rule.ours]
+
+        def values() -> np.ndarray:
+            return rule.to_theirs([np.asarray(keras.ops.convert_to_numpy(x), "float32") for x in variables])
+
+        *most, last = variables[0].shape
+        shape = (*most, last * len(variables))
+        return (shape if rule.axes is None else tuple(shape[i] for i in np.argsort(rule.axes))), values
+
+    return {rule.theirs: source(rule) for rule in rules}
+
+
+def write_directory(
+    directory: str | Path,
+    config: dict[str, Any],
+    tensors: Mapping[str, Source],
+    *,
+    max_shard_size: int | str = "5GB",
+    generation_config: dict[str, Any] | None = None,
+    sums: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Writes configs and weights into a directory, beside what else it holds.
+
+    All files are written under other names first and take their places together at the end. Weights that an earlier
+    call left and that no longer count are removed.
+
+    Args:
+        directory: made if need be.
+        config: for `config.json`.
+        tensors: what to write, float32.
+        max_shard_size: bytes, or as "500MB"; weights of more than that are split into shards with an index.
+        generation_config: for `generation_config.json`.
+        sums: also write `SHA256SUMS`, by which a later change of any of these files is found out.
+        progress: told of each tensor done.
+
+    Raises:
+        ValueError: for a `max_shard_size` that is no size.
+        OSError: if the disk is full or cannot be written; what was there before is intact.
+    """
+    directory = Path(directory)
+    shards = _shards(tensors, _bytes(max_shard_size))
+    counted = _counted(tensors, progress)
+    with ExitStack() as stack:
+        partial: dict[str, Path] = {}
+
+        def begin(name: str) -> Path:
+            partial[name] = stack.enter_context(whole_file(directory / name))
+            return partial[name]
+
+        for name, members in shards.items():
+            write_safetensors(begin(name), {key: counted[key] for key in members})
+        documents = {CONFIG: config}
+        if generation_config is not None:
+            documents[GENERATION_CONFIG] = generation_config
+        if len(shards) > 1:
+            places = {member: name for name, members in shards.items() for member in members}
+            size = sum(4 * math.prod(shape) for shape, _ in tensors.values())
+            documents[INDEX] = {"metadata": {"total_size": size}, "weight_map": places}
+        for name, content in documents.items():
+            dump_json(begin(name), content)
+        if sums:
+            lines = [f"{sha256(path)}  {name}\n" for name, path in partial.items()]
+            begin(SUMS).write_text("".join(lines))
+    for stale in (WEIGHTS, INDEX, SUMS, *(path.name for path in directory.glob("model-*-of-*.safetensors"))):
+        if stale not in partial:
+            (directory / stale).unlink(missing_ok=True)
+
+
+def _shards(tensors: Mapping[str, Source], limit: int) -> dict[str, list[str]]:
+    """The names of the tensors in each file."""
+    groups: list[list[str]] = [[]]
+    used = 0
+    for name, (shape, _) in tensors.items():
+        size = 4 * math.prod(shape)
+        if groups[-1] and used + size > limit:
+            groups.append([])
+            used = 0
+        groups[-1].append(name)
+        used += size
+    if len(groups) == 1:
+        return {WEIGHTS: groups[0]}
+    return {f"model-{i:05}-of-{len(groups):05}.safetensors": group for i, group in enumerate(groups, 1)}
+
+
+def _counted(tensors: Mapping[str, Source], progress: Progress | None) -> Mapping[str, Source]:
+    """The same, telling `progress` of each one made."""
+    if progress is None:
+        return tensors
+
+    def told(number: int, values: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+        def made() -> np.ndarray:
+            array = values()
+            progress(number, len(tensors))
+            return array
+
+        return made
+
+    return {name: (shape, told(i, values)) for i, (name, (shape, values)) in enumerate(tensors.items(), 1)}
+
+
+def _bytes(size: int | str) -> int:
+    if isinstance(size, int) and size > 0:
+        return size
+    match = _SIZE.fullmatch(str(size))
+    if not match or not float(match[1]):
+        raise ValueError(f'`max_shard_size` must be a number of bytes or as "500MB"; got {size!r}.')
+    return int(float(match[1]) * 1000 ** " KMG".index(match[2].upper() or " "))

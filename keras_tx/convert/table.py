@@ -1,0 +1,79 @@
+"""The two-way table between a peer's tensors and our weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One tensor of a peer, and the weights of ours that hold the same numbers.
+
+    Attributes:
+        theirs: the tensor's name.
+        shape: its axes as letters of the family's dimensions, as `("D", "3D")`.
+        ours: paths of our weights below the model; several share its numbers, side by side along the last axis of
+            ours.
+        axes: the order in which ours takes its axes; None for the same.
+        copies: other names under which the peer may keep the same numbers, as those of a tied output projection.
+    """
+
+    theirs: str
+    shape: tuple[str, ...]
+    ours: tuple[str, ...]
+    axes: tuple[int, ...] | None = None
+    copies: tuple[str, ...] = ()
+
+    def shape_in(self, dims: Mapping[str, int]) -> tuple[int, ...]:
+        """The tensor's shape, given the dimensions: "3D" is three times `dims["D"]`."""
+        return tuple(_size(axis, dims) for axis in self.shape)
+
+    def to_ours(self, tensor: np.ndarray) -> list[np.ndarray]:
+        """The numbers of each of our weights."""
+        tensor = tensor if self.axes is None else tensor.transpose(self.axes)
+        return np.split(tensor, len(self.ours), axis=-1)
+
+    def to_theirs(self, weights: list[np.ndarray]) -> np.ndarray:
+        """The tensor, from our weights."""
+        tensor = weights[0] if len(weights) == 1 else np.concatenate(weights, axis=-1)
+        return tensor if self.axes is None else np.ascontiguousarray(tensor.transpose(np.argsort(self.axes)))
+
+
+def same(theirs: str, shape: str, *ours: str, copies: tuple[str, ...] = ()) -> Rule:
+    """A tensor that lies as ours does; axes separated by spaces."""
+    return Rule(theirs, tuple(shape.split()), ours, copies=copies)
+
+
+def transposed(theirs: str, shape: str, *ours: str) -> Rule:
+    """A matrix `(out, in)`, as torch's linear maps have it."""
+    return Rule(theirs, tuple(shape.split()), ours, axes=(1, 0))
+
+
+def linear(theirs: str, shape: str, ours: str) -> list[Rule]:
+    """Kernel and bias of torch's linear map of shape `(out, in)`."""
+    return [
+        transposed(f"{theirs}.weight", shape, f"{ours}/kernel"),
+        same(f"{theirs}.bias", shape.split()[0], f"{ours}/bias"),
+    ]
+
+
+def norm(theirs: str, shape: str, ours: str) -> list[Rule]:
+    """Scale and offset of a layer norm."""
+    return [same(f"{theirs}.weight", shape, f"{ours}/gamma"), same(f"{theirs}.bias", shape, f"{ours}/beta")]
+
+
+def below(theirs: str, ours: str, rules: Iterable[Rule]) -> list[Rule]:
+    """The rules of a part, for the part of these prefixes."""
+    return [
+        dataclasses.replace(rule, theirs=theirs + rule.theirs, ours=tuple(ours + path for path in rule.ours))
+        for rule in rules
+    ]
+
+
+def _size(axis: str, dims: Mapping[str, int]) -> int:
+    letters = axis.lstrip("0123456789")
+    factor = axis.removesuffix(letters)
+    return int(factor or 1) * (dims[letters] if letters else 1)
