@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from keras_tx.models.base import Model, TextModel
 from keras_tx.models.config import Config
 from keras_tx.models.registry import MODELS
 
-BATCH, LENGTH = 3, 7
+BATCH, CHOICES, LENGTH = 3, 2, 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +51,18 @@ CASES = [
 
 
 def inputs(model: Model, batch: int = BATCH, length: int = LENGTH) -> dict[str, np.ndarray]:
-    """Something for each tensor of the model's signature; masks hide nothing."""
+    """Something for each tensor of the model's signature; masks hide nothing, indices point at the first tokens."""
     rng = np.random.default_rng(batch * length)
+    signature = model.input_signature()
+    rank = max(spec.shape.count(None) for spec in signature.values())
     given = {}
-    for name, spec in model.input_signature().items():
-        free = iter((batch, length))
+    for name, spec in signature.items():
+        free = iter((batch, CHOICES, length) if rank == 3 else (batch, length))
         shape = [next(free) if axis is None else axis for axis in spec.shape]
         if "mask" in name:
             given[name] = np.ones(shape, spec.dtype)
         elif "int" in spec.dtype:
-            given[name] = rng.integers(0, model.config.vocab_size, shape, dtype=spec.dtype)
+            given[name] = rng.integers(0, model.config.vocab_size if len(shape) == rank else 2, shape, spec.dtype)
         else:
             given[name] = rng.normal(size=shape).astype(spec.dtype)
     return given
@@ -71,26 +74,39 @@ def arrays(outputs) -> list[np.ndarray]:
 
 
 def logits(outputs) -> np.ndarray:
-    return arrays(outputs["logits"] if isinstance(outputs, dict) else outputs)[0]
+    """The first logits, where there are several."""
+    if isinstance(outputs, dict):
+        outputs = {name: x for name, x in outputs.items() if name.endswith("logits")}
+    return arrays(outputs)[0]
 
 
-def labels(model: Model, given: dict[str, np.ndarray]) -> np.ndarray:
-    """One for each of the logits' rows: the token itself where the classes are tokens, so that it can be learned."""
-    shape = logits(model(given)).shape
-    ids = given["input_ids"] if len(shape) == 3 else np.arange(shape[0])
-    return (ids % shape[-1]).astype("int32")
+def labels(model: TextModel, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By name, a class for each row of logits: the token itself where there is one a token, so that it is learned."""
+    outputs, ids, y = model(given), given["input_ids"], {}
+    for of, name in model.targets.items():
+        *rows, classes = outputs[of].shape
+        y[name] = (ids if ids.shape == tuple(rows) else np.arange(math.prod(rows)).reshape(rows)) % classes
+    return {name: x.astype("int32") for name, x in y.items()}
 
 
-def padded(given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
-    """Text inputs whose row i keeps its first `lengths[i]` tokens, the others masked on one side."""
-    ids = given["input_ids"]
-    count = ids.shape[1]
-    mask = np.arange(count) < np.array(lengths)[:, None]
+def padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
+    """Text inputs of which row i keeps the first `lengths[i]` tokens of each text, the others masked on one side."""
+    ids, count = given["input_ids"], given["input_ids"].shape[-1]
+    cut = count - np.array(lengths, "int32")
+    mask = np.stack(
+        [np.broadcast_to(np.arange(count) < length, row.shape) for row, length in zip(ids, lengths, strict=True)]
+    )
+    given = {**given, "attention_mask": mask}
     if side == "left":
-        mask = mask[:, ::-1]
-        ids = np.stack([np.roll(row, count - length) for row, length in zip(ids, lengths, strict=True)])
-    noise = np.random.default_rng(5).integers(0, ids.max(), ids.shape, dtype=ids.dtype)
-    return {**given, "input_ids": np.where(mask, ids, noise), "attention_mask": mask.astype("int32")}
+        for name, x in given.items():
+            if x.ndim == ids.ndim:
+                given[name] = np.stack([np.roll(row, n, axis=-1) for row, n in zip(x, cut, strict=True)])
+            else:  # it points at tokens
+                given[name] = x + cut.reshape(-1, *(1,) * (x.ndim - 1))
+    pad = getattr(model.config, "pad_token_id", None)
+    filling = np.random.default_rng(5).integers(0, ids.max(), ids.shape, ids.dtype) if pad is None else np.int32(pad)
+    given["input_ids"] = np.where(given["attention_mask"], given["input_ids"], filling)
+    return {**given, "attention_mask": given["attention_mask"].astype("int32")}
 
 
 def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import itertools
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ import pytest
 from contract import BATCH, CASES, LENGTH, Case, arrays, greedy, inputs, labels, logits, padded
 from helpers import numpy, run_python
 
-from keras_tx.models.base import Model
+from keras_tx.models.base import LOSSES, Model
 
 BACKEND = keras.backend.backend()
 
@@ -71,21 +72,27 @@ def test_logits_for_every_token(case, model):
 
 @every_text
 def test_predict_gives_a_dict_of_arrays(case, model):
-    given = inputs(model)
-    predicted = model.predict({"input_ids": given["input_ids"]}, verbose=0, batch_size=2)
-    np.testing.assert_allclose(predicted["logits"], logits(model(given)), atol=1e-5, rtol=1e-5)
+    ids = inputs(model)["input_ids"]
+    predicted = model.predict({"input_ids": ids}, verbose=0, batch_size=2)
+    assert set(predicted) == set(case.cls.targets)
+    np.testing.assert_allclose(logits(predicted), logits(model(ids)), atol=1e-5, rtol=1e-5)
 
 
-@cases("labels")
-def test_labels_give_a_loss(case, model):
+@every_text
+def test_labels_give_losses(case, model):
     given = inputs(model)
     y = labels(model, given)
-    loss = float(model(given, labels=y)["loss"])
-    assert np.isfinite(loss) and loss > 0
-    assert float(model({**given, "labels": y})["loss"]) == pytest.approx(loss, rel=1e-6)
-    assert float(model.own_losses(model(given), {"labels": y})["loss"]) == pytest.approx(loss, rel=1e-6)
-    ignored = np.where(np.arange(y.size).reshape(y.shape) % 2, -100, y)
-    assert float(model(given, labels=ignored)["loss"]) != pytest.approx(loss, rel=1e-6)
+    losses = found_losses(model(given, **y))
+    assert losses and all(np.isfinite(loss) and loss > 0 for loss in losses.values())
+    assert found_losses(model({**given, **y})) == pytest.approx(losses, rel=1e-6)
+    assert found_losses(model.own_losses(model(given), y)) == pytest.approx(losses, rel=1e-6)
+    for name, x in y.items():
+        fewer = {**y, name: np.where(np.arange(x.size).reshape(x.shape) % 2, -100, x)}
+        assert found_losses(model(given, **fewer)) != pytest.approx(losses, rel=1e-6)
+
+
+def found_losses(outputs: dict) -> dict[str, float]:
+    return {name: float(x) for name, x in outputs.items() if name in LOSSES}
 
 
 # === Saving ===
@@ -165,7 +172,7 @@ def trained(case: Case) -> Trained:
     """Fitted to one batch under XLA; how far the first step moved each weight."""
     model = case.make()
     given = inputs(model)
-    y = labels(model, given)
+    y = labels(model, given) if case.is_text else np.arange(BATCH)
     loss = None if case.is_text else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.03), loss=loss, jit_compile=True)
     before = [numpy(weight) for weight in model.trainable_weights]
@@ -210,9 +217,9 @@ def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
     model = case.make(dtype="mixed_bfloat16")
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     given = inputs(model)
-    assert keras.backend.standardize_dtype(model(given)["logits"].dtype) == "bfloat16"
+    assert {keras.backend.standardize_dtype(x.dtype) for x in model(given).values()} == {"bfloat16"}
     model.compile(keras.optimizers.Adam(0.03), jit_compile=True)
-    given["labels"] = labels(model, given)
+    given |= labels(model, given)
     losses = model.fit(given, epochs=29, verbose=0, batch_size=BATCH).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.8 * losses[0]
@@ -223,15 +230,22 @@ def test_keras_losses_and_metrics_apply_to_the_logits(case):
     model = case.make()
     given = inputs(model)
     y = labels(model, given)
+    several = len(y) > 1
     crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.0), loss=crossentropy, metrics=["accuracy"])
-    found = model.evaluate(given, y, verbose=0, return_dict=True, batch_size=BATCH)
-    predicted = logits(model(given))
-    assert found["loss"] == pytest.approx(float(crossentropy(y, predicted)), rel=1e-5)
-    assert found["accuracy"] == pytest.approx((predicted.argmax(axis=-1) == y).mean(), abs=1e-6)
-    weights = np.arange(y.size, dtype="float32").reshape(y.shape)
-    weighted = model.fit(given, y, sample_weight=weights, verbose=0, batch_size=BATCH).history["loss"][0]
-    assert np.isfinite(weighted) and weighted != pytest.approx(found["loss"], rel=1e-3)
+    metrics = dict.fromkeys(model.targets, "accuracy") if several else ["accuracy"]
+    model.compile(keras.optimizers.SGD(0.0), loss=crossentropy, metrics=metrics)
+    found = model.evaluate(given, y if several else y["labels"], verbose=0, return_dict=True, batch_size=BATCH)
+    predicted = {name: numpy(x) for name, x in model(given).items()}
+    losses = [float(crossentropy(y[label], predicted[name])) for name, label in model.targets.items()]
+    assert found["loss"] == pytest.approx(sum(losses), rel=1e-5)
+    for name, label in model.targets.items():
+        accuracy = (predicted[name].argmax(axis=-1) == y[label]).mean()
+        assert found[f"{name}_accuracy" if several else "accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    if not several:
+        weights = np.arange(y["labels"].size, dtype="float32").reshape(y["labels"].shape)
+        fitted = model.fit(given, y["labels"], sample_weight=weights, verbose=0, batch_size=BATCH)
+        (weighted,) = fitted.history["loss"]
+        assert np.isfinite(weighted) and weighted != pytest.approx(found["loss"], rel=1e-3)
 
 
 @every_text
@@ -243,6 +257,10 @@ def test_errors_of_training(case, model):
         fresh.compile("sgd")
         with pytest.raises(ValueError, match=message):
             fresh.fit(given, **options, verbose=0)
+    fresh = case.make()
+    fresh.compile("sgd")
+    with pytest.raises(ValueError, match=r"`y` must be a dict of .*; got 'answers'"):
+        fresh.fit(given, {"answers": np.zeros(BATCH)}, verbose=0)
 
 
 # === Padding ===
@@ -253,17 +271,21 @@ def test_errors_of_training(case, model):
 def test_padding_changes_nothing(case, model, side):
     """The logits of a row's real tokens are those of the row alone."""
     given, lengths = inputs(model, 2), [LENGTH, 4]
-    ragged = padded(given, lengths, side)
+    ragged = padded(model, given, lengths, side)
     if case.takes("position_ids"):
-        ragged["position_ids"] = np.maximum(ragged["attention_mask"].cumsum(axis=1) - 1, 0)
-    together = logits(model(ragged))
+        ragged["position_ids"] = np.maximum(ragged["attention_mask"].cumsum(axis=-1) - 1, 0)
+    together = model(ragged)
     for row, length in enumerate(lengths):
-        alone = {name: x[row : row + 1, :length] for name, x in given.items()}
-        expected = logits(model(alone))[0]
-        found = together[row]
-        if found.ndim == 2:
-            found = found[:length] if side == "right" else found[-length:]
-        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+        alone = {
+            name: x[row : row + 1, ..., :length] if x.shape[-1] == LENGTH else x[row : row + 1]
+            for name, x in given.items()
+        }
+        for name, expected in model(alone).items():
+            found = numpy(together[name])[row]
+            if LENGTH in found.shape:
+                kept = np.arange(LENGTH)[:length] if side == "right" else np.arange(LENGTH)[-length:]
+                found = found.take(kept, axis=found.shape.index(LENGTH))
+            np.testing.assert_allclose(found, numpy(expected)[0], atol=1e-5, rtol=1e-5)
 
 
 # === What is inside ===
@@ -271,15 +293,16 @@ def test_padding_changes_nothing(case, model, side):
 
 @cases("return_attention")
 def test_attention_maps_of_every_layer(case, model):
-    given = padded(inputs(model), [LENGTH, 4, 2], "right")
+    given = padded(model, inputs(model), [LENGTH, 4, 2], "right")
+    mask = given["attention_mask"].reshape(-1, LENGTH)
     outputs = model(given, return_attention=True)
     maps = [numpy(x) for x in outputs["attentions"]]
     assert len(maps) == case.config.num_layers
     for x in maps:
-        assert x.shape == (BATCH, case.config.num_heads, LENGTH, LENGTH) and x.dtype == np.float32
+        assert x.shape == (len(mask), case.config.num_heads, LENGTH, LENGTH) and x.dtype == np.float32
         assert (x >= 0).all()
         np.testing.assert_allclose(x.sum(axis=-1), 1.0, atol=1e-5)
-        assert not (x * (1 - given["attention_mask"])[:, None, None]).any()
+        assert not (x * (1 - mask)[:, None, None]).any()
         if case.generates:
             assert not np.triu(x, 1).any()
     np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
@@ -291,7 +314,7 @@ def test_hidden_states_of_every_layer(case, model):
     outputs = model(given, return_hidden_states=True)
     states = arrays(outputs["hidden_states"])
     assert len(states) == case.config.num_layers + 1
-    assert {x.shape for x in states} == {(BATCH, LENGTH, case.config.d_model)}
+    assert {x.shape for x in states} == {(given["input_ids"].size // LENGTH, LENGTH, case.config.d_model)}
     assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
     np.testing.assert_array_equal(logits(outputs), logits(model(given)))
 
@@ -335,7 +358,7 @@ def test_generates_as_by_whole_passes_and_compiles_once(case, model, side):
     assert len(loops) == 2 and {traces for _, traces in loops} == {1}
     np.testing.assert_array_equal(numpy(whole)[:, :PROMPT], given["input_ids"])
     np.testing.assert_array_equal(numpy(whole)[:, PROMPT:], greedy(model, list(given["input_ids"]), NEW))
-    ragged = padded(given, [PROMPT, 3], side)
+    ragged = padded(model, given, [PROMPT, 3], side)
     continued = model.generate(ragged["input_ids"], attention_mask=ragged["attention_mask"], max_new_tokens=NEW)
     prompts = [given["input_ids"][0], given["input_ids"][1, :3]]
     np.testing.assert_array_equal(numpy(continued)[:, PROMPT:], greedy(model, prompts, NEW))
@@ -370,26 +393,22 @@ def test_draws_repeat_with_a_seed(case, model):
 
 def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
     """Bad calls of a text model, and what the error must say."""
-    ids, mask = given["input_ids"], np.ones((BATCH, LENGTH + 1), "int32")
+    ids = given["input_ids"]
+    shape, axes = ids.shape, "batch, choices, length" if ids.ndim == 3 else "batch, length"
+    mask = np.ones((*shape[:-1], LENGTH + 1), "int32")
     bad = {
-        "wrong rank": ({"input_ids": ids[0]}, r"`input_ids` must be \(batch, length\); got shape \(7,\)"),
+        "wrong rank": ({"input_ids": ids[0]}, re.escape(f"`input_ids` must be ({axes}); got shape {shape[1:]}")),
         "float ids": ({"input_ids": ids.astype("float32")}, "`input_ids` must be integers"),
         "past the vocabulary": ({"input_ids": ids + config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
         "negative": ({"input_ids": ids - config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
         "unknown key": ({**given, "pixels": ids}, "takes no 'pixels'; it takes 'input_ids', 'attention_mask'"),
         "no ids": ({"attention_mask": mask}, "the inputs must have \"input_ids\"; got 'attention_mask'"),
-        "mask of another length": (
-            {"input_ids": ids, "attention_mask": mask},
-            r"`attention_mask` must have shape \(3, 7\); got \(3, 8\)",
-        ),
-        "mask of another batch": (
-            {"input_ids": ids, "attention_mask": mask[:2, :LENGTH]},
-            r"shape \(3, 7\); got \(2, 7\)",
-        ),
-        "mask of another rank": ({"input_ids": ids, "attention_mask": mask[0, :LENGTH]}, r"shape \(3, 7\); got \(7,\)"),
     }
+    for other in (mask, mask[:2, ..., :LENGTH], mask[0, ..., :LENGTH]):
+        message = re.escape(f"`attention_mask` must have shape {shape}; got {other.shape}")
+        bad[f"mask of shape {other.shape}"] = ({"input_ids": ids, "attention_mask": other}, message)
     if config.max_positions:
-        long = np.zeros((1, config.max_positions + 1), "int32")
+        long = np.zeros((*(1,) * (ids.ndim - 1), config.max_positions + 1), "int32")
         bad["too long"] = ({"input_ids": long}, f"{config.max_positions + 1} long.*{config.max_positions}")
     return bad
 
@@ -402,15 +421,26 @@ def test_bad_input(case, model):
             pytest.fail(name)
 
 
-@cases("labels")
+@every_text
 def test_bad_labels(case, model):
     given = inputs(model)
     y = labels(model, given)
-    for bad, message in ((y[:, :-1], "`labels` must have shape"), (y.astype("float32"), "`labels` must be int")):
-        with pytest.raises(ValueError, match=message):
-            model(given, labels=bad)
-    with pytest.raises(ValueError, match="'labels' was given twice"):
-        model({**given, "labels": y}, labels=y)
+    for name, x in y.items():
+        with pytest.raises(ValueError, match=f"`{name}` must have shape"):
+            model(given, **{**y, name: x[..., :-1]})
+        with pytest.raises(ValueError, match=f"`{name}` must"):
+            model(given, **{**y, name: x.astype("float32")})
+        with pytest.raises(ValueError, match=f"'{name}' was given twice"):
+            model({**given, name: x}, **{name: x})
+
+
+@cases("token_type_ids")
+def test_bad_token_types(case, model):
+    given = inputs(model)
+    types = given["input_ids"]
+    for bad, message in ((types[..., :-1], "must have shape"), (types.astype("float32"), "must be integers")):
+        with pytest.raises(ValueError, match=f"`token_type_ids` {message}"):
+            model(given, token_type_ids=bad)
 
 
 @every_generator

@@ -16,7 +16,7 @@ from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_below, require_integer, require_shape
 from keras_tx.ops.losses import token_cross_entropy
 
-LABELLED = TINY.replace(num_labels=5)
+TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)
 
 
 class GPTClassifier(GPTBackbone):
@@ -39,11 +39,7 @@ class GPTClassifier(GPTBackbone):
         return self.answer(text_inputs(inputs, **tokens, labels=labels), **asked, training=training)
 
 
-@register_model(
-    LABELLED,
-    LABELLED.replace(norm_position="post", problem_type="multi_label_classification", pad_token_id=3),
-    TINY.replace(num_labels=1),
-)
+@register_model(TINY_HEAD)
 class GPTForSequenceClassification(SequenceClassification, GPTClassifier):
     """A label for each text, from the hidden state of its last token (Radford et al. 2018, section 3.2).
 
@@ -77,7 +73,7 @@ class GPTForSequenceClassification(SequenceClassification, GPTClassifier):
         return ops.max(ops.where(counts, ops.arange(ops.shape(ids)[1], dtype="int32"), 0), axis=1)
 
 
-@register_model(LABELLED)
+@register_model(TINY_HEAD)
 class GPTForTokenClassification(TokenClassification, GPTClassifier):
     """A label for each token.
 
@@ -91,7 +87,7 @@ class GPTForTokenClassification(TokenClassification, GPTClassifier):
     """
 
 
-@register_model(TINY)
+@register_model(TINY_HEAD)
 class GPTForQuestionAnswering(QuestionAnswering, GPTBackbone):
     """Where in a text the answer to a question starts and ends.
 
@@ -123,7 +119,7 @@ class GPTForQuestionAnswering(QuestionAnswering, GPTBackbone):
         return self.answer(given, **asked, training=training)
 
 
-@register_model(TINY, TINY.replace(norm_position="post", tie_embeddings=False, summary_activation="tanh"))
+@register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))
 class GPTDoubleHeadsModel(GPTLanguageModel):
     """A language model that also chooses between texts (Radford et al. 2018, section 3.3).
 
@@ -209,5 +205,5 @@ class GPTDoubleHeadsModel(GPTLanguageModel):
     def own_losses(self, outputs, labels):
         losses = super().own_losses(outputs, labels)
         if labels["mc_labels"] is not None:
-            losses["mc_loss"] = token_cross_entropy(outputs["mc_logits"], labels["mc_labels"])
+            losses["mc_loss"] = token_cross_entropy(outputs["mc_logits"], labels["mc_labels"], "mc_labels")
         return losses

@@ -10,12 +10,13 @@ IGNORED = -100
 """The label of a position that does not count, as in Transformers."""
 
 
-def token_cross_entropy(logits, labels):
+def token_cross_entropy(logits, labels, name: str = "labels"):
     """Mean cross-entropy in nats over the labels that count.
 
     Args:
         logits: `(..., V)`; the softmax is taken in float32.
         labels: integers, `(...)`; `IGNORED` (-100) does not count.
+        name: what an error calls the labels.
 
     Returns:
         float32 scalar; 0 if no label counts.
@@ -23,8 +24,8 @@ def token_cross_entropy(logits, labels):
     Raises:
         ValueError: if `labels` are not integers, or not shaped as `logits` without the last axis.
     """
-    require_integer(labels, "labels")
-    require_shape(labels, tuple(logits.shape)[:-1], "labels")
+    require_integer(labels, name)
+    require_shape(labels, tuple(logits.shape)[:-1], name)
     counts = ops.not_equal(labels, IGNORED)
     known = ops.where(counts, labels, 0)
     losses = ops.sparse_categorical_crossentropy(known, ops.cast(logits, "float32"), from_logits=True)
@@ -53,10 +54,9 @@ def span_loss(start_logits, end_logits, start_positions, end_positions):
         start_positions, end_positions: integers, `(B,)`. From T on, where the span was cut off, they do not count;
             below 0 they are taken as 0.
     """
-    starts, ends = (
-        token_cross_entropy(logits, _within(positions, ops.shape(logits)[-1]))
-        for logits, positions in ((start_logits, start_positions), (end_logits, end_positions))
-    )
+    length = ops.shape(start_logits)[-1]
+    starts = token_cross_entropy(start_logits, _within(start_positions, length), "start_positions")
+    ends = token_cross_entropy(end_logits, _within(end_positions, length), "end_positions")
     return (starts + ends) / 2
 
 

@@ -49,7 +49,7 @@ def test_every_activation_is_defined_here():
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_equals_definition(name):
-    np.testing.assert_allclose(get_activation(name)(X.astype("float32")), DEFINITIONS[name](X), atol=1e-6)
+    np.testing.assert_allclose(get_activation(name)(X.astype("float32")), DEFINITIONS[name](X), atol=1e-6, rtol=1e-6)
 
 
 def test_the_two_gelus_differ():
