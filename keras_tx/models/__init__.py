@@ -1,5 +1,6 @@
 """The models, one family a file, and their registry."""
 
+from keras_tx.models.auto import load_pretrained
 from keras_tx.models.bigram import BigramConfig, BigramModel
 from keras_tx.models.gpt import (
     GPTConfig,
@@ -36,4 +37,5 @@ __all__ = [
     "gpt_char",
     "gpt_small",
     "list_models",
+    "load_pretrained",
 ]

@@ -34,7 +34,7 @@ class Pretrained:
 
     if TYPE_CHECKING:
 
-        def __init__(self, config: Config, *, name: str | None = None, dtype=None): ...
+        def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None): ...
 
     @classmethod
     def from_pretrained(
@@ -75,23 +75,35 @@ class Pretrained:
         path = convert.locate(
             source, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
         )
-        checkpoint = convert.CheckpointDirectory(path)
+        return cls.from_checkpoint(
+            convert.CheckpointDirectory(path), name=name, dtype=dtype, progress=progress, **overrides
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        checkpoint: convert.CheckpointDirectory,
+        *,
+        name: str | None = None,
+        dtype=None,
+        progress: Progress | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """As `from_pretrained`, of a directory that is open already."""
         options = {"name": name, "dtype": dtype}
         model, account = (cls._native if NATIVE in checkpoint.config else cls._foreign)(checkpoint, overrides, options)
         convert.fill(model.weights_by_path(), account, checkpoint.tensors, progress)
         for note in account.notes:
-            warnings.warn(f"{cls.__name__} from {path}: {note}.", stacklevel=2)
+            warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return model
 
     @classmethod
     def _foreign(cls, checkpoint: convert.CheckpointDirectory, overrides: dict, options: dict):
         """A model to be filled from a peer's checkpoint, and the account of that."""
+        before = cls.read_config(checkpoint)
+        config = before.replace(**overrides)
+        new_head = config.to_dict()["num_labels"] != before.to_dict()["num_labels"]
         family = cls.family(checkpoint.config)
-        fields = family.fields(checkpoint.config, cls.__name__)
-        if checkpoint.is_h5:
-            fields.update(family.tensorflow)
-        config = cls.config_class.from_dict(fields).replace(**overrides)
-        new_head = overrides.get("num_labels", fields["num_labels"]) != fields["num_labels"]
         account = convert.account(family, cls.__name__, config.to_dict(), checkpoint.tensors, new_head=new_head)
         cls._require(account, checkpoint)  # before memory is taken for a model
         return cls(config, **options), account
@@ -99,19 +111,34 @@ class Pretrained:
     @classmethod
     def _native(cls, checkpoint: convert.CheckpointDirectory, overrides: dict, options: dict):
         """A model to be filled from a checkpoint in our own format, and the account of that."""
-        saved = checkpoint.config
-        if saved["config_class"] != cls.config_class.__name__:
-            raise ValueError(f"{checkpoint.path} holds a {saved['class']}: it cannot be loaded as {cls.__name__}.")
-        before = cls.config_class.from_dict(saved["config"])
-        config = before.replace(**overrides)
-        model = cls(config, **options)
+        model = cls(cls.read_config(checkpoint).replace(**overrides), **options)
         rules = model.native_rules()
-        if saved["class"] == cls.__name__ and "num_labels" not in overrides:
+        if checkpoint.config.get("class") == cls.__name__ and "num_labels" not in overrides:
             account = convert.match(checkpoint.tensors, rules, [])
         else:  # the checkpoint is whole for its own class: what it lacks, or has too much, is a head
             account = convert.match(checkpoint.tensors, [], rules, other_heads=checkpoint.tensors, new_head=True)
         cls._require(account, checkpoint)
         return model, account
+
+    @classmethod
+    def read_config(cls, checkpoint: convert.CheckpointDirectory) -> Config:
+        """The config that a checkpoint has for this class.
+
+        Raises:
+            ValueError: if the class cannot be read from it, or the config asks for what we do not have.
+        """
+        if NATIVE in checkpoint.config:
+            saved = checkpoint.config
+            if saved.get("config_class") != cls.config_class.__name__:
+                raise ValueError(
+                    f"{checkpoint.path} holds a {saved.get('class')}: it cannot be loaded as {cls.__name__}."
+                )
+            return cls.config_class.from_dict(saved["config"])
+        family = cls.family(checkpoint.config)
+        fields = family.fields(checkpoint.config, cls.__name__)
+        if checkpoint.is_h5:
+            fields.update(family.tensorflow)
+        return cls.config_class.from_dict(fields)
 
     @classmethod
     def _require(cls, account: convert.Account, checkpoint: convert.CheckpointDirectory) -> None:
