@@ -49,9 +49,9 @@ class CheckpointDirectory:
         self.is_h5 = any(tensor.file.name == H5_WEIGHTS for tensor in self.tensors.values())
 
     def _check_sums(self) -> None:
-        for line in self._inside(SUMS).read_text().splitlines():
+        for line in self.inside(SUMS).read_text().splitlines():
             wanted, _, name = line.partition("  ")
-            if sha256(self._inside(name)) != wanted:
+            if sha256(self.inside(name)) != wanted:
                 raise ValueError(
                     f"{self.path / name} is not as it was saved: {SUMS} has another checksum. If you changed it "
                     f"yourself, delete {SUMS}."
@@ -66,11 +66,11 @@ class CheckpointDirectory:
 
     def _tensors(self) -> dict[str, Tensor]:
         if (self.path / WEIGHTS).exists():
-            return read_safetensors(self._inside(WEIGHTS))
+            return read_safetensors(self.inside(WEIGHTS))
         if (self.path / INDEX).exists():
             return self._sharded()
         if (self.path / H5_WEIGHTS).exists():
-            return read_h5(self._inside(H5_WEIGHTS))
+            return read_h5(self.inside(H5_WEIGHTS))
         if any((self.path / name).exists() for name in _PICKLES):
             raise ValueError(
                 f"{self.path} has its weights only as pickle ({_PICKLES[0]}), which can run any code and is never "
@@ -86,7 +86,7 @@ class CheckpointDirectory:
             raise ValueError(f'{self.path / INDEX} must have a "weight_map" from tensors to files.')
         tensors = {}
         for shard in sorted(set(places.values())):
-            for name, tensor in read_safetensors(self._inside(shard)).items():
+            for name, tensor in read_safetensors(self.inside(shard)).items():
                 if places.get(name) != shard:
                     raise ValueError(f"{self.path / shard} holds {name}, which {INDEX} does not place there.")
                 tensors[name] = tensor
@@ -96,13 +96,18 @@ class CheckpointDirectory:
         return tensors
 
     def _json(self, name: str) -> dict[str, Any]:
-        content = read_json(self._inside(name))
+        content = read_json(self.inside(name))
         if not isinstance(content, dict):
             raise ValueError(f"{self.path / name} must hold a JSON object.")
         return content
 
-    def _inside(self, name: str) -> Path:
-        """The path of a file, which neither its name nor a link may lead out of the directory."""
+    def inside(self, name: str) -> Path:
+        """The path of a file, which neither its name nor a link may lead out of the directory.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it lies elsewhere.
+        """
         file, root = (self.path / name).resolve(), self.path.resolve()
         inside = file.is_relative_to(root)
         if root.parent.name == "snapshots":  # a hub's cache keeps the data of its snapshots beside them

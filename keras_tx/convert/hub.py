@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, WEIGHTS
 from keras_tx.files import read_json
-
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def locate(
@@ -19,6 +17,7 @@ def locate(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     token: str | bool | None = None,
+    also: Iterable[str] = (),
 ) -> Path:
     """The directory that `source` names; what is on the Hugging Face hub is downloaded into its cache first.
 
@@ -30,14 +29,14 @@ def locate(
         cache_dir: the hub's cache; as `huggingface_hub` has it (`HF_HOME`) unless given.
         local_files_only: take what is in the cache and ask no server. So does HF_HUB_OFFLINE=1.
         token: for what is not public, as `huggingface_hub` takes it.
+        also: names of further files, such as a tokenizer's, to be downloaded if the hub has them.
 
     Raises:
         FileNotFoundError: if there is neither such a directory nor, within reach, such a hub id.
     """
     if Path(source).is_dir():
         return Path(source)
-    if not _HUB_ID.fullmatch(str(source)) or ".." in str(source):
-        raise FileNotFoundError(f"there is no directory {source}, and it is no hub id, such as openai-community/gpt2.")
+    _require_hub_id(str(source))
     options = {
         "revision": revision,
         "cache_dir": cache_dir,
@@ -47,7 +46,8 @@ def locate(
     config = _download(str(source), CONFIG, options)
     if config is None:
         raise FileNotFoundError(f"the hub's {source} holds no {CONFIG}.")
-    _download(str(source), GENERATION_CONFIG, options)
+    for name in (GENERATION_CONFIG, *also):
+        _download(str(source), name, options)
     if not _download(str(source), WEIGHTS, options):
         index = _download(str(source), INDEX, options)
         if index:
@@ -56,6 +56,18 @@ def locate(
         else:
             _download(str(source), H5_WEIGHTS, options)
     return config.parent
+
+
+def _require_hub_id(source: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(source)
+    except HFValidationError:
+        raise FileNotFoundError(
+            f"there is no directory {source}, and that is no hub id, such as openai-community/gpt2."
+        ) from None
 
 
 def _download(hub_id: str, name: str, options: dict[str, Any]) -> Path | None:

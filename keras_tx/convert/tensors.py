@@ -48,6 +48,11 @@ class Tensor:
     rows: Callable[[int, int], np.ndarray]
     file: Path
 
+    @property
+    def nbytes(self) -> int:
+        """The size of its data."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
     def read(self) -> np.ndarray:
         """The whole of it."""
         return self.rows(0, self.shape[0] if self.shape else 1)

@@ -13,65 +13,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from program import SHORT, SMALL, cut, files, flipped, run
 from safetensors.numpy import load_file
 
-from keras_tx.cli import main
-from keras_tx.text import default_text
 from keras_tx.training import read_table
-
-SMALL = ["--layers", "1", "--width", "16", "--heads", "2", "--block-size", "8", "--dropout", "0.1"]
-SHORT = [*SMALL, "--steps", "40", "--epoch-steps", "10"]
-
-
-def run(*arguments) -> int:
-    """The exit code of `keras-tx` with these arguments, in this process."""
-    before = sys.argv
-    sys.argv = ["keras-tx", *map(str, arguments)]
-    try:
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code or 0
-    finally:
-        sys.argv = before
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def fails(capfd):
-    """Runs the program, which must fail; the one line it says."""
-
-    def check(*arguments) -> str:
-        capfd.readouterr()
-        assert run(*arguments) not in (0, None)
-        out, error = capfd.readouterr()
-        (line,) = error.splitlines()
-        assert line.startswith("keras-tx: ") and "Traceback" not in out
-        return line
-
-    return check
-
-
-@pytest.fixture(scope="session")
-def text(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "text.txt"
-    path.write_text(default_text()[:4000])
-    return path
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory, text) -> Path:
-    """The directory of a run that has ended."""
-    runs = tmp_path_factory.mktemp("runs")
-    assert run("train", "--text", text, "--runs", runs, "--name", "done", *SHORT) == 0
-    return runs / "done"
-
-
-@pytest.fixture
-def copy(trained, tmp_path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "copy"))
 
 
 def resume(directory: Path, *arguments) -> list:
@@ -258,15 +203,6 @@ def same_bits(run: Path, other: Path) -> None:
         assert got[name].tobytes() == tensor.tobytes(), name
 
 
-def cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def flipped(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-
-
 @pytest.mark.parametrize("command", ["generate", "export"])
 @pytest.mark.parametrize(
     ("name", "damage"),
@@ -336,24 +272,6 @@ def test_a_place_that_cannot_be_written_to(fails, trained, text, tmp_path):
     for line in lines:
         assert re.search("(Not a directory|File exists): .*file.*; choose another place", line)
     assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """Mounts a disk of so many KiB, or resizes it."""
-    path = tmp_path / "disk"
-    path.mkdir()
-
-    def resize(size: int) -> Path:
-        how = f"{'remount,' if path.is_mount() else ''}size={size}k"
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", how, "tmpfs", path], capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip("only root can mount a small disk")
-        return path
-
-    yield resize
-    if path.is_mount():
-        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 @pytest.mark.slow

@@ -1,53 +1,19 @@
-"""The command line program `keras-tx`. Heavy modules are imported by the commands that need them."""
+"""`keras-tx train`: a character GPT, from a text to a run's directory."""
 
 from __future__ import annotations
 
-import errno
 import math
-import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="Train a character GPT, generate text with it, and export it to run without keras_tx.",
-    epilog="Try: keras-tx train --name first, then: keras-tx generate runs/first --prompt 'The '",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-
-MAX_SEED = 2**32 - 1
+from keras_tx.cli.console import named, quiet
+from keras_tx.cli.generate import continued, echo
+from keras_tx.cli.options import MAX_SEED, positive, rate
 
 
-def _number(rule: str, valid: Callable[[float], bool]) -> Callable[[float], float]:
-    """Checks an option's value by a rule that NaN breaks too."""
-
-    def check(value: float) -> float:
-        if not valid(value):
-            raise typer.BadParameter(f"{value} is not {rule}.")
-        return value
-
-    return check
-
-
-_positive = _number("above 0", lambda x: 0 < x < math.inf)
-_not_negative = _number("0 or above", lambda x: 0 <= x < math.inf)
-_rate = _number("at least 0 and below 1", lambda x: 0 <= x < 1)
-_probability = _number("above 0 and at most 1", lambda x: 0 < x <= 1)
-
-RunArgument = Annotated[
-    Path, typer.Argument(help="Directory of a trained run, as runs/quickstart.", show_default=False)
-]
-
-
-@app.command()
 def train(
     context: typer.Context,
     text: Annotated[Path | None, typer.Option(help="UTF-8 text file to train on.", show_default=False)] = None,
@@ -72,10 +38,10 @@ def train(
     block_size: Annotated[int, typer.Option(min=2, help="Characters the model sees at once.")] = 64,
     batch_size: Annotated[int, typer.Option(min=1, help="Blocks in a step.")] = 12,
     learning_rate: Annotated[
-        float, typer.Option(callback=_positive, help="Highest learning rate; a tenth of it is the last.")
+        float, typer.Option(callback=positive, help="Highest learning rate; a tenth of it is the last.")
     ] = 1e-3,
     dropout: Annotated[
-        float, typer.Option(callback=_rate, help="Dropout rate; 0.2 for long runs on short texts.")
+        float, typer.Option(callback=rate, help="Dropout rate; 0.2 for long runs on short texts.")
     ] = 0.0,
     epoch_steps: Annotated[int, typer.Option(min=1, help="Steps between validations, and between saved states.")] = 250,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 1337,
@@ -91,7 +57,7 @@ def train(
     """
     asked = {key: value for key, value in context.params.items() if key not in ("name", "runs", "resume", "overwrite")}
     asked["text"] = str(text.resolve()) if text else None
-    with _quiet():
+    with quiet():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401 - for tf.data, on any backend
     from keras_tx.training import Run
@@ -180,10 +146,10 @@ def _read(options: dict) -> str:
     if options["text"] and options["dataset"]:
         raise ValueError("give --text or --dataset, not both.")
     if options["text"]:
-        with _named("--text"):
+        with named("--text"):
             return read_text(options["text"])
     if options["dataset"]:
-        with _named("--dataset"), _quiet():
+        with named("--dataset"), quiet():
             return dataset_text(options["dataset"])
     return default_text()
 
@@ -205,7 +171,7 @@ def _report(run, model, data, bigram_bits: float) -> None:
     tokens = [data.tokenizer.decode([i]) for i in window[0]]
     plot_attention(run.directory / "attention.png", [keras.ops.convert_to_numpy(m)[0] for m in maps], tokens)
     typer.echo("\nA sample:\n")
-    sample = "".join(_echo(_continue(model, data.tokenizer, "".join(tokens), 400, seed=0, temperature=0.8)))
+    sample = "".join(echo(continued(model, data.tokenizer, "".join(tokens), 400, seed=0, temperature=0.8)))
     with whole_file(run.directory / "sample.txt") as partial:
         partial.write_text(sample, encoding="utf-8")
     typer.echo(f"\nAll of it is in {run.directory}: model.keras, metrics.csv, loss.png, attention.png, sample.txt")
@@ -214,147 +180,3 @@ def _report(run, model, data, bigram_bits: float) -> None:
 def _varied(ids, length: int):
     """The stretch of `ids` with the most different characters, whose attention maps are the most worth a look."""
     return max((ids[i : i + length] for i in range(0, len(ids) - length, length)), key=lambda part: len(set(part)))
-
-
-@app.command()
-def generate(
-    run: RunArgument,
-    prompt: Annotated[str, typer.Option(help="Text to continue.")] = "\n",
-    length: Annotated[int, typer.Option(min=1, help="Characters to add.")] = 500,
-    temperature: Annotated[
-        float,
-        typer.Option(callback=_not_negative, help="Above 1 is wilder, below 1 tamer, 0 always the likeliest."),
-    ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Draw from this many of the likeliest; 0 for all.")] = 0,
-    top_p: Annotated[
-        float,
-        typer.Option(callback=_probability, help="Draw from the likeliest that together reach this probability."),
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same text.")] = 0,
-) -> None:
-    """Continue a prompt, printing the text as it comes."""
-    if not prompt:
-        raise ValueError("--prompt must not be empty: give at least one character.")
-    with _quiet():
-        import keras  # noqa: F401
-    from keras_tx.training import Run
-
-    model, tokenizer = Run(run).load_model()
-    with _named("--prompt"):
-        tokenizer.encode(prompt)
-    pieces = _continue(model, tokenizer, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    for _ in _echo(pieces):
-        pass
-
-
-def _continue(
-    model, tokenizer, prompt: str, length: int, *, temperature: float, top_k: int = 0, top_p: float = 1.0, seed: int
-):
-    """The prompt, then pieces of text as they come."""
-    from keras_tx.generation import stream_rolling
-
-    drawn = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p} if temperature else {}
-    ids = tokenizer(prompt)["input_ids"]
-    yield prompt
-    for new in stream_rolling(model, ids, max_new_tokens=length, seed=seed, chunk=8, **drawn):
-        yield tokenizer.decode(new[0])
-
-
-def _echo(pieces):
-    """Passes pieces of text on, printing each."""
-    for piece in pieces:
-        typer.echo(piece, nl=False)
-        yield piece
-    typer.echo()
-
-
-@app.command()
-def export(
-    run: RunArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Directory of the SavedModel; RUN/saved_model/1 unless given.", show_default=False),
-    ] = None,
-    length: Annotated[int, typer.Option(min=1, help="Characters that the signature `generate` adds.")] = 200,
-    temperature: Annotated[
-        float, typer.Option(callback=_not_negative, help="Temperature of the signature `generate`.")
-    ] = 0.8,
-) -> None:
-    """Export a SavedModel that takes a string and gives a string.
-
-    It runs with TensorFlow alone. The signature `generate` takes the prompt; `generate_with_options` also takes
-    max_new_tokens, temperature, top_p and seed; `serving_default` takes ids and gives logits.
-    """
-    with _quiet():
-        import keras
-
-    if keras.backend.backend() != "tensorflow":
-        # A SavedModel holds a TensorFlow graph; the backend of a process cannot change.
-        environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
-        command = [sys.executable, "-m", "keras_tx.cli", *sys.argv[1:]]
-        raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
-
-    from keras_tx.export import export_saved_model
-    from keras_tx.training import Run
-
-    model, tokenizer = Run(run).load_model()
-    path = output or Run(run).saved_model_path
-    export_saved_model(model, path, tokenizer, max_new_tokens=length, temperature=temperature)
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    typer.echo(f"{path}: {size / 2**20:.1f} MiB, its logits equal to the model's")
-
-
-@contextmanager
-def _named(option: str) -> Iterator[None]:
-    """Puts an option's name before the errors that its value causes."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{option}: {error}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hides what TensorFlow's libraries write to stderr while they load: no setting of theirs does."""
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(nowhere)
-        os.close(stderr)
-
-
-def main() -> None:
-    """Runs the program; an error is one line, and the exit code tells of it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
-    try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except Exception as error:
-        if os.environ.get("KERAS_TX_TRACEBACK"):
-            raise
-        typer.echo(f"keras-tx: {_explained(error)}", err=True)
-        signal = getattr(error, "signal", None)  # of training.Interrupted
-        sys.exit(128 + signal if signal else getattr(error, "exit_code", 1))
-    sys.exit(code)
-
-
-def _explained(error: Exception) -> str:
-    if hasattr(error, "format_message"):  # an error of usage
-        command = getattr(getattr(error, "ctx", None), "command_path", "keras-tx")
-        return f"{error.format_message().rstrip('.')}: see {command} --help."
-    message = " ".join(str(error).split()) or "no more is known"
-    if isinstance(error, ValueError) or hasattr(error, "signal"):
-        return message
-    if isinstance(error, OSError) and error.strerror:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        hint = "free some space and try again" if full else "choose another place"
-        return f"{error.strerror}: {error.filename or 'the disk'}; {hint}. Earlier results are intact."
-    if os.strerror(errno.ENOSPC) in message:  # TensorFlow's own kind of error
-        return f"{message}; free some space and try again. Earlier results are intact."
-    return f"{type(error).__name__}: {message[:500]} (KERAS_TX_TRACEBACK=1 shows where)"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,75 @@
+"""`keras-tx convert`: a checkpoint from one format to another."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from keras_tx.cli.console import progress_bar, quiet, size_of, warnings_as_lines
+from keras_tx.cli.options import RevisionOption, SourceArgument
+
+TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "spiece.model",
+    "char_tokenizer.json",
+)
+
+
+def convert(
+    source: SourceArgument,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="Directory to write.", show_default=False)],
+    format: Annotated[
+        Literal["keras_tx", "huggingface"], typer.Option(help="What to write: ours, or what Transformers loads.")
+    ] = "keras_tx",
+    revision: RevisionOption = None,
+    max_shard_size: Annotated[str, typer.Option(help="Weights of more than that become several files.")] = "5GB",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint that DEST holds.")] = False,
+) -> None:
+    """Write a checkpoint in another format.
+
+    DEST gets the whole of it, weights in float32 and the tokenizer's files as they are, or is left as it was.
+    """
+    destination = destination.resolve()
+    _require_free(destination, overwrite)
+    with quiet():
+        import keras  # noqa: F401
+    from keras_tx.convert import CheckpointDirectory, locate
+    from keras_tx.files import whole_directory
+    from keras_tx.models.auto import model_class
+
+    path = locate(source, revision=revision, also=TOKENIZER_FILES)
+    if path.resolve().is_relative_to(destination):
+        raise ValueError(f"DEST {destination} is or holds the source {path}: choose another directory.")
+    checkpoint = CheckpointDirectory(path)
+    cls = model_class(checkpoint.config)
+    with warnings_as_lines(), progress_bar("reading") as progress:
+        model = cls.from_checkpoint(checkpoint, progress=progress)
+    with whole_directory(destination) as partial:
+        with progress_bar("writing") as progress:
+            model.save_pretrained(partial, format, max_shard_size=max_shard_size, progress=progress)
+        copied = [name for name in TOKENIZER_FILES if (path / name).exists()]
+        for name in copied:
+            shutil.copyfile(checkpoint.inside(name), partial / name)
+    typer.echo(f"{cls.__name__}, {model.count_params():,} parameters")
+    typer.echo(f"{path}: {size_of({tensor.file for tensor in checkpoint.tensors.values()}):,} bytes of weights")
+    typer.echo(f"{destination}: {size_of(destination.glob('*.safetensors')):,} bytes of weights")
+    typer.echo(f"tokenizer: {', '.join(copied) or 'none, for the source has none'}")
+
+
+def _require_free(destination: Path, overwrite: bool) -> None:
+    """Raises ValueError unless DEST is new, empty, or a checkpoint that may be replaced."""
+    if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
+        return
+    if not (destination / "config.json").is_file():
+        raise ValueError(f"DEST {destination} exists and is not a checkpoint: choose a new directory.")
+    if not overwrite:
+        raise ValueError(f"DEST {destination} already holds a checkpoint: choose a new directory, or pass --overwrite.")

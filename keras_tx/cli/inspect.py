@@ -1,0 +1,165 @@
+"""`keras-tx inspect`: what a checkpoint holds, and whether it would load."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keras_tx.cli.console import quiet
+from keras_tx.cli.options import RevisionOption, SourceArgument
+
+if TYPE_CHECKING:
+    from keras_tx.convert import Account, CheckpointDirectory
+    from keras_tx.models.base import Model
+    from keras_tx.models.config import Config
+
+_LAYER = re.compile(r"(?<=[._])\d+(?=[./])")
+
+
+def inspect(
+    source: SourceArgument,
+    revision: RevisionOption = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor and what it fills.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a checkpoint holds.
+
+    The exit code is 1 if it would not load, and the report says why. Names, shapes and dtypes are read, the numbers
+    are not: the largest checkpoint takes no memory.
+    """
+    with quiet():
+        import keras  # noqa: F401
+    from keras_tx.convert import CheckpointDirectory, locate
+
+    report = examine(CheckpointDirectory(locate(source, revision=revision)))
+    if not tensors:
+        del report["tensors"]
+    typer.echo(json.dumps(report, indent=2) if as_json else "\n".join(_lines(report)))
+    raise typer.Exit(0 if report["loads"] else 1)
+
+
+# === The report ===
+
+
+def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
+    """All that `inspect` tells, in JSON's types."""
+    from keras_tx.models.auto import model_class
+
+    report: dict[str, Any] = _holdings(checkpoint)
+    try:
+        cls = model_class(checkpoint.config)
+        config = cls.read_config(checkpoint)
+        model = _without_values(cls, config)
+    except ValueError as error:
+        return {**report, "loads": False, "error": str(error), "tensors": _tensors(checkpoint, None)}
+    account = _account(model, checkpoint)
+    return {
+        **report,
+        "class": cls.__name__,
+        "parameters": model.count_params(),
+        "config": config.to_dict(),
+        "loads": not account.problems,
+        "missing": account.missing,
+        "wrong": [f"{name} {what}" for name, what in account.wrong],
+        "left_over": account.left,
+        "fresh": [rule.theirs for rule in account.fresh],
+        "left_out": account.other_heads,
+        "tensors": _tensors(checkpoint, account),
+    }
+
+
+def _holdings(checkpoint: CheckpointDirectory) -> dict[str, Any]:
+    from keras_tx.models.pretrained import NATIVE
+
+    tensors = checkpoint.tensors.values()
+    files = {tensor.file for tensor in tensors}
+    return {
+        "directory": str(checkpoint.path),
+        "model_type": checkpoint.config.get("model_type", NATIVE),
+        "files": {file.name: file.stat().st_size for file in sorted(files)},
+        "dtypes": dict(Counter(tensor.dtype.name for tensor in tensors)),
+        "bytes": sum(tensor.nbytes for tensor in tensors),
+    }
+
+
+def _without_values(cls: type[Model], config: Config) -> Model:
+    """A model whose weights have names and shapes, and take no memory."""
+    import keras
+
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return cls(config)
+    finally:
+        keras.utils.clear_session()  # Keras keeps a list of variables to be filled later: these never shall
+
+
+def _account(model: Model, checkpoint: CheckpointDirectory) -> Account:
+    from keras_tx import convert
+    from keras_tx.models.pretrained import NATIVE
+
+    if NATIVE in checkpoint.config:
+        return convert.match(checkpoint.tensors, model.native_rules(), [])
+    family = model.family(checkpoint.config)
+    return convert.account(family, type(model).__name__, model.config.to_dict(), checkpoint.tensors)
+
+
+def _tensors(checkpoint: CheckpointDirectory, account: Account | None) -> list[dict[str, Any]]:
+    """Every tensor, and the weights of ours that it fills."""
+    fills = {name: list(rule.ours) for rule, name in account.found} if account else {}
+    for name, copy in account.copies if account else ():
+        fills[copy] = fills[name]
+    return [
+        {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype.name, "fills": fills.get(name, [])}
+        for name, tensor in checkpoint.tensors.items()
+    ]
+
+
+# === For people ===
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    yield report["directory"]
+    for name, size in report["files"].items():
+        yield f"  {name}: {size:,} bytes"
+    dtypes = ", ".join(f"{count} {dtype}" for dtype, count in report["dtypes"].items())
+    yield f"  tensors: {dtypes}; {report['bytes']:,} bytes"
+    if "class" in report:
+        yield f"{report['class']} of {report['model_type']}, {report['parameters']:,} parameters"
+        yield from (f"  {name} = {value!r}" for name, value in report["config"].items())
+    for tensor in report.get("tensors", ()):
+        fills = ", ".join(tensor["fills"]) or "nothing"
+        yield f"{tensor['name']} {tuple(tensor['shape'])} {tensor['dtype']} -> {fills}"
+    for what in ("fresh", "left_out", "missing", "wrong", "left_over"):
+        yield from (f"{what.replace('_', ' ')}: {name}" for name in over_layers(report.get(what, ())))
+    if "error" in report:
+        yield report["error"]
+    yield "It would load." if report["loads"] else "It would not load."
+
+
+def over_layers(lines: Iterable[str]) -> list[str]:
+    """Lines that differ in the number of a layer alone, as one: `h.{0..11}.ln_1.weight`."""
+    layers: dict[tuple[str, ...], list[int]] = {}
+    for line in lines:
+        number = _LAYER.search(line)
+        if number:
+            layers.setdefault((line[: number.start()], line[number.end() :]), []).append(int(number[0]))
+        else:
+            layers[(line,)] = []
+    return [_spanned(numbers).join(parts) for parts, numbers in layers.items()]
+
+
+def _spanned(numbers: list[int]) -> str:
+    """0, 1, 2, 5 as `{0..2,5}`; one number as it is."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    spans = ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
+    return spans if len(numbers) == 1 else f"{{{spans}}}"
