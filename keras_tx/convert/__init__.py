@@ -4,7 +4,7 @@ from keras_tx.convert.account import Account, account, match
 from keras_tx.convert.directory import CheckpointDirectory
 from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.hub import locate
-from keras_tx.convert.load import fill
+from keras_tx.convert.load import filling
 from keras_tx.convert.save import sources, write_directory
 from keras_tx.convert.table import Rule
 
@@ -16,7 +16,7 @@ __all__ = [
     "Rule",
     "Setting",
     "account",
-    "fill",
+    "filling",
     "locate",
     "match",
     "sources",

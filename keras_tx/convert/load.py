@@ -1,9 +1,10 @@
-"""Filling a model's weights from a checkpoint, a few rows at a time."""
+"""Making a model of a checkpoint's numbers, one tensor in memory beside it at a time."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -16,51 +17,118 @@ Progress = Callable[[int, int], None]
 """Called with the number of tensors done, and of all."""
 
 
-def fill(
-    weights: Mapping[str, keras.Variable],
-    account: Account,
-    tensors: Mapping[str, Tensor],
-    progress: Progress | None = None,
-) -> None:
-    """Gives the weights the checkpoint's numbers.
+@contextmanager
+def filling(tensors: Mapping[str, Tensor], progress: Progress | None = None) -> Iterator[Filling]:
+    """A scope in which a model is made, whose weights get their first values when the scope ends.
+
+    Values that are drawn only to be replaced would cost time, and memory that is not given back. The scope is Keras's
+    own for variables whose values come later.
 
     Args:
-        weights: the model's weights by path below the model.
-        account: what fills what; without problems.
         tensors: the checkpoint's.
         progress: told of each tensor done.
 
     Raises:
-        ValueError: if the table and the model differ, a number is not finite, or two copies of one table differ.
+        ValueError: at the end, if a number is not finite or two copies of one table differ.
     """
-    told = {path for rule in (*(rule for rule, _ in account.found), *account.fresh) for path in rule.ours}
-    if told != weights.keys():
-        raise ValueError(
-            "an override must not change what a model is made of; the model and the checkpoint's family differ in "
-            f"{', '.join(sorted(told ^ weights.keys()))}."
-        )
-    for name, copy in account.copies:
-        _check_copy(tensors, name, copy)
-    for done, (rule, name) in enumerate(account.found):
-        _assign([weights[path] for path in rule.ours], rule, name, tensors[name])
-        if progress:
-            progress(done + 1, len(account.found))
+    result = Filling(tensors, progress)
+    with keras.StatelessScope():
+        yield result
+    if result.error:
+        raise result.error
 
 
-def _assign(variables: list[keras.Variable], rule: Rule, name: str, tensor: Tensor) -> None:
-    if rule.axes is None and len(variables) == 1 and len(tensor.shape) > 1:
-        for start, rows in tensor.chunks():
-            assign_rows(variables[0], start, _finite(rows, name))
-    else:
-        for variable, values in zip(variables, rule.to_ours(_finite(tensor.read(), name)), strict=True):
-            variable.assign(values)
+class Filling:
+    """See `filling`."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], progress: Progress | None):
+        self.tensors = tensors
+        self.progress = progress
+        self.error: Exception | None = None
+        self._begun: dict[Rule, dict[int, np.ndarray]] = {}
+        self._done = 0
+
+    def supply(self, weights: Mapping[str, keras.Variable], account: Account) -> None:
+        """Gives each weight its tensor for a first value; a fresh one keeps its initializer.
+
+        Args:
+            weights: the model's weights by path below the model.
+            account: what fills what; without problems.
+
+        Raises:
+            ValueError: if the table and the model differ.
+        """
+        told = {path for rule in (*(rule for rule, _ in account.found), *account.fresh) for path in rule.ours}
+        if told != weights.keys():
+            raise ValueError(
+                "an override must not change what a model is made of; the model and the checkpoint's family differ in "
+                f"{', '.join(sorted(told ^ weights.keys()))}."
+            )
+        for name, copy in account.copies:
+            _check_copy(self.tensors, name, copy)
+        for rule, name in account.found:
+            for part, path in enumerate(rule.ours):
+                weights[path]._initializer = self._initializer(rule, part, name, len(account.found))
+
+    def _initializer(self, rule: Rule, part: int, name: str, count: int):
+        def initial_value(shape, dtype=None):
+            # Keras cannot go on after an error here, so it is kept until the scope has ended.
+            try:
+                if not self.error:
+                    return _shared(self._part(rule, part, name, count), dtype)
+            except Exception as error:
+                self.error = error
+            return keras.ops.zeros(shape, dtype)
+
+        return initial_value
+
+    def _part(self, rule: Rule, part: int, name: str, count: int) -> np.ndarray:
+        """The values of one of the weights that share a tensor, which is kept until all have theirs."""
+        if rule not in self._begun:
+            parts = rule.to_ours(_values(self.tensors[name], name))
+            self._begun[rule] = dict(enumerate(parts))
+        values = self._begun[rule].pop(part)
+        if not self._begun[rule]:
+            del self._begun[rule]
+            self._done += 1
+            if self.progress:
+                self.progress(self._done, count)
+        return values
 
 
-def _finite(values: np.ndarray, name: str) -> np.ndarray:
-    values = values.astype("float32", copy=False)
-    if not np.isfinite(values).all():
-        raise ValueError(f"tensor {name} of the checkpoint holds numbers that are not finite: the file is damaged.")
+def _values(tensor: Tensor, name: str) -> np.ndarray:
+    """The tensor in float32."""
+    values = _aligned(tensor.shape)
+    rows_of = values if tensor.shape else values[None]
+    for start, rows in tensor.chunks():
+        chunk = rows.astype("float32", copy=False)
+        if not np.isfinite(chunk).all():
+            raise ValueError(f"tensor {name} of the checkpoint holds numbers that are not finite: the file is damaged.")
+        rows_of[start : start + len(np.atleast_1d(rows))] = chunk
     return values
+
+
+def _aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """An empty float32 array that begins where backends want arrays to begin: at a multiple of 64 bytes."""
+    size = 4 * math.prod(shape)
+    memory = np.empty(size + 64, "uint8")
+    return memory[-memory.ctypes.data % 64 :][:size].view("float32").reshape(shape)
+
+
+def _shared(values: np.ndarray, dtype):
+    """The backend's tensor of these values, in the same memory if it can be.
+
+    JAX takes aligned arrays as they are; TensorFlow copies them twice, unless they come by DLPack.
+    """
+    if not (values.flags.c_contiguous and values.ctypes.data % 64 == 0):
+        copy = _aligned(values.shape)
+        copy[...] = values
+        values = copy
+    if keras.backend.backend() != "tensorflow" or not values.size:
+        return keras.ops.convert_to_tensor(values, dtype)
+    import tensorflow as tf
+
+    return tf.cast(tf.experimental.dlpack.from_dlpack(values.__dlpack__()), dtype)
 
 
 def _check_copy(tensors: Mapping[str, Tensor], name: str, copy: str) -> None:
@@ -70,26 +138,3 @@ def _check_copy(tensors: Mapping[str, Tensor], name: str, copy: str) -> None:
             f"the config ties {copy} to {name}, but the checkpoint holds other numbers in each: pass "
             "`tie_embeddings=False` to load both."
         )
-
-
-def assign_rows(variable: keras.Variable, start: int, rows: np.ndarray) -> None:
-    """Writes rows of a variable, from `start` on, where it lies: a large table is never held twice."""
-    rows = rows.astype(variable.dtype)
-    if len(rows) == variable.shape[0]:
-        variable.assign(rows)
-    elif keras.backend.backend() == "tensorflow":
-        variable.value[start : start + len(rows)].assign(rows)
-    elif keras.backend.backend() == "jax":
-        variable.assign(_rows_written()(variable.value, rows, start))
-    else:
-        variable.assign(keras.ops.slice_update(variable.value, (start, *(0,) * (rows.ndim - 1)), rows))
-
-
-@functools.cache
-def _rows_written() -> Callable:
-    import jax
-
-    def written(x, rows, start):
-        return jax.lax.dynamic_update_slice_in_dim(x, rows, start, axis=0)
-
-    return jax.jit(written, donate_argnums=0)

@@ -91,8 +91,10 @@ class Pretrained:
     ) -> Self:
         """As `from_pretrained`, of a directory that is open already."""
         options = {"name": name, "dtype": dtype}
-        model, account = (cls._native if NATIVE in checkpoint.config else cls._foreign)(checkpoint, overrides, options)
-        convert.fill(model.weights_by_path(), account, checkpoint.tensors, progress)
+        read = cls._native if NATIVE in checkpoint.config else cls._foreign
+        with convert.filling(checkpoint.tensors, progress) as filling:
+            model, account = read(checkpoint, overrides, options)
+            filling.supply(model.weights_by_path(), account)
         for note in account.notes:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return model
