@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wrapt import when_imported
 
-__version__ = "0.1.0"
+from keras_tx.version import __version__ as __version__
 
 _FOLDERS = ("ops", "layers", "generation", "convert", "models", "text", "training", "export", "analysis")
 

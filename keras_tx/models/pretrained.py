@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
 
-from keras_tx import __version__, convert
+from keras_tx import convert
 from keras_tx.models.config import Config
+from keras_tx.version import __version__
 
 Progress = Callable[[int, int], None]
 
