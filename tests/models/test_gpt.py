@@ -2,12 +2,14 @@
 
 import dataclasses
 import itertools
+import json
 
 import numpy as np
 import pytest
-from helpers import count_parameters, layer_norm, normal, numpy, softmax
+from helpers import attend, count_parameters, dense, layer_norm, normal, numpy, randomize, softmax
 
 import keras_tx
+import keras_tx.models
 from keras_tx.models.gpt import TINY, VARIANTS
 
 COUNTS = {
@@ -20,9 +22,24 @@ COUNTS = {
 }
 
 
+HEAD_COUNTS = {
+    ("gpt_small", "GPTDoubleHeadsModel"): 116535553,
+    ("gpt_small", "GPTForSequenceClassification"): 116536320,
+    ("gpt2_small", "GPTDoubleHeadsModel"): 124440577,
+    ("gpt2_small", "GPTForSequenceClassification"): 124441344,
+    ("gpt2_small", "GPTForTokenClassification"): 124441346,
+    ("gpt2_small", "GPTForQuestionAnswering"): 124441346,
+}
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_parameter_counts(name):
     assert count_parameters(lambda: keras_tx.create_model(name)) == COUNTS[name]
+
+
+@pytest.mark.parametrize(("name", "head"), HEAD_COUNTS)
+def test_parameter_counts_of_heads(name, head):
+    assert count_parameters(lambda: getattr(keras_tx.models, head)(VARIANTS[name])) == HEAD_COUNTS[name, head]
 
 
 def test_every_variant_is_counted_and_public():
@@ -144,11 +161,45 @@ def test_positions_count_from_zero_unless_given(rng):
         ({"norm_position": "middle"}, "`norm_position` must be"),
         ({"activation": "swish7"}, "`activation` must be one of"),
         ({"positions": "rotary"}, "`dim` must be a multiple"),
+        ({"classifier_dropout": -0.1}, "`classifier_dropout` must be a rate"),
+        ({"num_labels": 0}, "`num_labels` must be"),
+        ({"problem_type": "ranking"}, "`problem_type` must be None or one of regression, "),
+        ({"label_names": ("a", "b", "c")}, "`label_names` must be as many as `num_labels` = 2"),
     ],
 )
 def test_config_errors(fields, message):
     with pytest.raises(ValueError, match=message):
         keras_tx.GPTModel(TINY, **fields)
+
+
+def test_attention_scales(rng):
+    """By the map of each block, from the queries and keys of the hidden state before it."""
+    ids = rng.integers(0, TINY.vocab_size, (2, 5))
+    for scaled, by_layer in itertools.product((True, False), (True, False)):
+        model = keras_tx.GPTModel(TINY, scale_attention=scaled, scale_attention_by_layer=by_layer)
+        randomize(model, rng)
+        outputs = model(ids, return_attention=True, return_hidden_states=True)
+        for i, (block, x) in enumerate(zip(model.blocks, outputs["hidden_states"], strict=False)):
+            x = numpy(block.attention_norm(x))
+            query, key = (
+                dense(projection, x).reshape(2, 5, 3, 5).swapaxes(1, 2)
+                for projection in (block.attention.query, block.attention.key)
+            )
+            scale = (5**-0.5 if scaled else 1.0) / (i + 1 if by_layer else 1)
+            _, expected = attend(query, key, key, mask=np.tri(5, dtype=bool), scale=scale)
+            np.testing.assert_allclose(outputs["attentions"][i], expected, atol=1e-5)
+
+
+# === Configs ===
+
+
+def test_label_names_go_to_json_and_back():
+    config = TINY.replace(num_labels=3, label_names=["a", "b", "c"], eos_token_id=[1, 2])
+    assert config.label_names == ("a", "b", "c") and config.eos_token_id == (1, 2)
+    assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.replace(num_labels=3).label_names == ("a", "b", "c")
+    assert config.replace(num_labels=5).label_names is None
+    assert config.replace(num_labels=2, label_names=["d", "e"]).label_names == ("d", "e")
 
 
 # === Bigram ===

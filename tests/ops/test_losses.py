@@ -4,7 +4,13 @@ import pytest
 from helpers import gradients, normal, numpy, softmax
 from keras import ops
 
-from keras_tx.ops.losses import next_token_loss, token_cross_entropy
+from keras_tx.ops.losses import (
+    binary_cross_entropy,
+    next_token_loss,
+    span_loss,
+    squared_error,
+    token_cross_entropy,
+)
 
 
 def definition(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -29,6 +35,38 @@ def test_next_token_shifts(rng):
     labels[1, 3] = -100
     expected = definition(logits[:, :4], labels[:, 1:])
     assert float(next_token_loss(logits, labels)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_next_token_of_several_texts_a_row(rng):
+    logits, labels = 3 * normal(rng, 3, 2, 5, 7), rng.integers(0, 7, (3, 2, 5))
+    expected = definition(logits[:, :, :4], labels[:, :, 1:])
+    assert float(next_token_loss(logits, labels)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_span(rng):
+    """Positions past the end do not count, those below 0 are 0, and the two ends have equal weight."""
+    starts, ends = 3 * normal(rng, 3, 5), 3 * normal(rng, 3, 5)
+    first, last = np.array([2, 0, 4]), np.array([3, 5, 11])
+    expected = (definition(starts, first) + definition(ends[:1], last[:1])) / 2
+    assert float(span_loss(starts, ends, first, last)) == pytest.approx(expected, abs=1e-6)
+    assert float(span_loss(starts, ends, first - np.array([0, 100, 0]), last)) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ValueError, match="`end_positions` must have shape"):
+        span_loss(starts, ends, first, last[:2])
+
+
+def test_squared_error(rng):
+    x, y = normal(rng, 3, 5), normal(rng, 3, 5)
+    assert float(squared_error(x, y)) == pytest.approx(((x - y) ** 2).mean(), abs=1e-6)
+    assert float(squared_error(x[:, :1], y[:, 0])) == pytest.approx(((x - y)[:, 0] ** 2).mean(), abs=1e-6)
+    assert float(squared_error(x[:, :1], np.array([1, 2, 3]))) == pytest.approx(
+        ((x[:, 0] - [1, 2, 3]) ** 2).mean(), abs=1e-6
+    )
+
+
+def test_binary_cross_entropy(rng):
+    x, y = 3 * normal(rng, 3, 5), rng.integers(0, 2, (3, 5))
+    expected = np.where(y, np.log1p(np.exp(-x)), np.log1p(np.exp(x))).mean()
+    assert float(binary_cross_entropy(x, y)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_ignored_labels_get_no_gradient_and_none_at_all_is_zero(rng):
@@ -57,3 +95,8 @@ def test_errors(rng):
         token_cross_entropy(normal(rng, 3, 7), np.ones((3, 1), "int32"))
     with pytest.raises(ValueError, match="`labels` must have shape"):
         token_cross_entropy(normal(rng, 3, 5, 7), np.ones((3, 4), "int32"))
+    with pytest.raises(ValueError, match="`mc_labels` must be integers"):
+        token_cross_entropy(normal(rng, 3, 7), np.ones(3, "float32"), "mc_labels")
+    for loss in (squared_error, binary_cross_entropy):
+        with pytest.raises(ValueError, match="`labels` must have shape"):
+            loss(normal(rng, 3, 7), np.ones(3, "float32"))
