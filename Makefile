@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
+PARITY := .venv-parity
+PARITY_TRANSFORMERS ?= 5.23.0
 
-.PHONY: help install quickstart test check format clean
+.PHONY: help install quickstart test parity check format clean
 
 help:
 	@echo "make quickstart  train, look at, generate with and export a character GPT; under 5 minutes"
 	@echo "make test        the whole test suite, on TensorFlow and on JAX"
+	@echo "make parity      side by side with Transformers; PARITY_TRANSFORMERS=4.57.1 takes that version"
 	@echo "make check       lint, format and types"
 	@echo "make format      put the code into its format"
 	@echo "make clean       remove what the above made, runs apart"
@@ -32,6 +35,15 @@ test: install
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile
 
+parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
+	$(PARITY)/bin/python -m pytest tests/parity
+
+$(PARITY)/transformers-$(PARITY_TRANSFORMERS): pyproject.toml
+	$(PYTHON) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet --upgrade pip
+	$(PARITY)/bin/python -m pip install --quiet torch==2.13.0 transformers==$(PARITY_TRANSFORMERS) --editable '.[dev,jax]'
+	@rm -f $(PARITY)/transformers-* && touch $@
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,4 +54,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PARITY) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -111,6 +111,7 @@ GPT2 = Family(
         Setting("activation_function", "activation", "gelu_new"),
         Setting("scale_attn_weights", "scale_attention", True),
         Setting("scale_attn_by_inverse_layer_idx", "scale_attention_by_layer", False),
+        Setting("classifier_dropout", "classifier_dropout", 0.1, also=("hidden_dropout",)),
         Setting("bos_token_id", "bos_token_id", 50256),
         Setting("eos_token_id", "eos_token_id", 50256),
         *_SETTINGS,

@@ -1,12 +1,15 @@
-"""A program that fails as it should, a run that has ended, a disk that is too small."""
+"""A program that fails as it should, a run that has ended, a checkpoint, a disk that is too small."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers import randomize
 from program import SHORT, run
 
+from keras_tx.models import GPTModel
 from keras_tx.text import default_text
 
 
@@ -43,6 +46,23 @@ def trained(tmp_path_factory, text) -> Path:
 @pytest.fixture
 def copy(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory) -> Path:
+    """A checkpoint as Transformers has it, with the files of a tokenizer."""
+    directory = tmp_path_factory.mktemp("saved")
+    model = GPTModel(vocab_size=61, max_positions=37, num_layers=3, num_heads=3, d_model=15, eos_token_id=7)
+    randomize(model, np.random.default_rng(3)).save_pretrained(directory, format="huggingface")
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        (directory / name).write_text(f"the tokenizer's {name}\r\n")
+    (directory / "README.md").write_text("a model")
+    return directory
+
+
+@pytest.fixture
+def checkpoint(saved, tmp_path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "checkpoint"))
 
 
 @pytest.fixture
