@@ -133,4 +133,4 @@ def write_safetensors(path: Path, tensors: Mapping[str, tuple[tuple[int, ...], C
         for shape, values in tensors.values():
             array = np.ascontiguousarray(values(), "float32")
             assert array.shape == tuple(shape)
-            array.tofile(file)
+            file.write(array.data)  # unlike `tofile` it says why it fails

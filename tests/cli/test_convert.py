@@ -173,10 +173,14 @@ def test_a_place_that_cannot_be_written_to(fails, checkpoint, tmp_path):
 
 
 def test_a_full_disk(fails, small_disk, checkpoint):
-    disk = small_disk(32)
-    line = fails("convert", checkpoint, disk / "new")
-    assert re.search("No space left on device: .*new.*; free some space and try again", line)
-    assert not list(disk.iterdir())
+    """In a header, in a tensor, in a large one; afterwards nothing is left."""
+    configure(checkpoint, vocab_size=5003)
+    change(checkpoint, {"transformer.wte.weight": np.zeros((5003, 15), "float32")})
+    for size in (8, 24, 120, 320):
+        disk = small_disk(size)
+        line = fails("convert", checkpoint, disk / "new")
+        assert re.search("No space left on device: .*new.*; free some space and try again", line)
+        assert not list(disk.iterdir())
     small_disk(1000)
     assert run("convert", checkpoint, disk / "new") == 0
     assert run("inspect", disk / "new") == 0
