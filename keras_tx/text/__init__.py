@@ -1,6 +1,19 @@
 """Tokenizers that live in the graph, and texts to train on."""
 
+from keras_tx.text.added_tokens import AddedToken
+from keras_tx.text.auto import load_tokenizer
+from keras_tx.text.base import Tokenizer
+from keras_tx.text.bpe import BPETokenizer
 from keras_tx.text.char import CharTokenizer
 from keras_tx.text.corpus import dataset_text, default_text, read_text
 
-__all__ = ["CharTokenizer", "dataset_text", "default_text", "read_text"]
+__all__ = [
+    "AddedToken",
+    "BPETokenizer",
+    "CharTokenizer",
+    "Tokenizer",
+    "dataset_text",
+    "default_text",
+    "load_tokenizer",
+    "read_text",
+]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
 from keras_tx.files import read_json, write_json
+from keras_tx.text.base import Tokenizer
 
 FILE_NAME = "char_tokenizer.json"
 
 
-class CharTokenizer:
+class CharTokenizer(Tokenizer):
     """Maps each character of a fixed alphabet to its place in it.
 
-    Characters outside the alphabet are an error, never dropped or replaced.
+    Characters outside the alphabet are an error, never dropped or replaced; so are bytes that are not UTF-8. There are
+    no special tokens.
 
     Args:
         characters: the alphabet; a character's id is its place.
@@ -26,6 +28,7 @@ class CharTokenizer:
     """
 
     def __init__(self, characters: str):
+        super().__init__()
         if not characters:
             raise ValueError("`characters` must not be empty.")
         repeated = sorted({c for c in characters if characters.count(c) > 1})
@@ -57,9 +60,9 @@ class CharTokenizer:
         """Number of characters."""
         return len(self.characters)
 
-    # === Python ===
+    # Python's own strings do for these two: they need no TensorFlow.
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """The ids of a text.
 
         Raises:
@@ -73,50 +76,13 @@ class CharTokenizer:
             )
         return [self._ids[character] for character in text]
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The text of ids.
 
         Raises:
             ValueError: if an id is outside the alphabet.
         """
-        ids = [int(i) for i in ids]
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"`ids` must lie in [0, {self.vocab_size}); got {i}.")
-        return "".join(self.characters[i] for i in ids)
-
-    def __call__(self, texts: str | Sequence[str], padding_side: Literal["left", "right"] = "right") -> dict:
-        """A padded batch of texts.
-
-        Args:
-            texts: Python strings, or a TensorFlow string tensor `(B,)`, in a graph or not.
-            padding_side: where shorter rows are filled, with id 0 under a mask of 0.
-
-        Returns:
-            `input_ids` and `attention_mask`, int32 `(B, T)`: NumPy arrays for Python strings, TensorFlow tensors for
-            tensors.
-
-        Raises:
-            ValueError: as `encode`; a tensor's unknown characters raise TensorFlow's `InvalidArgumentError`.
-        """
-        if padding_side not in ("left", "right"):
-            raise ValueError(f'`padding_side` must be "left" or "right"; got {padding_side!r}.')
-        if isinstance(texts, str) or not hasattr(texts, "dtype"):
-            return self._pad(
-                [self.encode(text) for text in ([texts] if isinstance(texts, str) else texts)], padding_side
-            )
-        return self._pad_in_graph(self.tokenize(texts), padding_side)
-
-    @staticmethod
-    def _pad(rows: list[list[int]], padding_side: str) -> dict[str, np.ndarray]:
-        length = max(map(len, rows), default=0)
-        ids, mask = np.zeros((2, len(rows), length), "int32")
-        for i, row in enumerate(rows):
-            place = slice(length - len(row), None) if padding_side == "left" else slice(len(row))
-            ids[i, place], mask[i, place] = row, 1
-        return {"input_ids": ids, "attention_mask": mask}
-
-    # === TensorFlow ===
+        return "".join(self.characters[i] for i in self._checked(ids))
 
     def tokenize(self, texts):
         """The ids of a TensorFlow string tensor `(B,)` of UTF-8: a ragged int32 tensor `(B, None)`.
@@ -146,14 +112,3 @@ class CharTokenizer:
 
         points = tf.constant([ord(c) for c in self.characters], "int32")
         return tf.strings.unicode_encode(tf.gather(points, ids), "UTF-8")
-
-    @staticmethod
-    def _pad_in_graph(rows, padding_side: str) -> dict:
-        import tensorflow as tf
-
-        ids = rows.to_tensor()
-        mask = tf.sequence_mask(rows.row_lengths(), tf.shape(ids)[1], dtype="int32")
-        if padding_side == "left":  # turn each row round, then all columns
-            ids = tf.reverse(tf.reverse_sequence(ids, rows.row_lengths(), seq_axis=1), [1])
-            mask = tf.reverse(mask, [1])
-        return {"input_ids": ids, "attention_mask": mask}

@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+from tokenizer_helpers import WAYS
 
 from keras_tx import CharTokenizer
 
@@ -27,36 +28,9 @@ def tokenizer():
     return CharTokenizer("".join(random.Random(3).sample(characters, len(characters))))
 
 
-def eager(tokenizer):
-    return tokenizer.tokenize
-
-
-def mapped(tokenizer):
-    def tokenize(texts):
-        data = tf.data.Dataset.from_tensor_slices(texts).batch(len(texts)).map(tokenizer.tokenize)
-        return next(iter(data))
-
-    return tokenize
-
-
-def traced(tokenizer):
-    return tf.function(tokenizer.tokenize, input_signature=[tf.TensorSpec((None,), tf.string)])
-
-
-def exported(tokenizer, path):
-    class Module(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
-        def tokenize(self, texts):
-            return tokenizer.tokenize(texts)
-
-    tf.saved_model.save(Module(), str(path))
-    return tf.saved_model.load(str(path)).tokenize
-
-
-@pytest.fixture(params=["eager", "mapped", "traced", "exported"])
+@pytest.fixture(params=WAYS)
 def tokenize(request, tokenizer, tmp_path):
-    ways = {"eager": eager, "mapped": mapped, "traced": traced}
-    return exported(tokenizer, tmp_path) if request.param == "exported" else ways[request.param](tokenizer)
+    return WAYS[request.param](tokenizer, tmp_path)
 
 
 def test_ids_are_places_in_the_alphabet():

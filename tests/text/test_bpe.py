@@ -1,0 +1,290 @@
+# ruff: noqa: RUF001
+"""BPE tokenizers: Transformers' ids and texts, in Python and in every kind of TensorFlow graph."""
+
+import random
+import sys
+import unicodedata
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tokenizers
+from tokenizer_helpers import NAMES, WAYS, expected, ours, peer_of
+
+from keras_tx.text import AddedToken, BPETokenizer
+
+PIECES = [
+    *("'", "'s", "'re", "'ll", "'d", "s", "l", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85"),
+    *(
+        "a",
+        "B",
+        "the",
+        "module",
+        "é",
+        "e\u0301",
+        "\u0301",
+        "İ",
+        "Σ",
+        "ẞ",
+        "1",
+        "²",
+        "٣",
+        "字",
+        "豈",
+        "か",
+        "한글",
+        "א",
+        "ب",
+    ),
+    *(
+        "😀",
+        "👩‍👩‍👧",
+        "\u200d",
+        "\ufe0f",
+        "!",
+        "?!",
+        "…",
+        "_",
+        "-",
+        "\x00",
+        "\x1c",
+        "\x7f",
+        "\u200b",
+        "\ufeff",
+        "\u180e",
+    ),
+    *(
+        "\ufffd",
+        "\uffff",
+        "\ue000",
+        "\U0010ffff",
+        "<|endoftext|>",
+        "<|endo",
+        "<mask>",
+        "<pad>",
+        "<unk>",
+        "New York City",
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=[(way, name) for way in WAYS for name in NAMES], ids="-".join)
+def run(request, tmp_path_factory):
+    """A tokenizer's name, and its `tokenize` run in one of the ways."""
+    way, name = request.param
+    return name, WAYS[way](ours(name), tmp_path_factory.mktemp(way))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_transformers_ids_and_texts(name):
+    """Of the strings of the golden set; see tests/golden/make_tokenizers.py."""
+    strings, golden = expected()["strings"], expected()[name]
+    assert len(strings) > 230
+    for text, ids, back in zip(strings, golden["ids"], golden["texts"], strict=True):
+        assert ours(name).encode(text) == ids, text
+        assert ours(name).decode(ids) == back, text
+
+
+def test_every_way_to_run_gives_the_same(run):
+    name, tokenize = run
+    rows = tokenize(tf.constant(expected()["strings"]))
+    assert rows.dtype == tf.int32 and rows.shape.rank == 2
+    assert rows.to_list() == expected()[name]["ids"]
+
+
+@pytest.mark.parametrize("texts", [[""], ["", ""], ["", "a", ""], ["<|endoftext|>"]])
+def test_empty_texts(run, texts):
+    name, tokenize = run
+    assert tokenize(tf.constant(texts)).to_list() == [peer_of(ours(name)).encode(text).ids for text in texts]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_texts(name):
+    assert ours(name).tokenize(tf.constant([], tf.string)).to_list() == []
+    assert ours(name)([])["input_ids"].shape == (0, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_put_together_of_awkward_pieces(name):
+    draw = random.Random(5)
+    texts = ["".join(draw.choices(PIECES, k=draw.randrange(1, 23))) for _ in range(4001)]
+    assert_equal_to_the_peer(name, texts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_code_point(name):
+    """Each that is assigned, after an `a`, a digit, a space and an apostrophe in turn: its kind, case and accents."""
+    points = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")]
+    points += map(chr, [*range(0x1C80, 0x1C90), *range(0xA7C0, 0xA7F0), 0xE000, 0xFFFF, 0xF0000, 0x10FFFF])
+    points = [c for c in points if not "\u4e11" <= c <= "\u9f00" and not "\u3500" <= c <= "\u4d00" and c < "\U00020100"]
+    before = ("a", "1", " ", "'")
+    texts = [before[i % 4] + "".join(points[i : i + 13]) + "s" for i in range(0, len(points), 13)]
+    texts += [before[i % 4] + points[i] + "s1" for i in range(0, len(points), 3)]
+    assert_equal_to_the_peer(name, texts)
+
+
+def assert_equal_to_the_peer(name, texts):
+    peer, rows = peer_of(ours(name)), ours(name).tokenize(tf.constant(texts)).to_list()
+    for text, ids in zip(texts, rows, strict=True):
+        assert ids == peer.encode(text).ids, ascii(text)
+
+
+def test_text_to_ids_to_text_is_the_identity():
+    draw = random.Random(2)
+    texts = ["".join(draw.choices(PIECES, k=31)) for _ in range(401)]
+    tokenizer = ours("gpt2")
+    assert [tokenizer.decode(tokenizer.encode(text)) for text in texts[:29]] == texts[:29]
+    back = tokenizer.detokenize(tokenizer.tokenize(tf.constant(texts)))
+    assert [text.decode() for text in back.numpy()] == texts
+
+
+def test_any_bytes_to_ids_to_bytes_is_the_identity(run):
+    name, tokenize = run
+    if name != "gpt2":
+        pytest.skip("changes texts")
+    draw = random.Random(2)
+    lead = [
+        b"\xff",
+        b"\xc3",
+        b"\xe4\xb8",
+        b"\xf0\x9f\x98",
+        b"\xed\xa0\x80",
+        b"\x80",
+        b"\xef\xbf",
+        b"\xef\xbf\xbd",
+        b"ab ",
+        b"\0",
+        b"",
+    ]
+    data = [b"".join(draw.choices(lead, k=draw.randrange(9))) + draw.randbytes(draw.randrange(5)) for _ in range(401)]
+    assert ours(name).detokenize(tokenize(tf.constant(data))).numpy().tolist() == data
+
+
+def test_a_byte_that_is_not_utf8_is_a_word_of_its_own_token():
+    tokenizer = ours("gpt2")
+    e4, b8 = (tokenizer.vocab[character] for character in "ä¸")  # as the vocabulary writes the bytes
+    [ids] = tokenizer.tokenize(tf.constant([b"the\xe4\xb8 the"])).to_list()
+    assert ids == [*tokenizer.encode("the"), e4, b8, *tokenizer.encode(" the")]
+
+
+def test_gpt1_drops_what_is_not_utf8():
+    assert ours("gpt1").tokenize(tf.constant([b"the\xe4\xb8 the"])).to_list() == [ours("gpt1").encode("the the")]
+
+
+def test_pieces_of_a_character_join_to_it():
+    tokenizer = ours("gpt2")
+    ids = tokenizer.encode("🦆")
+    assert len(ids) > 1 and tokenizer.decode(ids[:1]) == "\ufffd"
+    assert b"".join(tokenizer.detokenize(tf.constant(ids)[:, None]).numpy()).decode() == "🦆"
+
+
+@pytest.mark.parametrize("unit", ["a", "ab", "the", "汉", "-", " ", "é", "qwertyuiop"])
+@pytest.mark.parametrize("name", ["gpt2", "gpt1"])
+def test_one_very_long_word(name, unit):
+    text = unit * 7001
+    assert ours(name).encode(text) == peer_of(ours(name)).encode(text).ids
+
+
+@pytest.mark.parametrize(
+    "merges",
+    [
+        ["a b", "b a", "ab a", "a ba", "aba b"],  # the same token made in two ways
+        ["ab a", "a b", "aba ab", "b a"],  # used before it is made
+        ["a a", "aa a", "aa aa", "aaa a", "aaaa a", "a aa"],
+        ["a aa", "aaa a", "a a", "aa aa"],
+        ["b a", "ba b", "a b", "b a"],  # twice: the last counts
+    ],
+)
+def test_merges_in_any_order(merges):
+    """What training gives in rare cases, and what people write: the pair of lowest rank, then the leftmost."""
+    merges = [tuple(merge.split()) for merge in merges]
+    tokens = sorted({"c", "a", "b", *("".join(merge) for merge in merges), *sum(merges, ())})
+    vocab = {token: i for i, token in enumerate(tokens)}
+    tokenizer = BPETokenizer(vocab, merges)
+    peer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocab, merges=merges))
+    draw = random.Random(1)
+    for _ in range(53):
+        text = "".join(draw.choices("aaabbc", k=draw.randrange(1, 23)))
+        assert tokenizer.encode(text) == peer.encode(text).ids, text
+
+
+def test_overlapping_added_tokens():
+    """The leftmost first, of those the longest; those not normalized before the others."""
+    tokens = ["aba", "ab", "bab", "babab", "cc"]
+    vocab = {character: i for i, character in enumerate("abcd")}
+    tokenizer = BPETokenizer(
+        vocab, [], added_tokens=[AddedToken(4 + i, t, normalized=t == "cc") for i, t in enumerate(tokens)]
+    )
+    peer = peer_of(tokenizer)
+    draw = random.Random(1)
+    texts = ["".join(draw.choices("aabbcd", k=29)) for _ in range(211)]
+    rows = tokenizer.tokenize(tf.constant(texts)).to_list()
+    assert rows == [peer.encode(text).ids for text in texts]
+
+
+def test_special_tokens_are_left_out_where_asked():
+    tokenizer = ours("gpt2_added")
+    ids = tokenizer.encode("one <pad>New York<mask>")
+    assert tokenizer.decode(ids) == " one <pad>New York<mask>"
+    assert tokenizer.decode(ids, skip_special_tokens=True) == " one New York"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bytes_without_a_token_are_errors(way, tmp_path):
+    tokenizer = BPETokenizer({"a": 0, "b": 1, "ab": 2}, [("a", "b")])
+    with pytest.raises(ValueError, match=r"no token for these bytes.*99 100"):
+        tokenizer.encode("abcd")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no token for these bytes"):
+        WAYS[way](tokenizer, tmp_path)(tf.constant(["ab", "abc"]))
+    assert BPETokenizer({"a": 0, "?": 1}, [], unk_token="?").encode("abac") == [0, 1, 0, 1]
+
+
+def test_lone_surrogates_are_errors():
+    with pytest.raises(ValueError, match=r"lone surrogate '\\udcff' at 1"):
+        ours("gpt2").encode("a\udcff")
+
+
+@pytest.mark.parametrize("ids", [[0, -1], [701]])
+def test_ids_that_are_none_are_errors(ids):
+    with pytest.raises(ValueError, match=r"`ids` must lie in \[0, 701\); got"):
+        ours("gpt2").decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (({"a": 0, "b": 0}, []), "gives the id 0 to 'a' and to 'b'"),
+        (({"a": 0, "b": 2}, []), "2 tokens and gives none the id 1"),
+        (({"a": 0, "b": 1}, [("a", "b")]), "the merge of 'a' and 'b' names 'ab'"),
+        (({"a": 0, "ab": 1}, [("a", "b")]), "the merge of 'a' and 'b' names 'b'"),
+    ],
+)
+def test_vocabularies_that_do_not_fit_together(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BPETokenizer(*arguments)
+    with pytest.raises(ValueError, match="`eos_token` names '</s>'"):
+        BPETokenizer({"a": 0}, [], special_tokens={"eos_token": "</s>"})
+
+
+def test_training(tmp_path):
+    text = "the cat sat on the mat, the rat sat on the cat\n" * 7
+    (tmp_path / "text").write_text(text, encoding="utf-8")
+    tokenizer = BPETokenizer.train([text], 271, special_tokens=["<|end|>", "<|pad|>"], model_max_length=5)
+    assert tokenizer.vocab_size == 271 and tokenizer.eos_token_id == tokenizer.encode("<|end|>")[0] == 0
+    assert (
+        BPETokenizer.train([tmp_path / "text"], 271, special_tokens=["<|end|>", "<|pad|>"]).merges == tokenizer.merges
+    )
+    assert len(tokenizer.encode(" the")) == 1 and tokenizer.decode(tokenizer.encode("ß😀")) == "ß😀"
+    assert tokenizer(["the the the the the the"], truncation=True)["input_ids"].shape == (1, 5)
+    with pytest.raises(ValueError, match="`vocab_size` must hold 256 bytes and 1 special"):
+        BPETokenizer.train([text], 256)
+
+
+def test_python_and_tensors_give_the_same_batch():
+    texts = ["Hello, world!", "", "a 汉字 b"]
+    for name in NAMES:
+        for side in ("left", "right"):
+            options = {"padding_side": side, "truncation": True, "max_length": 7}
+            python, tensors = ours(name)(texts, **options), ours(name)(tf.constant(texts), **options)
+            for key in ("input_ids", "attention_mask"):
+                np.testing.assert_array_equal(python[key], tensors[key])

@@ -1,0 +1,57 @@
+"""Tokenizers of the tests, the `tokenizers` library's equals of them, and the ways in which TensorFlow runs them."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import tensorflow as tf
+import tokenizers
+
+from keras_tx.text import BPETokenizer, Tokenizer
+from keras_tx.text.bpe_files import compose
+
+GOLDEN = Path(__file__).parent / "golden" / "tokenizers"
+NAMES = ("gpt2", "gpt2_added", "gpt1")
+
+
+@cache
+def ours(name: str) -> BPETokenizer:
+    return BPETokenizer.from_pretrained(GOLDEN / name)
+
+
+@cache
+def expected() -> dict:
+    return json.loads((GOLDEN / "expected.json").read_text())
+
+
+def peer_of(tokenizer: BPETokenizer) -> tokenizers.Tokenizer:
+    return tokenizers.Tokenizer.from_str(json.dumps(compose(tokenizer)))
+
+
+def eager(tokenizer: Tokenizer, _):
+    return tokenizer.tokenize
+
+
+def mapped(tokenizer: Tokenizer, _):
+    def tokenize(texts):
+        data = tf.data.Dataset.from_tensor_slices(texts).batch(len(texts)).map(tokenizer.tokenize)
+        return next(iter(data))
+
+    return tokenize
+
+
+def traced(tokenizer: Tokenizer, _):
+    return tf.function(tokenizer.tokenize, input_signature=[tf.TensorSpec((None,), tf.string)])
+
+
+def exported(tokenizer: Tokenizer, path: Path):
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+        def tokenize(self, texts):
+            return tokenizer.tokenize(texts)
+
+    tf.saved_model.save(Module(), str(path))
+    return tf.saved_model.load(str(path)).tokenize
+
+
+WAYS = {way.__name__: way for way in (eager, mapped, traced, exported)}
