@@ -38,6 +38,11 @@ class Case:
         return issubclass(self.cls, TextModel)
 
     @property
+    def is_first(self) -> bool:
+        """Whether this stands for its class where every config would take too long."""
+        return self.config == MODELS[self.cls.__name__].tiny[0]
+
+    @property
     def generates(self) -> bool:
         return issubclass(self.cls, GenerationMixin)
 

@@ -211,13 +211,18 @@ def test_a_trained_model_is_saved_with_its_optimizer(trained, tmp_path):
         np.testing.assert_array_equal(numpy(have), numpy(want))
 
 
-@pytest.mark.slow
 @every_text
-def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
+def test_mixed_bfloat16(case):
     model = case.make(dtype="mixed_bfloat16")
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+    assert {keras.backend.standardize_dtype(x.dtype) for x in model(inputs(model)).values()} == {"bfloat16"}
+
+
+@pytest.mark.slow
+@cases(is_text=True, is_first=True)
+def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
+    model = case.make(dtype="mixed_bfloat16")
     given = inputs(model)
-    assert {keras.backend.standardize_dtype(x.dtype) for x in model(given).values()} == {"bfloat16"}
     model.compile(keras.optimizers.Adam(0.03), jit_compile=True)
     given |= labels(model, given)
     losses = model.fit(given, epochs=29, verbose=0, batch_size=BATCH).history["loss"]
