@@ -153,7 +153,7 @@ class GPTBackbone(Backbone):
             dtype=self.dtype_policy,
             name=f"block_{index}",
         )
-        # The one setting of attention that no block of another family has, so that blocks take no argument for it.
+        # Blocks take no scale of their own: their attention does.
         scale = (c.d_model // c.num_heads) ** -0.5 if c.scale_attention else 1.0
         block.attention.scale = scale / (index + 1) if c.scale_attention_by_layer else scale
         return block
