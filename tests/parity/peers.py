@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from golden.make_gpt import PAD, flat, make_inputs, make_labels, make_model
-from helpers import numpy
 
 from keras_tx.models import load_pretrained
 
@@ -96,26 +95,7 @@ def peer_outputs(model: torch.nn.Module, given: dict[str, np.ndarray]) -> dict[s
         return flat(model.eval()(**as_torch(given), output_attentions=True, output_hidden_states=True, use_cache=False))
 
 
-def our_outputs(model, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = model(given, return_attention=True, return_hidden_states=True)
-    for layers in ("hidden_states", "attentions"):
-        outputs |= {f"{layers}/{i}": x for i, x in enumerate(outputs.pop(layers))}
-    return {name: numpy(x) for name, x in outputs.items()}
-
-
 def as_torch(given: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     """For a peer, which takes masks and positions of all texts one after another."""
     flattened = {"attention_mask", "position_ids"}
     return {name: torch.from_numpy(x.reshape(-1, x.shape[-1]) if name in flattened else x) for name, x in given.items()}
-
-
-def assert_equal(found: dict, wanted: dict, real: np.ndarray, atol: float = 1e-4) -> None:
-    """All outputs, where there are tokens: padding that sees no token attends to nothing here, there to anything."""
-    assert found.keys() == wanted.keys()
-    for name, want in wanted.items():
-        got = found[name]
-        if name.startswith("attentions"):
-            got, want = (np.swapaxes(x, 1, 2) for x in (got, want))  # queries before heads
-        if "loss" not in name and want.size % real.size == 0:  # something for each token
-            got, want = (x.reshape(*real.shape, -1)[real] for x in (got, want))
-        np.testing.assert_allclose(got, want, atol=atol, rtol=0, err_msg=name)
