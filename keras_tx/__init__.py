@@ -19,10 +19,11 @@ _FOLDERS = ("ops", "layers", "generation", "convert", "models", "text", "trainin
 _PUBLIC = {
     "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
         PositionEmbedding PositionalEncoding RotaryPositionalEmbedding TokenEmbedding TransformerBlock""",
-    "models": """BigramConfig BigramModel GPTConfig GPTModel create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
-        gpt_char gpt_small list_models""",
+    "models": """BigramConfig BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering
+        GPTForSequenceClassification GPTForTokenClassification GPTModel create_model gpt2_large gpt2_medium gpt2_small
+        gpt2_xl gpt_char gpt_small list_models load_pretrained""",
     "ops": "apply_rotary_pos_emb",
-    "text": "CharTokenizer default_text",
+    "text": "BPETokenizer CharTokenizer default_text load_tokenizer",
     "training": "Recipe train_language_model",
     "export": "export_saved_model",
 }
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from keras_tx.layers import *  # noqa: F403
     from keras_tx.models import *  # noqa: F403
     from keras_tx.ops import apply_rotary_pos_emb as apply_rotary_pos_emb
+    from keras_tx.text import BPETokenizer as BPETokenizer
     from keras_tx.text import CharTokenizer as CharTokenizer
     from keras_tx.text import default_text as default_text
+    from keras_tx.text import load_tokenizer as load_tokenizer
     from keras_tx.training import Recipe as Recipe
     from keras_tx.training import train_language_model as train_language_model
 
