@@ -67,7 +67,8 @@ def inputs(model: Model, batch: int = BATCH, length: int = LENGTH) -> dict[str, 
         if "mask" in name:
             given[name] = np.ones(shape, spec.dtype)
         elif "int" in spec.dtype:
-            given[name] = rng.integers(0, model.config.vocab_size if len(shape) == rank else 2, shape, spec.dtype)
+            table = "type_vocab_size" if name == "token_type_ids" else "vocab_size"
+            given[name] = rng.integers(0, getattr(model.config, table) if len(shape) == rank else 2, shape, spec.dtype)
         else:
             given[name] = rng.normal(size=shape).astype(spec.dtype)
     return given
