@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from contract import BATCH, CASES, LENGTH, Case, arrays, greedy, inputs, labels, logits, padded
+from contract import BATCH, CASES, LENGTH, Case, arrays, greedy, inputs, labels, logits, named, padded
 from helpers import numpy, run_python
 
 from keras_tx.models.base import LOSSES, Model
@@ -32,6 +32,7 @@ def cases(*needs: str, **wanted: bool):
 
 every_case = cases()
 every_text = cases(is_text=True)
+every_head = cases(has_head=True)
 every_generator = cases(generates=True)
 
 
@@ -70,7 +71,7 @@ def test_logits_for_every_token(case, model):
     np.testing.assert_array_equal(logits(model(given["input_ids"])), logits(outputs))
 
 
-@every_text
+@every_head
 def test_predict_gives_a_dict_of_arrays(case, model):
     ids = inputs(model)["input_ids"]
     predicted = model.predict({"input_ids": ids}, verbose=0, batch_size=2)
@@ -78,7 +79,7 @@ def test_predict_gives_a_dict_of_arrays(case, model):
     np.testing.assert_allclose(logits(predicted), logits(model(ids)), atol=1e-5, rtol=1e-5)
 
 
-@every_text
+@every_head
 def test_labels_give_losses(case, model):
     given = inputs(model)
     y = labels(model, given)
@@ -167,13 +168,22 @@ class Trained:
     losses: list[float]
 
 
+def task(case: Case, model: Model, given: dict) -> tuple:
+    """What the outputs shall become, and a loss if the model has none of its own."""
+    if case.has_head:
+        return labels(model, given), None
+    if case.is_text:
+        rng = np.random.default_rng(3)
+        return tuple(rng.uniform(-1, 1, x.shape).astype("float32") for x in model(given)), ["mse", "mse"]
+    return np.arange(BATCH), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
 @pytest.fixture(scope="module")
 def trained(case: Case) -> Trained:
     """Fitted to one batch under XLA; how far the first step moved each weight."""
     model = case.make()
     given = inputs(model)
-    y = labels(model, given) if case.is_text else np.arange(BATCH)
-    loss = None if case.is_text else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    y, loss = task(case, model, given)
     model.compile(keras.optimizers.Adam(0.03), loss=loss, jit_compile=True)
     before = [numpy(weight) for weight in model.trainable_weights]
     first = model.fit(given, y, epochs=1, verbose=0, batch_size=BATCH)
@@ -215,11 +225,11 @@ def test_a_trained_model_is_saved_with_its_optimizer(trained, tmp_path):
 def test_mixed_bfloat16(case):
     model = case.make(dtype="mixed_bfloat16")
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
-    assert {keras.backend.standardize_dtype(x.dtype) for x in model(inputs(model)).values()} == {"bfloat16"}
+    assert {keras.backend.standardize_dtype(x.dtype) for x in named(model(inputs(model))).values()} == {"bfloat16"}
 
 
 @pytest.mark.slow
-@cases(is_text=True, is_first=True)
+@cases(has_head=True, is_first=True)
 def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
     model = case.make(dtype="mixed_bfloat16")
     given = inputs(model)
@@ -230,7 +240,7 @@ def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
     assert losses[-1] < 0.8 * losses[0]
 
 
-@every_text
+@every_head
 def test_keras_losses_and_metrics_apply_to_the_logits(case):
     model = case.make()
     given = inputs(model)
@@ -253,7 +263,7 @@ def test_keras_losses_and_metrics_apply_to_the_logits(case):
         assert np.isfinite(weighted) and weighted != pytest.approx(found["loss"], rel=1e-3)
 
 
-@every_text
+@every_head
 def test_errors_of_training(case, model):
     given = inputs(model)
     weighted = {"y": labels(model, given), "sample_weight": np.ones(BATCH)}
@@ -279,13 +289,13 @@ def test_padding_changes_nothing(case, model, side):
     ragged = padded(model, given, lengths, side)
     if case.takes("position_ids"):
         ragged["position_ids"] = np.maximum(ragged["attention_mask"].cumsum(axis=-1) - 1, 0)
-    together = model(ragged)
+    together = named(model(ragged))
     for row, length in enumerate(lengths):
         alone = {
             name: x[row : row + 1, ..., :length] if x.shape[-1] == LENGTH else x[row : row + 1]
             for name, x in given.items()
         }
-        for name, expected in model(alone).items():
+        for name, expected in named(model(alone)).items():
             found = numpy(together[name])[row]
             if LENGTH in found.shape:
                 kept = np.arange(LENGTH)[:length] if side == "right" else np.arange(LENGTH)[-length:]
@@ -301,7 +311,7 @@ def test_attention_maps_of_every_layer(case, model):
     given = padded(model, inputs(model), [LENGTH, 4, 2], "right")
     mask = given["attention_mask"].reshape(-1, LENGTH)
     outputs = model(given, return_attention=True)
-    maps = [numpy(x) for x in outputs["attentions"]]
+    maps = [numpy(x) for x in named(outputs, "attentions")["attentions"]]
     assert len(maps) == case.config.num_layers
     for x in maps:
         assert x.shape == (len(mask), case.config.num_heads, LENGTH, LENGTH) and x.dtype == np.float32
@@ -317,7 +327,7 @@ def test_attention_maps_of_every_layer(case, model):
 def test_hidden_states_of_every_layer(case, model):
     given = inputs(model)
     outputs = model(given, return_hidden_states=True)
-    states = arrays(outputs["hidden_states"])
+    states = arrays(named(outputs, "hidden_states")["hidden_states"])
     assert len(states) == case.config.num_layers + 1
     assert {x.shape for x in states} == {(given["input_ids"].size // LENGTH, LENGTH, case.config.d_model)}
     assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
@@ -426,7 +436,7 @@ def test_bad_input(case, model):
             pytest.fail(name)
 
 
-@every_text
+@every_head
 def test_bad_labels(case, model):
     given = inputs(model)
     y = labels(model, given)
@@ -441,11 +451,10 @@ def test_bad_labels(case, model):
 
 @cases("token_type_ids")
 def test_bad_token_types(case, model):
-    given = inputs(model)
-    types = given["input_ids"]
-    for bad, message in ((types[..., :-1], "must have shape"), (types.astype("float32"), "must be integers")):
+    ids = inputs(model)["input_ids"]
+    for bad, message in ((ids[..., :-1], "must have shape"), (ids.astype("float32"), "must be integers")):
         with pytest.raises(ValueError, match=f"`token_type_ids` {message}"):
-            model(given, token_type_ids=bad)
+            model(ids, token_type_ids=bad)
 
 
 @every_generator
