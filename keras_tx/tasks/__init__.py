@@ -1,0 +1,32 @@
+"""Tasks on strings: a model and its tokenizer, trained on labelled texts and asked with texts."""
+
+from keras_tx.tasks.base import Task
+from keras_tx.tasks.entities import entity_scores, entity_spans
+from keras_tx.tasks.multiple_choice import Choice, MultipleChoiceTask
+from keras_tx.tasks.question_answering import Answer, QuestionAnsweringTask
+from keras_tx.tasks.rows import align_labels, windows
+from keras_tx.tasks.spans import best_spans
+from keras_tx.tasks.squad import answer_f1, exact_match, normalize_answer, squad_scores
+from keras_tx.tasks.text_classification import Label, TextClassificationTask
+from keras_tx.tasks.token_classification import Entity, TokenClassificationTask
+
+__all__ = [
+    "Answer",
+    "Choice",
+    "Entity",
+    "Label",
+    "MultipleChoiceTask",
+    "QuestionAnsweringTask",
+    "Task",
+    "TextClassificationTask",
+    "TokenClassificationTask",
+    "align_labels",
+    "answer_f1",
+    "best_spans",
+    "entity_scores",
+    "entity_spans",
+    "exact_match",
+    "normalize_answer",
+    "squad_scores",
+    "windows",
+]

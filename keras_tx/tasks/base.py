@@ -1,0 +1,197 @@
+"""What all tasks share: a model and its tokenizer, trained on labelled strings and asked with strings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+
+from keras_tx.models.auto import load_pretrained
+from keras_tx.models.base import TextModel
+from keras_tx.tasks.rows import Row, pad_rows
+from keras_tx.text import Tokenizer, load_tokenizer
+from keras_tx.training.finetune import FineTuning, fine_tune
+
+ROUND = 16
+"""Rows are filled up to a multiple of this, so that few shapes are compiled."""
+
+
+class Task:
+    """A model with its tokenizer, at work on strings.
+
+    Args:
+        model: with the head that the task needs. `model.config.label_names` are what its labels are called.
+        tokenizer: whose ids the model knows.
+        max_length: the longest row of tokens; as many as model and tokenizer allow unless given.
+        batch_size: rows at a time in `predict` and `evaluate`.
+
+    Raises:
+        ValueError: if model, tokenizer and task do not fit together, or `max_length` is more than the model's
+            positions.
+    """
+
+    heads: ClassVar[str]
+    """The models that fit, as an error names them."""
+
+    def __init__(self, model: TextModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
+        config: Any = model.config
+        if not self.fits(model):
+            raise ValueError(f"{type(self).__name__} needs a model {self.heads}; got {type(model).__name__}.")
+        if tokenizer.vocab_size > config.vocab_size:
+            raise ValueError(
+                f"the tokenizer has {tokenizer.vocab_size} ids and the model {config.vocab_size}: they are no pair."
+            )
+        limits = [limit for limit in (getattr(config, "max_positions", None), tokenizer.model_max_length) if limit]
+        if max_length is not None and limits and max_length > limits[0]:
+            raise ValueError(f"`max_length` must be at most {limits[0]}, as the model has it; got {max_length}.")
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.max_length = max_length or min([*limits, 512])
+
+    @staticmethod
+    def fits(model: TextModel) -> bool:
+        """Whether the model has the head that the task needs."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_pretrained(cls, directory: str | Path, **options: Any) -> Self:
+        """The task of the model and the tokenizer in a directory; `options` as the class takes them."""
+        return cls(load_pretrained(directory), load_tokenizer(directory), **options)
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Writes model and tokenizer into a directory."""
+        self.model.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+
+    def training_data(self, examples: Sequence, labels: Sequence) -> tuple[dict[str, np.ndarray], Any]:
+        """What the model is trained on: its inputs and labels, arrays with as many rows.
+
+        Raises:
+            ValueError: for examples or labels that the model cannot take, with their place.
+        """
+        raise NotImplementedError
+
+    def predict(self, examples: Sequence) -> list:
+        """What the model says of each example, as strings."""
+        raise NotImplementedError
+
+    def evaluate(self, examples: Sequence, labels: Sequence) -> dict[str, float]:
+        """The task's metrics by name."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        examples: Sequence,
+        labels: Sequence,
+        recipe: FineTuning | None = None,
+        *,
+        validation_data: tuple[Sequence, Sequence] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: int | str = "auto",
+        **overrides: Any,
+    ) -> keras.callbacks.History:
+        """Fine-tunes the model.
+
+        Args:
+            examples: as `predict` takes them.
+            labels: one for each.
+            recipe: how; the defaults of `FineTuning` unless given.
+            validation_data: further examples and labels, evaluated after each epoch: the metrics as `"val_..."`.
+            callbacks: as in Keras; they see those metrics.
+            verbose: as in Keras.
+            overrides: fields of the recipe to replace.
+
+        Returns:
+            Keras's record of the training.
+
+        Raises:
+            ValueError: for examples or labels that the model cannot take, with their place.
+        """
+        inputs, targets = self.training_data(examples, labels)
+        if validation_data is not None:
+            callbacks = [_Validation(self, *validation_data), *callbacks]
+        recipe = (recipe or FineTuning()).replace(**overrides)
+        return fine_tune(self.model, inputs, targets, recipe, callbacks=callbacks, verbose=verbose)
+
+    # === What tasks are made of ===
+
+    def subwords(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, without special tokens."""
+        unique = list(dict.fromkeys(texts))
+        if not unique:
+            return []
+        batch = self.tokenizer(unique, add_special_tokens=False)
+        rows = zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ids = {text: row[mask > 0].tolist() for text, (row, mask) in zip(unique, rows, strict=True)}
+        return [ids[text] for text in texts]
+
+    def arrays(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
+        """Rows as the inputs that the model takes.
+
+        Raises:
+            ValueError: for a row without a token.
+        """
+        for i, row in enumerate(rows):
+            if not row.ids:
+                raise ValueError(f"text {i} has no token: leave it out, or put something into it.")
+        longest = max((len(row.ids) for row in rows), default=1)
+        length = min(-(-longest // ROUND) * ROUND, self.max_length)
+        arrays = pad_rows(rows, self.tokenizer.pad_token_id, length)
+        return {name: arrays[name] for name in self.model.input_signature() if name in arrays}
+
+    def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The model's logits by name, float32."""
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()  # inside `fit` the arrays live in the trainer, not in the model
+        outputs = self.model.predict(inputs, batch_size=self.batch_size, verbose=0)
+        return {name: np.asarray(outputs[name], "float32") for name in self.model.targets}
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What the model's labels are called; as Transformers does where the config does not say."""
+        config: Any = self.model.config
+        return config.label_names or tuple(f"LABEL_{i}" for i in range(config.num_labels))
+
+    def label_id(self, label: str | int, place: str) -> int:
+        """The number of a label, given by name or number.
+
+        Raises:
+            ValueError: if the model has no such label; `place` says where it stood.
+        """
+        names = self.label_names
+        if isinstance(label, str):
+            if label not in names:
+                raise ValueError(f"{place} is {label!r}; the model's labels are {', '.join(names)}.")
+            return names.index(label)
+        if not isinstance(label, (int, np.integer)) or not 0 <= label < len(names):
+            raise ValueError(f"{place} must be a name or lie in [0, num_labels) = [0, {len(names)}); got {label!r}.")
+        return int(label)
+
+
+class _Validation(keras.callbacks.Callback):
+    """Evaluates a task after each epoch."""
+
+    def __init__(self, task: Task, examples: Sequence, labels: Sequence):
+        super().__init__()
+        self.task, self.examples, self.labels = task, examples, labels
+
+    def on_epoch_end(self, epoch, logs=None):
+        metrics = self.task.evaluate(self.examples, self.labels)
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in metrics.items()})
+
+
+def require_equal(examples: Sequence, labels: Sequence) -> None:
+    """Raises ValueError unless there are as many labels as examples, one or more."""
+    if len(examples) != len(labels) or not len(examples):
+        raise ValueError(
+            f"there must be as many labels as examples, one or more; got {len(labels)} and {len(examples)}."
+        )
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Along the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -1,0 +1,84 @@
+"""Multiple choice: which of several texts goes best with a text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_tx.models.base import TextModel
+from keras_tx.tasks.base import Task, probabilities, require_equal
+from keras_tx.tasks.rows import make_row, specials, truncate_pair
+
+Example = tuple[str, Sequence[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The text that was chosen.
+
+    Attributes:
+        text: the text.
+        index: which of the choices it is.
+        score: how probable it is.
+    """
+
+    text: str
+    index: int
+    score: float
+
+
+class MultipleChoiceTask(Task):
+    """A choice between texts that may go on from another, or answer it.
+
+    Examples are pairs of a text and its choices, of which all examples have equally many. What is too long for a row
+    loses its end, the longer of the two texts first.
+
+    Args:
+        model: with a multiple choice head, as `BERTForMultipleChoice`.
+        tokenizer, max_length, batch_size: as of `Task`.
+    """
+
+    heads = "for multiple choice"
+
+    @staticmethod
+    def fits(model: TextModel) -> bool:
+        ids = model.input_signature()["input_ids"]
+        return len(ids.shape) == 3 and list(model.targets) == ["logits"]
+
+    def training_data(self, examples: Sequence[Example], labels: Sequence[int]):
+        require_equal(examples, labels)
+        inputs = self._inputs(examples)
+        choices = inputs["input_ids"].shape[1]
+        for i, label in enumerate(labels):
+            if not 0 <= label < choices:
+                raise ValueError(f"label {i} must lie in [0, {choices}), the choices of each example; got {label}.")
+        return inputs, np.array(labels, "int32")
+
+    def predict(self, examples: Sequence[Example]) -> list[Choice]:
+        """The most probable choice of each example."""
+        scores = self.scores(examples)
+        best = [int(i) for i in scores.argmax(axis=-1)]
+        of_examples = zip(examples, best, scores, strict=True)
+        return [Choice(choices[i], i, float(of_choices[i])) for (_, choices), i, of_choices in of_examples]
+
+    def scores(self, examples: Sequence[Example]) -> np.ndarray:
+        """The probability of each choice, float32 `(B, C)`."""
+        return probabilities(self.outputs(self._inputs(examples))["logits"])
+
+    def evaluate(self, examples: Sequence[Example], labels: Sequence[int]) -> dict[str, float]:
+        """`"accuracy"`."""
+        require_equal(examples, labels)
+        return {"accuracy": float(np.mean(self.scores(examples).argmax(axis=-1) == np.array(labels)))}
+
+    def _inputs(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
+        counts = sorted({len(choices) for _, choices in examples})
+        if len(counts) != 1 or not counts[0]:
+            raise ValueError(f"every example must have as many choices, one or more; got {counts}.")
+        texts = self.subwords([text for text, _ in examples])
+        choices = iter(self.subwords([choice for _, choices in examples for choice in choices]))
+        room = self.max_length - specials(self.tokenizer, 2)
+        pairs = [truncate_pair(text, next(choices), room) for text in texts for _ in range(counts[0])]
+        arrays = self.arrays([make_row(self.tokenizer, *pair) for pair in pairs])
+        return {name: array.reshape(len(examples), counts[0], -1) for name, array in arrays.items()}

@@ -1,0 +1,126 @@
+"""Classification of texts and of pairs of texts: sentiment, topic, entailment, similarity."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_tx.models.base import TextModel
+from keras_tx.models.heads import SequenceClassification
+from keras_tx.tasks.base import Task, probabilities, require_equal
+from keras_tx.tasks.entities import precision_recall_f1
+from keras_tx.tasks.rows import Row, make_row, specials, truncate_pair
+
+Text = str | tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """What a text is.
+
+    Attributes:
+        label: by name.
+        score: how probable that is; of a regression, the number itself.
+    """
+
+    label: str
+    score: float
+
+
+class TextClassificationTask(Task):
+    """Labels of texts, or of pairs of texts.
+
+    Texts longer than a row lose their end; of a pair, the longer text first. The model's `problem_type` says what
+    labels are: one of the names or their numbers (the default); a collection of them ("multi_label_classification",
+    which must be asked for); or a number ("regression", the default where `num_labels` is 1).
+
+    Args:
+        model: with a sequence classifier's head, as `BERTForSequenceClassification`.
+        tokenizer, max_length, batch_size: as of `Task`.
+    """
+
+    heads = "for sequence classification"
+
+    @staticmethod
+    def fits(model: TextModel) -> bool:
+        return isinstance(model, SequenceClassification)
+
+    @property
+    def problem_type(self) -> str:
+        config: Any = self.model.config
+        default = "regression" if config.num_labels == 1 else "single_label_classification"
+        return config.problem_type or default
+
+    def training_data(self, examples: Sequence[Text], labels: Sequence):
+        require_equal(examples, labels)
+        return self.arrays(self._rows(examples)), self._targets(labels)
+
+    def predict(self, examples: Sequence[Text]) -> list:
+        """The most probable label of each text; of several labels a text, a list of those more probable than not."""
+        kind, names = self.problem_type, self.label_names
+        found: list = []
+        for scores in self.scores(examples):
+            labels = [Label(name, float(score)) for name, score in zip(names, scores, strict=True)]
+            if kind == "multi_label_classification":
+                found.append([label for label in labels if label.score > 0.5])
+            else:
+                found.append(max(labels, key=lambda label: label.score))
+        return found
+
+    def scores(self, examples: Sequence[Text]) -> np.ndarray:
+        """The probability of every label, or the numbers of a regression: float32 `(B, num_labels)`."""
+        if not len(examples):
+            return np.zeros((0, len(self.label_names)), "float32")
+        logits = self.outputs(self.arrays(self._rows(examples)))["logits"]
+        if self.problem_type == "single_label_classification":
+            return probabilities(logits)
+        return logits if self.problem_type == "regression" else (1 + np.tanh(logits / 2)) / 2
+
+    def evaluate(self, examples: Sequence[Text], labels: Sequence) -> dict[str, float]:
+        """`"accuracy"` and `"f1"`, the mean of all labels' F1.
+
+        Of several labels a text: `"precision"`, `"recall"` and `"f1"` of all labels together; of a regression:
+        `"mean_squared_error"` and Pearson's correlation, `"pearson"`.
+        """
+        require_equal(examples, labels)
+        wanted, scores = self._targets(labels), self.scores(examples)
+        if self.problem_type == "regression":
+            wanted = wanted.reshape(scores.shape)
+            correlation = np.corrcoef(wanted.ravel(), scores.ravel())[0, 1]
+            return {"mean_squared_error": float(np.mean((wanted - scores) ** 2)), "pearson": float(correlation)}
+        if self.problem_type == "multi_label_classification":
+            found = scores > 0.5
+            return precision_recall_f1((found * wanted).sum(), found.sum(), wanted.sum())
+        found = scores.argmax(axis=-1)
+        return {"accuracy": float(np.mean(found == wanted)), "f1": macro_f1(wanted, found)}
+
+    def _rows(self, examples: Sequence[Text]) -> list[Row]:
+        pairs = [(text,) if isinstance(text, str) else tuple(text) for text in examples]
+        subwords = iter(self.subwords([text for pair in pairs for text in pair]))
+        rows = []
+        for pair in pairs:
+            texts: tuple[Sequence[int], ...] = tuple(next(subwords) for _ in pair)
+            room = self.max_length - specials(self.tokenizer, len(texts))
+            texts = truncate_pair(*texts, room) if len(texts) == 2 else (texts[0][:room],)
+            rows.append(make_row(self.tokenizer, *texts))
+        return rows
+
+    def _targets(self, labels: Sequence) -> np.ndarray:
+        if self.problem_type == "regression":
+            return np.array(labels, "float32")
+        if self.problem_type == "single_label_classification":
+            return np.array([self.label_id(label, f"label {i}") for i, label in enumerate(labels)], "int32")
+        several = np.zeros((len(labels), len(self.label_names)), "float32")
+        for i, of_text in enumerate(labels):
+            several[i, [self.label_id(label, f"a label of text {i}") for label in of_text]] = 1
+        return several
+
+
+def macro_f1(wanted: np.ndarray, found: np.ndarray) -> float:
+    """The mean of the F1 of every label that occurs."""
+    labels = np.union1d(wanted, found)
+    hits = [(np.sum((wanted == i) & (found == i)), np.sum(found == i), np.sum(wanted == i)) for i in labels]
+    return float(np.mean([precision_recall_f1(*counts)["f1"] for counts in hits]))

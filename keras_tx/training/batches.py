@@ -1,0 +1,44 @@
+"""Batches of examples that fit in memory, anew in each epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tx.ops.checks import require_positive
+
+
+class ShuffledBatches(keras.utils.PyDataset):
+    """Batches of one size in an order of each epoch's own.
+
+    Every example comes once an epoch; the last batch is filled up with the epoch's first ones, so that training is
+    compiled for one shape.
+
+    Args:
+        inputs: arrays by name, or nested otherwise, with as many rows each.
+        labels: likewise.
+        batch_size: rows a batch.
+        seed: of the orders.
+    """
+
+    def __init__(self, inputs: Any, labels: Any, batch_size: int, *, seed: int = 0):
+        super().__init__()
+        require_positive(batch_size=batch_size)
+        self.arrays = (inputs, labels)
+        rows = {len(array) for array in keras.tree.flatten(self.arrays)}
+        if len(rows) != 1 or not max(rows):
+            raise ValueError(f"`inputs` and `labels` must have as many rows each, one or more; got {sorted(rows)}.")
+        self.rows, self.batch_size, self.seed, self.epoch = rows.pop(), batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def __getitem__(self, index: int):
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.rows)
+        batch = np.resize(order, len(self) * self.batch_size)[index * self.batch_size :][: self.batch_size]
+        return keras.tree.map_structure(lambda array: array[batch], self.arrays)
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
