@@ -1,4 +1,4 @@
-"""XLA compilation of a function that reads a model's weights, on each backend that has it."""
+"""XLA compilation of a function that reads models' weights, on each backend that has it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Compiled:
     The weights are read as they stand at each call. On the torch backend the function runs as it is.
 
     Args:
-        function: takes and returns nested structures of arrays; it must not change the model.
-        model: the model whose weights it reads.
+        function: takes and returns nested structures of arrays; it must not change the models.
+        models: the models whose weights it reads.
 
     Attributes:
         traces: how often the function has been traced.
     """
 
-    def __init__(self, function: Callable, model: keras.Model):
+    def __init__(self, function: Callable, *models: keras.Model):
         self.function = function
-        self.model = model
+        self.models = models
         self.traces = 0
         self._call = {"tensorflow": self._tensorflow, "jax": self._jax}.get(keras.backend.backend(), self._eager)()
 
@@ -42,11 +42,14 @@ class Compiled:
         import jax
 
         def stateless(weights, *arguments):
-            with keras.StatelessScope(state_mapping=list(zip(self.model.variables, weights, strict=True))):
+            with keras.StatelessScope(state_mapping=list(zip(self._variables(), weights, strict=True))):
                 return self._traced(*arguments)
 
         compiled = jax.jit(stateless)
-        return lambda *arguments: compiled([variable.value for variable in self.model.variables], *arguments)
+        return lambda *arguments: compiled([variable.value for variable in self._variables()], *arguments)
+
+    def _variables(self):
+        return [variable for model in self.models for variable in model.variables]
 
     def _eager(self):
         return self._traced

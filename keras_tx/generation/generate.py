@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_tx.generation.compiled import Compiled
-from keras_tx.generation.loop import DecodeState, Decoding, decode, prefill
+from keras_tx.generation.config import GenerateOutput, GenerationConfig
+from keras_tx.generation.methods import compiled_method
+from keras_tx.generation.state import DecodeState
 from keras_tx.ops.checks import require_below, require_integer, require_rank
 
 
@@ -18,7 +20,7 @@ class GenerationMixin:
     """Gives a model `generate` and `stream`.
 
     Attributes:
-        config: has `vocab_size` and `max_positions`.
+        config: has `vocab_size`; may have `max_positions`, `bos_token_id`, `eos_token_id` and `pad_token_id`.
         decode_step: the loop's step function, `(ids, position_ids, attention_mask, cache, last)`.
         init_cache: gives an empty cache for `(batch_size, length)`.
     """
@@ -27,155 +29,170 @@ class GenerationMixin:
     decode_step: Callable
     init_cache: Callable
 
-    def generate(self, input_ids, **options):
-        """Continues prompts; names and meaning of the arguments are Transformers'.
+    def generate(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        *,
+        generation_config: GenerationConfig | None = None,
+        assistant_model: GenerationMixin | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ):
+        """Continues prompts: greedily, by drawing, by beam search, contrastive search or speculative decoding.
 
-        The loop is compiled by XLA once for each shape of the prompts, length of the result and choice of
-        `do_sample`, `top_k` and end tokens; a second such call compiles nothing.
+        Names and meaning of the arguments are Transformers', and equal arguments give equal tokens. The loop is
+        compiled by XLA once for each shape of the prompts, length of the result and choice of method; a second such
+        call compiles nothing.
 
         Args:
-            input_ids: prompts, int32 `(B, P)`.
-            attention_mask: `(B, P)`, 0 at padding, on either side; None if there is none.
-            max_new_tokens: how many tokens to add at most.
-            max_length: length of prompt and new tokens together, if `max_new_tokens` is not given; 20 by default.
-            do_sample: draw tokens; otherwise take the likeliest (greedy).
-            temperature: divides the logits when drawing.
-            top_k: draw from this many of the likeliest tokens; 0 for all.
-            top_p: draw from the likeliest tokens that together reach this probability.
-            min_p: do not draw tokens less likely than this share of the likeliest.
-            repetition_penalty: above 1 makes tokens that occurred less likely.
-            eos_token_id: a token, or several, that end a row.
-            pad_token_id: what fills a row after its end; the first end token unless given.
+            input_ids: prompts, int32 `(B, P)`; `bos_token_id` alone if None.
+            attention_mask: `(B, P)`, 0 at padding, on either side. If None, `pad_token_id` is padding unless it is
+                an end token.
+            generation_config: the options, if they are not given one by one.
+            assistant_model: a smaller model with the same vocabulary that drafts tokens, for this one to check
+                several at once. The tokens are this model's own all the same.
             seed: makes the draws repeatable; None draws one from Keras's global generator.
+            options: fields of `GenerationConfig`, in place of those of `generation_config`.
 
         Returns:
-            int32 `(B, length)`: prompts and continuations, as long as the longest row.
+            int32 `(B * num_return_sequences, length)`: prompts and continuations, as long as the longest row; with
+            `return_dict_in_generate`, a `GenerateOutput`.
 
         Raises:
             ValueError: for ids outside the vocabulary, an empty prompt, a mask of another shape, a length the model
-                has no positions for, and controls out of range.
+                has no positions for, options out of range or that exclude each other, and an assistant that does not
+                fit.
         """
-        *_, state = self._advance(input_ids, chunk=None, **options)
-        return state.tokens[:, : int(state.index)]
+        config, ids, mask = self._prepare(input_ids, attention_mask, generation_config, options)
+        if config.num_beams > 1:
+            output = self._search(ids, mask, config, assistant_model, seed)
+        else:
+            *_, state = self._advance(ids, mask, config, assistant_model, seed, chunk=None)
+            output = GenerateOutput(state.tokens[:, : int(state.index)])
+        return output if config.return_dict_in_generate else output.sequences
 
-    def stream(self, input_ids, *, chunk: int = 1, **options) -> Iterator[np.ndarray]:
-        """The new tokens of `generate` as they come, `(B, n)` at a time with n at most `chunk`.
+    def stream(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        *,
+        chunk: int = 1,
+        generation_config: GenerationConfig | None = None,
+        assistant_model: GenerationMixin | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> Iterator[np.ndarray]:
+        """The new tokens of `generate` as they come, `(B * num_return_sequences, n)` with n at most `chunk`.
 
         Together they are the same tokens that `generate` returns. Takes `generate`'s arguments.
+
+        Raises:
+            ValueError: for `num_beams` above 1, and as `generate` does.
         """
         if chunk < 1:
             raise ValueError(f"`chunk` must be at least 1; got {chunk}.")
-        shown = input_ids.shape[1] if hasattr(input_ids, "shape") else np.asarray(input_ids).shape[1]
-        for state in self._advance(input_ids, chunk=chunk, **options):
+        config, ids, mask = self._prepare(input_ids, attention_mask, generation_config, options)
+        if config.num_beams > 1:
+            raise ValueError(
+                "beams cannot be streamed: which one is the best is known at the end. Call `generate`, or stream with "
+                "`num_beams=1`."
+            )
+        shown = self.prompt_length(ids)
+        for state in self._advance(ids, mask, config, assistant_model, seed, chunk=chunk):
             filled = int(state.index)
             yield ops.convert_to_numpy(state.tokens)[:, shown:filled]
             shown = filled
 
+    def prompt_length(self, ids) -> int:
+        """How many tokens the decoder begins with, after prompts `(B, P)`; a decoder alone reads the prompts."""
+        return ids.shape[1]
+
+    def begin(self, ids, attention_mask, length: int) -> tuple:
+        """What the decoder begins with: ids, their mask, and its cache of `length` slots, empty."""
+        return ids, attention_mask, self.init_cache(ops.shape(ids)[0], length)
+
+    def _search(self, ids, mask, config: GenerationConfig, assistant, seed: int | None) -> GenerateOutput:
+        """The best beams of each prompt, as long as the longest of them."""
+        _, (search,), values = self._ready(ids, config, assistant, seed)
+        tokens, scores, lengths = (
+            ops.reshape(x[:, : config.num_return_sequences], (-1, *x.shape[2:])) for x in search(ids, mask, *values)
+        )
+        return GenerateOutput(tokens[:, : self.prompt_length(ids) + int(ops.max(lengths))], scores)
+
     def _advance(
-        self,
-        input_ids,
-        *,
-        chunk: int | None,
-        attention_mask=None,
-        max_new_tokens: int | None = None,
-        max_length: int = 20,
-        do_sample: bool = False,
-        temperature: float = 1.0,
-        top_k: int | None = 50,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        eos_token_id: int | Sequence[int] | None = None,
-        pad_token_id: int | None = None,
-        seed: int | None = None,
+        self, ids, mask, config: GenerationConfig, assistant, seed: int | None, *, chunk: int | None
     ) -> Iterator[DecodeState]:
         """The states after every `chunk` tokens, or only the last one."""
-        ids, mask = self._prompts(input_ids, attention_mask)
-        prompt = ids.shape[1]
-        length = max_length if max_new_tokens is None else prompt + max_new_tokens
-        self._check_length(prompt, length)
-        ends = () if eos_token_id is None else tuple(np.atleast_1d(eos_token_id).tolist())
-        pad = pad_token_id if pad_token_id is not None else (ends[0] if ends else 0)
-        decoding = Decoding(length, do_sample, top_k if do_sample else None, ends, pad)
-        controls = _controls(do_sample, temperature, top_k, top_p, min_p, repetition_penalty)
-        controls = {name: ops.convert_to_tensor(value, "float32") for name, value in controls.items()}
-        seed = ops.convert_to_tensor(_seed(seed), "uint32")
-        start, step = self._compiled_loop(decoding)
-        state = start(ids, mask, controls, seed)
-        filled = prompt + 1
+        length, (start, step), values = self._ready(ids, config, assistant, seed)
+        state = start(ids, mask, *values)
+        filled = self.prompt_length(ids) + 1
         while filled < length:
             if chunk is not None:
                 yield state
                 if bool(ops.all(state.finished)):
                     return
             filled = length if chunk is None else min(filled + chunk, length)
-            state = step(state, ops.convert_to_tensor(filled, "int32"), controls, seed)
+            state = step(state, ops.convert_to_tensor(filled, "int32"), *values)
         yield state
 
-    def _compiled_loop(self, decoding: Decoding) -> tuple[Compiled, Compiled]:
-        """The compiled `prefill` and `decode` for these choices, made once."""
+    def _ready(self, ids, config: GenerationConfig, assistant, seed: int | None) -> tuple:
+        """Columns of the result, the compiled functions, made once, and the controls and the seed as tensors."""
+        if assistant is not None:
+            _require_fit(self, assistant, config)
+        prompt = self.prompt_length(ids)
+        length = config.length(prompt, _positions(self, assistant))
+        choices = config.decoding(length, assisted=assistant is not None), assistant
         loops = self.__dict__.setdefault("_loops", {})
-        if decoding not in loops:
+        if choices not in loops:
+            loops[choices] = compiled_method(self, *choices)
+        controls = {name: ops.convert_to_tensor(x, "float32") for name, x in config.controls(prompt).items()}
+        return length, loops[choices], (controls, ops.convert_to_tensor(_seed(seed), "uint32"))
 
-            def start(ids, mask, controls, seed):
-                cache = self.init_cache(ops.shape(ids)[0], decoding.length)
-                return prefill(self.decode_step, decoding, ids, mask, cache, controls, seed)
-
-            def step(state, until, controls, seed):
-                return decode(self.decode_step, decoding, state, until, controls, seed)
-
-            loops[decoding] = Compiled(start, self), Compiled(step, self)
-        return loops[decoding]
-
-    def _prompts(self, input_ids, attention_mask):
+    def _prepare(self, input_ids, attention_mask, config: GenerationConfig | None, options: dict) -> tuple:
+        """The options, completed and checked, the prompts and their mask."""
+        config = dataclasses.replace(config or GenerationConfig(), **options).of_model(self.config)
+        if input_ids is None:
+            if config.bos_token_id is None:
+                raise ValueError("without `input_ids` a text begins with `bos_token_id`: give one of them.")
+            input_ids = [[config.bos_token_id]]
         ids = ops.convert_to_tensor(input_ids)
         require_rank(ids, 2, "input_ids", "(batch, length)")
         require_integer(ids, "input_ids")
         if 0 in ids.shape:
             raise ValueError(f"`input_ids` must hold at least one token a row; got shape {tuple(ids.shape)}.")
         require_below(ids, self.config.vocab_size, "input_ids", "vocab_size")
-        mask = ops.ones(ids.shape, "int32") if attention_mask is None else ops.cast(attention_mask, "int32")
+        if attention_mask is None:
+            pad = config.pad_token_id
+            padded = pad is not None and pad not in config.ends
+            mask = ids != pad if padded else ops.ones(ids.shape, "bool")
+        else:
+            mask = ops.convert_to_tensor(attention_mask)
         if tuple(mask.shape) != tuple(ids.shape):
             raise ValueError(
                 f"`attention_mask` must have the shape of `input_ids` {tuple(ids.shape)}; got {tuple(mask.shape)}."
             )
         if not ops.convert_to_numpy(mask).any(axis=1).all():
             raise ValueError("`attention_mask` hides every token of a row: give each row at least one.")
-        return ops.cast(ids, "int32"), mask
-
-    def _check_length(self, prompt: int, length: int) -> None:
-        if length <= prompt:
-            raise ValueError(
-                f"nothing to generate: the prompt is {prompt} tokens and the result {length}; "
-                "raise `max_length` or give `max_new_tokens` of at least 1."
-            )
-        limit = self.config.max_positions
-        if limit is not None and length > limit:
-            raise ValueError(
-                f"prompt and new tokens are {length} together, more than the model's `max_positions` = {limit}: "
-                "shorten the prompt or generate less."
-            )
+        return config, ops.cast(ids, "int32"), ops.cast(mask, "int32")
 
 
-def _controls(do_sample, temperature, top_k, top_p, min_p, repetition_penalty) -> dict[str, float]:
-    """The controls that change something.
+def _require_fit(model, assistant, config: GenerationConfig) -> None:
+    """Raises ValueError for an assistant that cannot draft for the model with these options."""
+    if config.num_beams > 1 or config.contrastive:
+        raise ValueError("`assistant_model` drafts single sequences: leave out `num_beams` and `penalty_alpha`.")
+    sizes = assistant.config.vocab_size, model.config.vocab_size
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"`assistant_model` has a vocabulary of {sizes[0]} tokens and this model one of {sizes[1]}: it must be the "
+            "same one."
+        )
 
-    Raises:
-        ValueError: for one out of range.
-    """
-    for name, value, allowed, valid in (
-        ("temperature", temperature, "above 0", temperature > 0),
-        ("top_k", top_k, "at least 0", top_k is None or top_k >= 0),
-        ("top_p", top_p, "in (0, 1]", 0 < top_p <= 1),
-        ("min_p", min_p, "in [0, 1]", 0 <= min_p <= 1),
-        ("repetition_penalty", repetition_penalty, "above 0", repetition_penalty > 0),
-    ):
-        if not valid:
-            raise ValueError(f"`{name}` must be {allowed}; got {value}.")
-    neutral = {"temperature": 1.0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}
-    given = dict(zip(neutral, (temperature, top_p, min_p, repetition_penalty), strict=True))
-    counts = neutral if do_sample else ("repetition_penalty",)
-    return {name: float(given[name]) for name in counts if given[name] != neutral[name]}
+
+def _positions(*models) -> int | None:
+    """How many positions all models have; None for no limit."""
+    limits = (getattr(model.config, "max_positions", None) for model in models if model is not None)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _seed(seed: int | None) -> int:

@@ -1,11 +1,15 @@
 """`generate` and `stream` with a bigram model, whose every token can be foretold."""
 
+from types import SimpleNamespace
+from unittest.mock import patch
+
 import keras
 import numpy as np
 import pytest
-from helpers import numpy
+from helpers import numpy, randomize
 
 from keras_tx import BigramModel, GPTModel
+from keras_tx.generation import GenerationConfig
 from keras_tx.models.gpt import TINY
 
 SUCCESSOR = np.array([3, 5, 0, 6, 2, 4, 1])
@@ -30,7 +34,7 @@ def test_follows_the_table_up_to_either_length(model):
     expected = [follow(0, 5), follow(4, 5)]
     np.testing.assert_array_equal(model.generate(np.array([[0], [4]]), max_new_tokens=5), expected)
     np.testing.assert_array_equal(model.generate([[0], [4]], max_length=6), expected)
-    np.testing.assert_array_equal(model.generate(np.array([[0]], "uint8")), [follow(0, 19)])
+    np.testing.assert_array_equal(model.generate(np.array([[0]], "uint8")), [follow(0, 20)])
 
 
 def test_end_tokens_stop_their_row_and_padding_follows(model):
@@ -39,9 +43,10 @@ def test_end_tokens_stop_their_row_and_padding_follows(model):
     np.testing.assert_array_equal(generated, [[0, 3, 6, 1, 1, 1], [5, 4, 2, 0, 3, 6]])
     generated = model.generate(prompts, max_new_tokens=5, eos_token_id=1, pad_token_id=2)
     np.testing.assert_array_equal(generated, [[0, 3, 6, 1, 2, 2], [5, 4, 2, 0, 3, 6]])
-    generated = model.generate(prompts, max_new_tokens=5, eos_token_id=[1, 2], pad_token_id=0)
-    np.testing.assert_array_equal(generated, [[0, 3, 6, 1], [5, 4, 2, 0]])  # as long as the longest row
-    parts = list(model.stream(prompts, max_new_tokens=5, eos_token_id=[1, 2], pad_token_id=0, chunk=2))
+    options = {"max_new_tokens": 5, "eos_token_id": [1, 2], "pad_token_id": 6}
+    generated = model.generate(prompts, **options)
+    np.testing.assert_array_equal(generated, [[0, 3, 6, 1], [5, 4, 2, 6]])  # as long as the longest row
+    parts = list(model.stream(prompts, **options, chunk=2))
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), generated[:, 1:])
 
 
@@ -92,6 +97,67 @@ def test_dropout_plays_no_part():
     model = GPTModel(TINY, residual_dropout=0.9, attention_dropout=0.9, embedding_dropout=0.9)
     first = numpy(model.generate([[1, 2]], max_new_tokens=9))
     np.testing.assert_array_equal(model.generate([[1, 2]], max_new_tokens=9), first)
+
+
+def test_several_draws_of_each_prompt(model):
+    drawn = numpy(model.generate([[0], [5]], max_new_tokens=3, do_sample=True, num_return_sequences=29, seed=2))
+    np.testing.assert_array_equal(drawn[:, 0], np.repeat([0, 5], 29))
+    assert min(len(np.unique(rows, axis=0)) for rows in (drawn[:29], drawn[29:])) > 3
+    parts = list(model.stream([[0], [5]], max_new_tokens=3, do_sample=True, num_return_sequences=29, seed=2, chunk=2))
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), drawn[:, 1:])
+
+
+def test_padding_is_told_by_its_token_unless_that_is_an_end():
+    model = randomize(GPTModel(TINY), np.random.default_rng(2))
+    alone = numpy(model.generate([[3, 14]], max_new_tokens=5))
+    padded = [[9, 9, 3, 14]]
+    np.testing.assert_array_equal(numpy(model.generate(padded, max_new_tokens=5, pad_token_id=9))[:, 4:], alone[:, 2:])
+    read = numpy(model.generate(padded, max_new_tokens=5))
+    assert not np.array_equal(read[:, 4:], alone[:, 2:])
+    np.testing.assert_array_equal(model.generate(padded, max_new_tokens=5, pad_token_id=9, eos_token_id=9), read)
+    np.testing.assert_array_equal(model.generate(padded, [[1] * 4], max_new_tokens=5, pad_token_id=9), read)
+
+
+def test_special_tokens_are_the_models_unless_given(model):
+    prompts = np.array([[0], [5]])
+    special = SimpleNamespace(vocab_size=7, bos_token_id=4, eos_token_id=(1, 2), pad_token_id=6)
+    with patch.object(model, "config", special):
+        np.testing.assert_array_equal(model.generate(prompts, max_new_tokens=5), [[0, 3, 6, 1], [5, 4, 2, 6]])
+        np.testing.assert_array_equal(model.generate(max_new_tokens=2), [[4, 2]])
+        np.testing.assert_array_equal(model.generate(prompts, max_new_tokens=2, eos_token_id=4), [[0, 3, 6], [5, 4, 6]])
+        endless = model.generate(prompts, max_new_tokens=5, eos_token_id=())
+        np.testing.assert_array_equal(endless, [follow(0, 5), follow(5, 5)])
+
+
+def test_options_one_by_one_or_together(model):
+    config = GenerationConfig(max_new_tokens=4, eos_token_id=5)
+    np.testing.assert_array_equal(model.generate([[0]], generation_config=config), [[0, 3, 6, 1, 5]])
+    output = model.generate([[0]], generation_config=config, max_new_tokens=2, return_dict_in_generate=True)
+    np.testing.assert_array_equal(output.sequences, [[0, 3, 6]])
+    assert output.sequences_scores is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_length": -1}, "`min_length` must be at least 0; got -1"),
+        ({"num_beams": 0}, "`num_beams` must be at least 1"),
+        ({"early_stopping": "soon"}, '`early_stopping` must be True, False or "never"'),
+        ({"bad_words_ids": [[]]}, "`bad_words_ids` must be runs of at least one token"),
+        ({"bad_words_ids": [[0, 7]]}, "`bad_words_ids` holds .0, 7., outside the vocabulary of 7"),
+        ({"num_beams": 2, "num_return_sequences": 3}, "is more than `num_beams` = 2"),
+        ({"num_return_sequences": 3}, "needs beams or draws"),
+        ({"max_length": 5, "min_length": 6}, "at least 6 and at most 5 tokens"),
+        ({"max_new_tokens": 5, "min_new_tokens": 6}, "at least 7 and at most 6 tokens"),
+        ({"input_ids": None}, "give one of them"),
+    ],
+    ids=str,
+)
+def test_options_out_of_range(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        model.generate(**{"input_ids": [[0]], **options})
+    with pytest.raises(TypeError, match="num_beam"):
+        model.generate([[0]], num_beam=2)
 
 
 def test_stream_errors(model):

@@ -1,0 +1,28 @@
+"""Caches, and all nested structures of arrays whose first axis is the batch, row by row.
+
+Scalars in them belong to no row: in a cache they count the filled slots.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+def repeat_rows(structure, copies: int):
+    """Each row `copies` times in succession."""
+    return structure if copies == 1 else _of_rows(lambda x: ops.repeat(x, copies, axis=0), structure)
+
+
+def take_rows(structure, rows):
+    """The rows of these indices, `(N,)`."""
+    return _of_rows(lambda x: ops.take(x, rows, axis=0), structure)
+
+
+def rewind(cache, index):
+    """A cache with `index` slots filled; what the others hold is written over later."""
+    return keras.tree.map_structure(lambda x: x if len(x.shape) else index, cache)
+
+
+def _of_rows(function, structure):
+    return keras.tree.map_structure(lambda x: function(x) if len(x.shape) else x, structure)

@@ -1,0 +1,67 @@
+"""What a decode loop is compiled for, and what it carries from step to step."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """What a compiled loop is specialized to.
+
+    Attributes:
+        length: columns of the result, L: the prompt's and the new tokens'.
+        do_sample: draw tokens, or take the likeliest.
+        top_k: draw from this many of the likeliest; None or 0 for all.
+        eos_token_ids: tokens that end a row.
+        pad_token_id: what follows them.
+        num_samples: draws of each prompt, side by side.
+        num_beams: more than 1 for beam search.
+        early_stopping: as in `GenerationConfig`.
+        no_repeat_ngram_size: runs of so many tokens occur once; 0 for no such rule.
+        bad_words_ids: runs of tokens that must not occur.
+        candidates: tokens tried at a time, C: drafted, or by contrastive search. The buffers are as much wider.
+    """
+
+    length: int
+    do_sample: bool = False
+    top_k: int | None = None
+    eos_token_ids: tuple[int, ...] = ()
+    pad_token_id: int = 0
+    num_samples: int = 1
+    num_beams: int = 1
+    early_stopping: bool | Literal["never"] = False
+    no_repeat_ngram_size: int = 0
+    bad_words_ids: tuple[tuple[int, ...], ...] = ()
+    candidates: int = 0
+
+    @property
+    def slots(self) -> int:
+        """Columns of the token buffer, and slots of the cache, S = L + C."""
+        return self.length + self.candidates
+
+    @property
+    def branches(self) -> int:
+        """Tokens that beam search compares a beam: one that is no end is always among them."""
+        return max(2, 1 + len(self.eos_token_ids))
+
+
+class DecodeState(NamedTuple):
+    """The state between two steps.
+
+    Attributes:
+        tokens: `(B, S)` int32: prompt, new tokens, padding.
+        valid: `(B, S)` boolean: the columns that hold tokens to look at.
+        index: int32 scalar, how many columns are filled.
+        finished: `(B,)` boolean: rows that met an end token.
+        seen: `(B, V)` boolean, the tokens so far, if there is a repetition penalty; `()` otherwise.
+        cache: the model's cache; for some strategies, with more beside it.
+    """
+
+    tokens: Any
+    valid: Any
+    index: Any
+    finished: Any
+    seen: Any
+    cache: Any

@@ -1,0 +1,82 @@
+"""Contrastive search against its definition, with whole passes and no cache."""
+
+import numpy as np
+import pytest
+from helpers import numpy, randomize, softmax
+
+from keras_tx import BigramModel, GPTModel
+from keras_tx.models.gpt import TINY
+
+NEW, TOP_K, ALPHA = 11, 5, 0.6
+OPTIONS = {"max_new_tokens": NEW, "top_k": TOP_K, "penalty_alpha": ALPHA}
+PROMPTS = [[3, 14, 15, 9, 2], [60, 5, 35]]
+
+
+@pytest.fixture(scope="module", params=["learned", "rotary"])
+def model(request) -> GPTModel:
+    config = TINY.replace(d_model=18, num_kv_heads=1, max_positions=71, positions=request.param)
+    return randomize(GPTModel(config), np.random.default_rng(5))
+
+
+def pass_over(model: GPTModel, text: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The last logits and all hidden states."""
+    outputs = model(np.array([text]), return_hidden_states=True)
+    return numpy(outputs["logits"])[0, -1], numpy(outputs["hidden_states"][-1])[0]
+
+
+def by_definition(model: GPTModel, text: list[int], alpha: float = ALPHA) -> list[int]:
+    """Su et al. 2022, equation 5."""
+    text = list(text)
+    for _ in range(NEW):
+        logits, context = pass_over(model, text)
+        scores = {}
+        for token in np.argsort(-logits)[:TOP_K].tolist():
+            hidden = pass_over(model, [*text, token])[1][-1]
+            cosines = context @ hidden / np.linalg.norm(context, axis=1) / np.linalg.norm(hidden)
+            scores[token] = (1 - alpha) * softmax(logits)[token] - alpha * cosines.max()
+        text.append(max(scores, key=scores.get))
+    return text
+
+
+def test_tokens_are_those_of_the_definition(model):
+    """Of prompts of two lengths, padded on either side."""
+    want = [by_definition(model, prompt) for prompt in PROMPTS]
+    greedy = numpy(model.generate(PROMPTS[:1], max_new_tokens=NEW))[0].tolist()
+    assert want[0] != greedy and len(set(want[0])) > 4
+    for left in (True, False):
+        blank = [0, 0]
+        short = [*blank, *PROMPTS[1]] if left else [*PROMPTS[1], *blank]
+        mask = [[1] * 5, [0, 0, 1, 1, 1] if left else [1, 1, 1, 0, 0]]
+        got = numpy(model.generate([PROMPTS[0], short], mask, **OPTIONS))[:, 5:]
+        np.testing.assert_array_equal(got, [want[0][5:], want[1][3:]])
+
+
+def test_streams_and_keeps_its_compilation(model):
+    model.__dict__.pop("_loops", None)
+    whole = numpy(model.generate(PROMPTS[:1], **OPTIONS))
+    parts = list(model.stream(PROMPTS[:1], **OPTIONS, chunk=4))
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, 5:])
+    other = numpy(model.generate(PROMPTS[:1], **OPTIONS | {"penalty_alpha": 0.02}))
+    assert not np.array_equal(other, whole)
+    assert [[compiled.traces for compiled in pair] for pair in model._loops.values()] == [[1, 1]]
+
+
+def test_more_candidates_than_tokens(model):
+    """No more than there are; and with the probability alone counting least, the least alike of all tokens."""
+    got = numpy(model.generate(PROMPTS[:1], max_new_tokens=1, penalty_alpha=1.0, top_k=999))[0]
+    context = pass_over(model, PROMPTS[0])[1]
+    likeness = []
+    for token in range(TINY.vocab_size):
+        hidden = pass_over(model, [*PROMPTS[0], token])[1][-1]
+        likeness.append((context @ hidden / np.linalg.norm(context, axis=1) / np.linalg.norm(hidden)).max())
+    assert got[-1] == np.argmin(likeness)
+
+
+def test_errors(model):
+    for options in ({"do_sample": True}, {"num_beams": 2}):
+        with pytest.raises(ValueError, match="`penalty_alpha` is for contrastive search"):
+            model.generate(PROMPTS[:1], **OPTIONS, **options)
+    with pytest.raises(ValueError, match=r"`top_k` = 50 tokens in one pass.*`max_positions` = 37"):
+        GPTModel(TINY).generate(PROMPTS[:1], max_new_tokens=3, penalty_alpha=ALPHA)
+    with pytest.raises(ValueError, match="needs a model with hidden states; BigramModel has none"):
+        BigramModel(vocab_size=7).generate([[0]], **OPTIONS)
