@@ -17,34 +17,37 @@ class Setting:
         theirs: the entry's name.
         ours: the field's name.
         default: what the peer takes where its config lacks the entry.
-        names: theirs to ours, for values that are called otherwise; None if values are the same.
+        names: theirs to ours, for values that are called otherwise.
+        closed: whether there are no values but those of `names`.
         also: other names the entry goes by.
     """
 
     theirs: str
     ours: str
     default: Any
-    names: Mapping[Any, Any] | None = None
+    names: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
+    closed: bool = False
     also: tuple[str, ...] = ()
 
     def to_ours(self, config: Mapping[str, Any]) -> Any:
         """The field's value, from the peer's config."""
         known = [name for name in (self.theirs, *self.also) if name in config]
         value = config[known[0]] if known else self.default
-        if self.names is None:
-            return value
-        if value not in self.names:
+        for theirs, ours in self.names.items():
+            if theirs == value:
+                return ours
+        if self.closed:
             raise ValueError(f"the config says {self.theirs}={value!r}; known are {', '.join(map(repr, self.names))}.")
-        return self.names[value]
+        return value
 
     def to_theirs(self, value: Any) -> Any:
         """The entry's value, from the field's."""
-        if self.names is None:
-            return value
         for theirs, ours in self.names.items():
             if ours == value:
                 return theirs
-        raise ValueError(f"`{self.ours}={value!r}` cannot be said in this format.")
+        if self.closed:
+            raise ValueError(f"`{self.ours}={value!r}` cannot be said in this format.")
+        return value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 import torch
-from golden.make_gpt import ADAMW, train
+import transformers
+from golden.make_gpt import ADAMW, PAD, train
 from outputs import all_outputs, assert_equal_at_tokens
 from parity.peers import (
     CLASSES,
@@ -19,6 +20,9 @@ from parity.peers import (
     peer_outputs,
     save,
 )
+
+from keras_tx.models import GPTConfig
+from keras_tx.models.registry import MODELS
 
 LANGUAGE_MODELS = [name for name in CLASSES if "LMHead" in name]
 
@@ -42,6 +46,19 @@ def test_outputs_there_and_back(name, seed, tmp_path):
     assert weights.keys() == before.keys()
     assert all(torch.equal(weights[key], before[key]) for key in before)
     assert_equal_at_tokens(peer_outputs(again, given), wanted, mask, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_models_begun_here(name, tmp_path):
+    """With our own defaults, as far as the family has them."""
+    norm = "pre" if "GPT2" in name else "post"
+    config = GPTConfig(vocab_size=61, max_positions=13, num_layers=2, num_heads=3, d_model=15, norm_position=norm)
+    model = MODELS[CLASSES[name]].cls(config, num_labels=5, pad_token_id=PAD)
+    model.save_pretrained(tmp_path, format="huggingface")
+    peer, info = load_peer(getattr(transformers, name), tmp_path, output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    given = given_to(peer, seed=3)
+    assert_equal_at_tokens(all_outputs(model, given), peer_outputs(peer, given), given["attention_mask"], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CLASSES)
