@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from helpers import run_python
 
 from keras_tx import CharTokenizer, GPTModel, export_saved_model
-from keras_tx.text import default_text
+from keras_tx.models import load_pretrained
+from keras_tx.text import BPETokenizer, default_text
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -25,6 +27,22 @@ def test_nanogpt_shakespeare(tmp_path, monkeypatch, capsys):
     nats, bits = re.search(r"validation loss (\S+) nats, (\S+) bits a character", capsys.readouterr().out).groups()
     assert 2.5 < float(nats) < 4.5  # better than chance, which is ln of the number of characters
     assert float(bits) == pytest.approx(float(nats) * 1.442695, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_finetune_gpt2(tmp_path, monkeypatch, capsys):
+    (tmp_path / "text.txt").write_text(default_text()[:20_000])
+    options = ["--text", str(tmp_path / "text.txt"), "--steps", "20", "--output", str(tmp_path / "tuned")]
+    monkeypatch.setattr(sys, "argv", ["finetune_gpt2.py", *options])
+    runpy.run_path(str(ROOT / "examples" / "finetune_gpt2.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    before, after = re.search(r"validation loss (\S+) nats a token before, (\S+) after 20 steps", out).groups()
+    assert float(before) == pytest.approx(np.log(500), abs=0.1)  # it knows nothing
+    assert float(after) < float(before) - 0.5
+    assert "a sample:\n\nThe value of" in out
+    model, tokenizer = load_pretrained(tmp_path / "tuned"), BPETokenizer.from_pretrained(tmp_path / "tuned")
+    ids = np.array([tokenizer.encode(default_text()[18_000:18_100])[:64]])
+    assert float(model(ids, labels=ids)["loss"]) < float(before) - 0.5
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
