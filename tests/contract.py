@@ -43,6 +43,10 @@ class Case:
         return self.config == MODELS[self.cls.__name__].tiny[0]
 
     @property
+    def has_head(self) -> bool:
+        return self.is_text and bool(self.cls.targets)
+
+    @property
     def generates(self) -> bool:
         return issubclass(self.cls, GenerationMixin)
 
@@ -79,8 +83,16 @@ def arrays(outputs) -> list[np.ndarray]:
     return [numpy(x).astype("float32") for x in keras.tree.flatten(outputs)]
 
 
+def named(outputs, *asked: str) -> dict:
+    """A model's outputs by name: those of a tuple by number, but the last ones as they were asked for."""
+    if isinstance(outputs, dict):
+        return outputs
+    names = [*map(str, range(len(outputs) - len(asked))), *asked]
+    return dict(zip(names, outputs, strict=True))
+
+
 def logits(outputs) -> np.ndarray:
-    """The first logits, where there are several."""
+    """The first logits, where there are several; the first output of a model without a head."""
     if isinstance(outputs, dict):
         outputs = {name: x for name, x in outputs.items() if name.endswith("logits")}
     return arrays(outputs)[0]

@@ -257,7 +257,7 @@ def test_keras_losses_and_metrics_apply_to_the_logits(case):
         accuracy = (predicted[name].argmax(axis=-1) == y[label]).mean()
         assert found[f"{name}_accuracy" if several else "accuracy"] == pytest.approx(accuracy, abs=1e-6)
     if not several:
-        weights = np.arange(y["labels"].size, dtype="float32").reshape(y["labels"].shape)
+        weights = 1 + np.arange(y["labels"].size, dtype="float32").reshape(y["labels"].shape)
         fitted = model.fit(given, y["labels"], sample_weight=weights, verbose=0, batch_size=BATCH)
         (weighted,) = fitted.history["loss"]
         assert np.isfinite(weighted) and weighted != pytest.approx(found["loss"], rel=1e-3)
@@ -285,6 +285,8 @@ def test_errors_of_training(case, model):
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padding_changes_nothing(case, model, side):
     """The logits of a row's real tokens are those of the row alone."""
+    if side not in case.cls.padding_sides:
+        pytest.skip(f"{case.cls.__name__} is defined by where a row begins")
     given, lengths = inputs(model, 2), [LENGTH, 4]
     ragged = padded(model, given, lengths, side)
     if case.takes("position_ids"):

@@ -69,7 +69,9 @@ def account(
         {name: tensor for name, tensor in tensors.items() if not _matches(family.ignored, name)},
         family.backbone(fields),
         family.head(class_name).rules(fields),
-        other_heads={rule.theirs for head in family.heads.values() for rule in head.rules(untied)},
+        other_heads={
+            name for head in family.heads.values() for rule in head.rules(untied) for name in rule.names(family.prefix)
+        },
         dims=family.dims(fields),
         prefix=family.prefix,
         new_head=new_head,
@@ -94,32 +96,31 @@ def match(
         head: rules that may be lacking.
         other_heads: names of tensors that may be left.
         dims: the dimensions of the rules' shapes.
-        prefix: of the backbone's names, where they need not have it.
+        prefix: of names that need not have it.
         new_head: take a head of another shape as one that is lacking.
     """
     result, left = Account(), dict(tensors)
 
-    def take(rule: Rule, name: str) -> None:
-        result.found.append((rule, name))
-        _check(result, rule, name, left.pop(name), dims or {})
+    def take(rule: Rule, names: list[str]) -> None:
+        result.found.append((rule, names[0]))
+        result.copies.extend((names[0], copy) for copy in names[1:])
+        for name in names:
+            _check(result, rule, name, left.pop(name), dims or {})
 
     for rule in backbone:
-        names = [name for name in (rule.theirs, rule.theirs.removeprefix(prefix), *rule.copies) if name in left]
-        names = list(dict.fromkeys(names))
-        if not names:
-            result.missing.append(rule.theirs)
-            continue
-        take(rule, names[0])
-        for copy in names[1:]:
-            result.copies.append((names[0], copy))
-            _check(result, rule, copy, left.pop(copy), dims or {})
-    for rule in head:
-        name = rule.theirs
-        if name not in left or (new_head and left[name].shape != rule.shape_in(dims or {})):
-            result.fresh.append(rule)
-            left.pop(name, None)
+        names = [name for name in rule.names(prefix) if name in left]
+        if names:
+            take(rule, names)
         else:
-            take(rule, name)
+            result.missing.append(rule.theirs)
+    for rule in head:
+        names = [name for name in rule.names(prefix) if name in left]
+        if names and not (new_head and left[names[0]].shape != rule.shape_in(dims or {})):
+            take(rule, names)
+        else:
+            result.fresh.append(rule)
+            for name in names:
+                del left[name]
     result.other_heads = sorted(name for name in left if name in other_heads)
     result.left = sorted(name for name in left if name not in other_heads)
     return result

@@ -20,7 +20,7 @@ def read_h5(path: Path) -> dict[str, Tensor]:
 
     Raises:
         ValueError: for a file that is not HDF5, is truncated, leads out of itself by links, or has two tensors of
-            one name.
+            one name that differ.
     """
     import h5py
 
@@ -28,10 +28,11 @@ def read_h5(path: Path) -> dict[str, Tensor]:
     try:
         with h5py.File(path, "r") as file:
             for key, dataset in _datasets(file, path):
-                name = torch_name(key)
-                if name in tensors:
-                    raise ValueError(f"{path} has two tensors that stand for {name}.")
-                tensors[name] = _in_h5(path, key, dataset)
+                name, tensor = torch_name(key), _in_h5(path, key, dataset)
+                # A layer that holds another's, as a masked language model's head the embeddings, repeats its weights.
+                if name in tensors and not tensor.equals(tensors[name]):
+                    raise ValueError(f"{path} has two tensors that stand for {name}, with other numbers in each.")
+                tensors[name] = tensor
     except OSError as error:
         raise ValueError(f"{path} is not a whole HDF5 file: {error}.") from None
     return tensors

@@ -132,9 +132,8 @@ def _shared(values: np.ndarray, dtype):
 
 
 def _check_copy(tensors: Mapping[str, Tensor], name: str, copy: str) -> None:
-    pairs = zip(tensors[name].chunks(), tensors[copy].chunks(), strict=True)
-    if not all(np.array_equal(a, b) for (_, a), (_, b) in pairs):
+    if not tensors[name].equals(tensors[copy]):
         raise ValueError(
-            f"the config ties {copy} to {name}, but the checkpoint holds other numbers in each: pass "
-            "`tie_embeddings=False` to load both."
+            f"{copy} should hold the same numbers as {name}, but the checkpoint has others: where the config ties the "
+            "two, pass `tie_embeddings=False` to load both."
         )

@@ -18,7 +18,7 @@ class Rule:
         ours: paths of our weights below the model; several share its numbers, side by side along the last axis of
             ours.
         axes: the order in which ours takes its axes; None for the same.
-        copies: other names under which the peer may keep the same numbers, as those of a tied output projection.
+        copies: other names under which the peer may keep the same numbers: of a tied output projection, or of old.
     """
 
     theirs: str
@@ -30,6 +30,11 @@ class Rule:
     def shape_in(self, dims: Mapping[str, int]) -> tuple[int, ...]:
         """The tensor's shape, given the dimensions: "3D" is three times `dims["D"]`."""
         return tuple(_size(axis, dims) for axis in self.shape)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """What the tensor may be called: by its name or a copy's, with the prefix of all names or without it."""
+        spelled = [name for full in (self.theirs, *self.copies) for name in (full, full.removeprefix(prefix))]
+        return list(dict.fromkeys(spelled))
 
     def to_ours(self, tensor: np.ndarray) -> list[np.ndarray]:
         """The numbers of each of our weights."""
@@ -61,14 +66,22 @@ def linear(theirs: str, shape: str, ours: str) -> list[Rule]:
 
 
 def norm(theirs: str, shape: str, ours: str) -> list[Rule]:
-    """Scale and offset of a layer norm."""
-    return [same(f"{theirs}.weight", shape, f"{ours}/gamma"), same(f"{theirs}.bias", shape, f"{ours}/beta")]
+    """Scale and offset of a layer norm; in old checkpoints they are called as in TensorFlow."""
+    return [
+        same(f"{theirs}.weight", shape, f"{ours}/gamma", copies=(f"{theirs}.gamma",)),
+        same(f"{theirs}.bias", shape, f"{ours}/beta", copies=(f"{theirs}.beta",)),
+    ]
 
 
 def below(theirs: str, ours: str, rules: Iterable[Rule]) -> list[Rule]:
     """The rules of a part, for the part of these prefixes."""
     return [
-        dataclasses.replace(rule, theirs=theirs + rule.theirs, ours=tuple(ours + path for path in rule.ours))
+        dataclasses.replace(
+            rule,
+            theirs=theirs + rule.theirs,
+            ours=tuple(ours + path for path in rule.ours),
+            copies=tuple(theirs + name for name in rule.copies),
+        )
         for rule in rules
     ]
 

@@ -65,6 +65,12 @@ class Tensor:
         for start in range(0, count, step):
             yield start, self.rows(start, min(start + step, count))
 
+    def equals(self, other: Tensor) -> bool:
+        """Whether both hold the same numbers."""
+        if self.shape != other.shape:
+            return False
+        return all(np.array_equal(a, b) for (_, a), (_, b) in zip(self.chunks(), other.chunks(), strict=True))
+
 
 # === Reading ===
 

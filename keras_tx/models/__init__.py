@@ -1,6 +1,16 @@
 """The models, one family a file, and their registry."""
 
 from keras_tx.models.auto import load_pretrained
+from keras_tx.models.bert import BERTConfig, BERTModel, bert_base, bert_large
+from keras_tx.models.bert_heads import (
+    BERTForMaskedLM,
+    BERTForMultipleChoice,
+    BERTForNextSentencePrediction,
+    BERTForPreTraining,
+    BERTForQuestionAnswering,
+    BERTForSequenceClassification,
+    BERTForTokenClassification,
+)
 from keras_tx.models.bigram import BigramConfig, BigramModel
 from keras_tx.models.gpt import (
     GPTConfig,
@@ -21,6 +31,15 @@ from keras_tx.models.gpt_heads import (
 from keras_tx.models.registry import create_model, list_models
 
 __all__ = [
+    "BERTConfig",
+    "BERTForMaskedLM",
+    "BERTForMultipleChoice",
+    "BERTForNextSentencePrediction",
+    "BERTForPreTraining",
+    "BERTForQuestionAnswering",
+    "BERTForSequenceClassification",
+    "BERTForTokenClassification",
+    "BERTModel",
     "BigramConfig",
     "BigramModel",
     "GPTConfig",
@@ -29,6 +48,8 @@ __all__ = [
     "GPTForSequenceClassification",
     "GPTForTokenClassification",
     "GPTModel",
+    "bert_base",
+    "bert_large",
     "create_model",
     "gpt2_large",
     "gpt2_medium",

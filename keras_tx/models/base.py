@@ -15,8 +15,8 @@ from keras_tx.ops.checks import require_integer, require_rank, require_shape
 class Model(Pretrained, keras.Model):
     """A Keras model described by a frozen config and built when it is made.
 
-    Subclasses name their `config_class`, make their layers in `__init__` before they call `finish`, and
-    implement `build` and `call`.
+    Subclasses name their `config_class`, make their layers in `__init__` and build them at its end, and implement
+    `build` and `call`.
 
     Args:
         config: the hyperparameters; the config class's defaults unless given.
@@ -58,7 +58,9 @@ class TextModel(Model):
     """
 
     targets: ClassVar[dict[str, str]] = {"logits": "labels"}
-    """The names of the logits, and of the labels that each is trained on."""
+    """The names of the logits, and of the labels that each is trained on; none for a model without a head."""
+    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
+    """Where padding under the attention mask, with positions counted without it, changes nothing."""
 
     def input_signature(self) -> dict[str, keras.InputSpec]:
         ids = {"shape": (None, None), "dtype": "int32"}
@@ -76,6 +78,8 @@ class TextModel(Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss is not None:
             return super().compute_loss(x, self._as_predicted(y), self._predicted(y_pred), sample_weight, training)
+        if not self.targets:
+            raise ValueError("a model without a head has no loss of its own: compile it with a Keras loss.")
         if sample_weight is not None:
             raise ValueError(
                 "the head's own loss takes no `sample_weight`: label what shall not count -100, or compile with a "
@@ -92,13 +96,13 @@ class TextModel(Model):
         return super().compute_metrics(x, self._as_predicted(y), self._predicted(y_pred), sample_weight)
 
     def _predicted(self, outputs):
-        """What Keras's losses and metrics see: the logits, by name where there are several."""
-        return _only({name: outputs[name] for name in self.targets})
+        """What Keras's losses and metrics see: the logits, by name where there are several, or all without a head."""
+        return _only({name: outputs[name] for name in self.targets}) if self.targets else outputs
 
     def _as_predicted(self, y):
         """The labels in the structure of `_predicted`."""
-        if y is None:
-            return None
+        if y is None or not self.targets:
+            return y
         labels = self._labels_by_name(y)
         return _only({logits: labels[name] for logits, name in self.targets.items()})
 

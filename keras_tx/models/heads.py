@@ -32,6 +32,10 @@ class Backbone(TextModel):
         """A new initializer of the head's kernels."""
         raise NotImplementedError
 
+    def classifier_rate(self) -> float:
+        """The rate of the dropout before a classifier."""
+        return self.config.classifier_dropout
+
     def linear(self, units: int, name: str, use_bias: bool = True) -> Linear:
         """A linear map from the backbone's width."""
         return Linear(
@@ -51,6 +55,34 @@ class CausalLanguageModel(Backbone):
 
     def own_losses(self, outputs, labels):
         return {} if labels["labels"] is None else {"loss": next_token_loss(outputs["logits"], labels["labels"])}
+
+
+class CrossEntropy(Backbone):
+    """The mean cross-entropy of the labels, one for each row of logits."""
+
+    def own_losses(self, outputs, labels):
+        return {} if labels["labels"] is None else {"loss": token_cross_entropy(outputs["logits"], labels["labels"])}
+
+
+class Classifier(Backbone):
+    """A linear map to the logits of the classes, after dropout."""
+
+    @property
+    def num_classes(self) -> int:
+        return self.config.num_labels
+
+    def make_head(self):
+        super().make_head()
+        self.classifier_drop = Dropout(self.classifier_rate(), dtype=self.dtype_policy, name="classifier_drop")
+        self.classifier = self.linear(self.num_classes, "classifier")
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.classifier.build((None, self.config.d_model))
+
+    def classify(self, x, training=None):
+        """`(..., d_model)` to `(..., num_classes)`."""
+        return self.classifier(self.classifier_drop(x, training=training))
 
 
 class SequenceClassification(Backbone):
@@ -80,22 +112,11 @@ class SequenceClassification(Backbone):
         return "single_label_classification" if whole else "multi_label_classification"
 
 
-class TokenClassification(Backbone):
-    """One row of logits a token, and their cross-entropy."""
-
-    def make_head(self):
-        self.classifier_drop = Dropout(self.config.classifier_dropout, dtype=self.dtype_policy, name="classifier_drop")
-        self.classifier = self.linear(self.config.num_labels, "classifier")
-
-    def build(self, input_shape=None):
-        super().build(input_shape)
-        self.classifier.build((None, self.config.d_model))
+class TokenClassification(CrossEntropy, Classifier):
+    """One row of logits a token."""
 
     def head(self, x, given, training=None):
-        return {"logits": self.classifier(self.classifier_drop(x, training=training))}
-
-    def own_losses(self, outputs, labels):
-        return {} if labels["labels"] is None else {"loss": token_cross_entropy(outputs["logits"], labels["labels"])}
+        return {"logits": self.classify(x, training)}
 
 
 class QuestionAnswering(Backbone):
@@ -122,6 +143,23 @@ class QuestionAnswering(Backbone):
         if any(position is None for position in positions):
             return {}
         return {"loss": span_loss(outputs["start_logits"], outputs["end_logits"], *positions)}
+
+
+def known_length(ids, max_positions: int):
+    """The length T of ids `(B, T)`: a number, or a tensor where it is not known yet.
+
+    Raises:
+        ValueError: if it is known to be more than `max_positions`.
+    """
+    length = ids.shape[1] or ops.shape(ids)[1]
+    if isinstance(length, int) and length > max_positions:
+        raise ValueError(f"`input_ids` are {length} long, more than `max_positions` = {max_positions}: cut them.")
+    return length
+
+
+def as_rows(x):
+    """The texts of `(B, C, T)`, C to choose from in each row, as rows of their own: `(B * C, T)`; None stays None."""
+    return x if x is None else ops.reshape(x, (-1, ops.shape(x)[-1]))
 
 
 def take_positions(x, positions):

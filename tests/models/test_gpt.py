@@ -43,7 +43,7 @@ def test_parameter_counts_of_heads(name, head):
 
 
 def test_every_variant_is_counted_and_public():
-    assert keras_tx.list_models() == sorted(COUNTS) == sorted(VARIANTS)
+    assert set(COUNTS) == set(VARIANTS) <= set(keras_tx.list_models())
     for name in COUNTS:
         assert name in keras_tx.__all__
 
@@ -70,7 +70,7 @@ def test_builders_take_overrides():
     assert model.config == dataclasses.replace(
         VARIANTS["gpt_char"], num_layers=1, d_model=30, num_heads=3, vocab_size=11
     )
-    with pytest.raises(ValueError, match="no model 'gpt7'; there are gpt2_large, "):
+    with pytest.raises(ValueError, match="no model 'gpt7'; there are .*, gpt2_large, "):
         keras_tx.create_model("gpt7")
 
 

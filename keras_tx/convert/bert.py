@@ -1,0 +1,106 @@
+"""BERT as Transformers keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.table import Rule, below, linear, norm, same
+
+_BLOCK = [
+    *linear("attention.self.query", "D D", "attention/query"),
+    *linear("attention.self.key", "D D", "attention/key"),
+    *linear("attention.self.value", "D D", "attention/value"),
+    *linear("attention.output.dense", "D D", "attention/output"),
+    *norm("attention.output.LayerNorm", "D", "attention_norm"),
+    *linear("intermediate.dense", "F D", "feed_forward/up"),
+    *linear("output.dense", "D F", "feed_forward/down"),
+    *norm("output.LayerNorm", "D", "feed_forward_norm"),
+]
+
+
+def _backbone(fields: Mapping[str, Any]) -> list[Rule]:
+    copies = ("cls.predictions.decoder.weight",) if fields["tie_embeddings"] else ()
+    return [
+        same("bert.embeddings.word_embeddings.weight", "V D", "token_embedding/embeddings", copies=copies),
+        same("bert.embeddings.token_type_embeddings.weight", "K D", "token_type_embedding/embeddings"),
+        same("bert.embeddings.position_embeddings.weight", "P D", "position_embedding/embeddings"),
+        *norm("bert.embeddings.LayerNorm", "D", "embedding_norm"),
+        *(
+            rule
+            for i in range(fields["num_layers"])
+            for rule in below(f"bert.encoder.layer.{i}.", f"block_{i}/", _BLOCK)
+        ),
+    ]
+
+
+_POOLER = linear("bert.pooler.dense", "D D", "pooler")
+_MASKED_TOKENS = [
+    *linear("cls.predictions.transform.dense", "D D", "transform"),
+    *norm("cls.predictions.transform.LayerNorm", "D", "transform_norm"),
+    same("cls.predictions.bias", "V", "output_bias", copies=("cls.predictions.decoder.bias",)),
+]
+_NEXT_SENTENCE = linear("cls.seq_relationship", "2 D", "seq_relationship")
+_CLASSIFIER = linear("classifier", "N D", "classifier")
+_CHOICE = linear("classifier", "1 D", "classifier")
+_SPAN = linear("qa_outputs", "2 D", "qa_outputs")
+
+_TIED = {"tie_word_embeddings": True}
+
+
+def _head(architecture: str, rules: list[Rule], demanded: Mapping[str, Any] | None = None) -> Head:
+    return Head(architecture, lambda fields: rules, demanded or {})
+
+
+def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "V": fields["vocab_size"],
+        "P": fields["max_positions"],
+        "K": fields["type_vocab_size"],
+        "D": fields["d_model"],
+        "F": fields["d_ff"],
+        "N": fields["num_labels"],
+    }
+
+
+BERT = Family(
+    model_type="bert",
+    prefix="bert.",
+    settings=(
+        Setting("vocab_size", "vocab_size", 30522),
+        Setting("max_position_embeddings", "max_positions", 512),
+        Setting("type_vocab_size", "type_vocab_size", 2),
+        Setting("num_hidden_layers", "num_layers", 12),
+        Setting("num_attention_heads", "num_heads", 12),
+        Setting("hidden_size", "d_model", 768),
+        Setting("intermediate_size", "d_ff", 3072),
+        Setting("hidden_act", "activation", "gelu"),
+        Setting("layer_norm_eps", "norm_epsilon", 1e-12),
+        Setting("hidden_dropout_prob", "hidden_dropout", 0.1),
+        Setting("attention_probs_dropout_prob", "attention_dropout", 0.1),
+        Setting("classifier_dropout", "classifier_dropout", None),
+        Setting("tie_word_embeddings", "tie_embeddings", True),
+        Setting("initializer_range", "initializer_range", 0.02),
+        Setting("pad_token_id", "pad_token_id", 0),
+        Setting("bos_token_id", "bos_token_id", None),
+        Setting("eos_token_id", "eos_token_id", None),
+    ),
+    fixed={},
+    demanded={"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False},
+    dims=_dims,
+    backbone=_backbone,
+    heads={
+        "BERTModel": _head("BertModel", _POOLER),
+        "BERTForPreTraining": _head("BertForPreTraining", [*_MASKED_TOKENS, *_POOLER, *_NEXT_SENTENCE], _TIED),
+        "BERTForMaskedLM": _head("BertForMaskedLM", _MASKED_TOKENS, _TIED),
+        "BERTForNextSentencePrediction": _head("BertForNextSentencePrediction", [*_POOLER, *_NEXT_SENTENCE]),
+        "BERTForSequenceClassification": _head("BertForSequenceClassification", [*_POOLER, *_CLASSIFIER]),
+        "BERTForTokenClassification": _head("BertForTokenClassification", _CLASSIFIER),
+        "BERTForQuestionAnswering": _head("BertForQuestionAnswering", _SPAN),
+        "BERTForMultipleChoice": _head("BertForMultipleChoice", [*_POOLER, *_CHOICE]),
+    },
+    ignored=(r"(bert\.)?embeddings\.position_ids",),
+)
+
+FAMILIES = (BERT,)
