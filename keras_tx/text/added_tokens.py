@@ -67,8 +67,8 @@ def mark_added_tokens(points, tokens: Sequence[AddedToken]):
     ids = tf.gather(tf.constant([~token.id for token in tokens], "int32"), which)
     flat = tf.tensor_scatter_nd_update(points.flat_values, begins[:, None], ids)
     edges = tf.concat([begins + 1, ends], 0)[:, None]
-    steps = tf.concat([tf.ones_like(begins, "int32"), -tf.ones_like(ends, "int32")], 0)
-    covered = tf.cumsum(tf.scatter_nd(edges, steps, tf.size(flat, "int64")[None] + 1))[:-1]
+    steps = tf.concat([tf.ones_like(begins, tf.int32), -tf.ones_like(ends, tf.int32)], 0)
+    covered = tf.cumsum(tf.scatter_nd(edges, steps, tf.size(flat, tf.int64)[None] + 1))[:-1]
     return tf.ragged.boolean_mask(points.with_flat_values(flat), points.with_flat_values(covered == 0))
 
 
@@ -83,7 +83,7 @@ def _matches(points, tokens: Sequence[AddedToken]):
     ends = tf.gather(points.row_splits, tf.gather(points.value_rowids(), begins) + 1)
     windows = tf.where(
         places < ends[:, None],
-        tf.gather(flat, tf.minimum(places, tf.size(flat, "int64") - 1)),
+        tf.gather(flat, tf.minimum(places, tf.size(flat, tf.int64) - 1)),
         -1,
     )
     found = tf.reduce_all((windows[:, None] == contents) | (contents < 0), -1)
@@ -121,7 +121,7 @@ def _stripped(points, tokens: Sequence[AddedToken], begins, ends, which):
     import tensorflow as tf
 
     solid = tf.where(gpt2_kinds()(points.flat_values) != SPACE)[:, 0]
-    solid = tf.concat([[-1], solid, [tf.size(points.flat_values, "int64")]], 0)
+    solid = tf.concat([[-1], solid, [tf.size(points.flat_values, tf.int64)]], 0)
     rows = tf.gather(points.value_rowids(), begins)
     left = tf.gather(solid, tf.searchsorted(solid, begins) - 1) + 1
     right = tf.gather(solid, tf.searchsorted(solid, ends))

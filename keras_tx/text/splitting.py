@@ -94,7 +94,7 @@ def _words(points, starts):
     import tensorflow as tf
 
     first = tf.where(starts)[:, 0]
-    splits = tf.concat([first, tf.size(starts, "int64")[None]], 0)
+    splits = tf.concat([first, tf.size(starts, tf.int64)[None]], 0)
     words = tf.RaggedTensor.from_row_splits(points.flat_values, splits, validate=False)
     counts = tf.math.unsorted_segment_sum(tf.cast(starts, "int64"), points.value_rowids(), points.nrows())
     return tf.RaggedTensor.from_row_lengths(words, counts, validate=False)

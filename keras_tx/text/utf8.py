@@ -22,7 +22,7 @@ def decode_utf8(texts, first: int):
         data = tf.cast(tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8), "int32")
         before = tf.cumsum(tf.cast(tf.strings.length(texts), "int64"), exclusive=True)
         begins = offsets.values + tf.gather(before, points.value_rowids())
-        lengths = tf.concat([begins[1:], [tf.size(data, "int64")]], 0) - begins
+        lengths = tf.concat([begins[1:], [tf.size(data, tf.int64)]], 0) - begins
         genuine = (lengths == 3) & (tf.gather(data, begins) == 0xEF)  # U+FFFD that stands in the text
         replaced = (points.values == 0xFFFD) & ~genuine
         begins = tf.ragged.range(begins, begins + tf.where(replaced, lengths, 1))

