@@ -198,8 +198,8 @@ class BPETokenizer(Tokenizer):
     def detokenize(self, ids):
         """The texts of ids, `(B, T)` or ragged: a TensorFlow string tensor `(B,)`.
 
-        A token may end within a character; the bytes are given as they are, so that texts of ids one after another
-        join to the text of all.
+        Of GPT-2's kind a token may end within a character; the bytes are given as they are, so that texts of ids one
+        after another join to the text of all. Of GPT-1's kind a text ends without a blank, so that they do not.
         """
         import tensorflow as tf
 

@@ -54,7 +54,8 @@ def bert_words(points):
 def bert_normalize(points):
     """BERT's uncased normalization: control characters and accents go, whitespace becomes blanks, letters lower-case.
 
-    Source: google-research/bert, `BasicTokenizer`, as the `tokenizers` library does it.
+    Source: google-research/bert, `BasicTokenizer`, as the `tokenizers` library does it but for one thing: marks that
+    are too new for its table of accents stay, and are not sorted where several follow one another.
     """
     import tensorflow as tf
 
