@@ -145,8 +145,11 @@ class Task:
         """The model's logits by name, float32."""
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the arrays live in the trainer, not in the model
+        rows = len(inputs["input_ids"])
+        filled = np.minimum(np.arange(_whole_batches(rows, self.batch_size)), rows - 1)
+        inputs = {name: array[filled] for name, array in inputs.items()}
         outputs = self.model.predict(inputs, batch_size=self.batch_size, verbose=0)
-        return {name: np.asarray(outputs[name], "float32") for name in self.model.targets}
+        return {name: np.asarray(outputs[name][:rows], "float32") for name in self.model.targets}
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -181,6 +184,12 @@ class _Validation(keras.callbacks.Callback):
         metrics = self.task.evaluate(self.examples, self.labels)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in metrics.items()})
+
+
+def _whole_batches(rows: int, batch_size: int) -> int:
+    """So many rows, or some more, that few shapes are compiled: a power of two, or whole batches."""
+    power = 1 << (rows - 1).bit_length()
+    return power if power <= batch_size else -(-rows // batch_size) * batch_size
 
 
 def require_equal(examples: Sequence, labels: Sequence) -> None:

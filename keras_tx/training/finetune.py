@@ -70,7 +70,9 @@ def layer_depth(path: str) -> int | None:
 
 
 def freeze_layers(model: keras.Model, layers: int, *, depth_of: Depth = layer_depth) -> None:
-    """Makes the embeddings and the lowest blocks untrainable; `model.trainable = True` takes all that back.
+    """Makes the embeddings and the lowest blocks untrainable.
+
+    `model.trainable = False` and then `= True` takes that back.
 
     Args:
         model: built, and to be compiled afterwards.
