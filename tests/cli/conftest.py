@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import randomize
+from huggingface_hub import constants
 from program import SHORT, run
 
 from keras_tx.models import GPTModel
@@ -63,6 +64,18 @@ def saved(tmp_path_factory) -> Path:
 @pytest.fixture
 def checkpoint(saved, tmp_path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "checkpoint"))
+
+
+@pytest.fixture
+def hub(checkpoint, tmp_path, monkeypatch) -> str:
+    """The id of a checkpoint that is in the hub's cache, at the revision "old" alone; no hub is within reach."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository = tmp_path / "cache" / "models--some--gpt"
+    shutil.copytree(checkpoint, repository / "snapshots" / ("1" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "old").write_text("1" * 40)
+    return "some/gpt"
 
 
 @pytest.fixture

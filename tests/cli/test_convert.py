@@ -1,7 +1,6 @@
 """`keras-tx convert`: the whole checkpoint arrives, or nothing does and one line says why."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -69,19 +68,12 @@ def test_notes(checkpoint, tmp_path, capfd):
     assert re.search("left out, .*: score.weight", notes[1])
 
 
-def test_the_hub(checkpoint, tmp_path, monkeypatch):
+def test_the_hub(fails, hub, checkpoint, tmp_path):
     """What lies in the hub's cache, tokenizer and all."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    repository = tmp_path / "cache" / "models--some--gpt"
-    shutil.copytree(checkpoint, repository / "snapshots" / ("1" * 40))
-    (repository / "refs").mkdir()
-    (repository / "refs" / "old").write_text("1" * 40)
-    assert run("convert", "some/gpt", tmp_path / "x", "--revision", "old", "--format", "huggingface") == 0
+    assert run("convert", hub, tmp_path / "x", "--revision", "old", "--format", "huggingface") == 0
     assert files(tmp_path / "x") == {name: x for name, x in files(checkpoint).items() if name != "README.md"}
-    assert run("convert", "some/gpt", tmp_path / "y") == 1  # there is no revision `main`
+    assert "some/gpt is neither in the cache nor within reach" in fails("convert", hub, tmp_path / "y")
+    assert not (tmp_path / "y").exists()
 
 
 # === What it refuses ===

@@ -137,18 +137,9 @@ def test_damaged_checkpoints(checkpoint, capfd, damage):
     assert len(lines) == 1 or lines[-1] == "It would not load."
 
 
-def test_the_hub(checkpoint, tmp_path, monkeypatch, capfd, fails):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    repository = tmp_path / "cache" / "models--some--gpt"
-    (repository / "snapshots").mkdir(parents=True)
-    checkpoint.rename(repository / "snapshots" / ("1" * 40))
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("1" * 40)
-    assert inspected(capfd, "some/gpt")[1]["parameters"] == 10_185
-    assert "some/other" in fails("inspect", "some/other")
+def test_the_hub(fails, hub, capfd):
+    assert inspected(capfd, hub, "--revision", "old")[1]["parameters"] == 10_185
+    assert "some/gpt is neither in the cache nor within reach" in fails("inspect", hub)
 
 
 # === Memory ===
