@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from contract import named
 from helpers import numpy
 
 
 def all_outputs(model, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Logits, losses, and the attention maps and hidden states of each layer, numbered."""
-    outputs = model(given, return_attention=True, return_hidden_states=True)
+    outputs = named(model(given, return_attention=True, return_hidden_states=True), "attentions", "hidden_states")
     for layers in ("hidden_states", "attentions"):
         outputs |= {f"{layers}/{i}": x for i, x in enumerate(outputs.pop(layers))}
     return {name: numpy(x) for name, x in outputs.items()}

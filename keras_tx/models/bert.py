@@ -202,7 +202,7 @@ class BERTPooled(BERTBackbone):
         return ops.tanh(self.pooler(x[:, 0]))
 
 
-@register_model(TINY, TINY.replace(num_layers=1, activation="relu", norm_epsilon=1e-5, pad_token_id=None))
+@register_model(TINY)
 class BERTModel(BERTPooled):
     """BERT without a head.
 
