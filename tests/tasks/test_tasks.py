@@ -385,12 +385,12 @@ def test_fit_learns_from_strings_and_comes_back_from_a_directory(tokenizer, tmp_
     nouns = ["film", "baker", "Paris", "Rome", "Oslo", "Anna", "Bob"]
     texts = [f"the {noun} is {word}" for noun in nouns for word in ("good", "bad")]
     labels = ["good", "bad"] * len(nouns)
-    config = {"num_labels": 2, "label_names": ("bad", "good"), "hidden_dropout": 0.0, "attention_dropout": 0.0}
+    config = {"num_labels": 2, "label_names": ("bad", "good"), "hidden_dropout": 0.0, "initializer_range": 0.2}
     task = text_task(tokenizer, **config)
-    options = {"epochs": 30, "batch_size": 5, "learning_rate": 1e-2, "layer_decay": 1.0, "verbose": 0}
-    history = task.fit(texts[4:], labels[4:], validation_data=(texts[:4], labels[:4]), **options)
+    options = {"epochs": 15, "batch_size": 5, "learning_rate": 1e-2, "layer_decay": 1.0, "verbose": 0}
+    history = task.fit(texts, labels, validation_data=(texts[:4], labels[:4]), **options)
     assert history.history["val_accuracy"][-1] == 1
-    assert len(history.history["val_f1"]) == 30
+    assert len(history.history["val_f1"]) == 15
     assert [label.label for label in task.predict(texts[:4])] == labels[:4]
     task.save_pretrained(tmp_path)
     again = TextClassificationTask.from_pretrained(tmp_path)
