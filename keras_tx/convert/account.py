@@ -64,14 +64,13 @@ def account(
         tensors: the checkpoint's.
         new_head: take a head of another shape as one that is lacking.
     """
-    untied = {**fields, "tie_embeddings": False}
+    heads = [rule for head in family.heads.values() for rule in head.rules(fields)]
+    tied = family.backbone({**fields, "tie_embeddings": True})
     return match(
         {name: tensor for name, tensor in tensors.items() if not _matches(family.ignored, name)},
         family.backbone(fields),
         family.head(class_name).rules(fields),
-        other_heads={
-            name for head in family.heads.values() for rule in head.rules(untied) for name in rule.names(family.prefix)
-        },
+        other_heads={name for rule in [*heads, *tied] for name in rule.names(family.prefix)},
         dims=family.dims(fields),
         prefix=family.prefix,
         new_head=new_head,
