@@ -92,7 +92,7 @@ def given_to(model: torch.nn.Module, seed: int) -> dict[str, np.ndarray]:
 
 def peer_outputs(model: torch.nn.Module, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     with torch.no_grad():
-        return flat(model.eval()(**as_torch(given), output_attentions=True, output_hidden_states=True, use_cache=False))
+        return flat(model.eval()(**as_torch(given), output_attentions=True, output_hidden_states=True))
 
 
 def as_torch(given: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
