@@ -47,10 +47,11 @@ _CHOICE = linear("classifier", "1 D", "classifier")
 _SPAN = linear("qa_outputs", "2 D", "qa_outputs")
 
 _TIED = {"tie_word_embeddings": True}
+_START_AND_END = {"num_labels": 2, "label_names": None}
 
 
-def _head(architecture: str, rules: list[Rule], demanded: Mapping[str, Any] | None = None) -> Head:
-    return Head(architecture, lambda fields: rules, demanded or {})
+def _head(architecture: str, rules: list[Rule], **options: Any) -> Head:
+    return Head(architecture, lambda fields: rules, **options)
 
 
 def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
@@ -92,12 +93,12 @@ BERT = Family(
     backbone=_backbone,
     heads={
         "BERTModel": _head("BertModel", _POOLER),
-        "BERTForPreTraining": _head("BertForPreTraining", [*_MASKED_TOKENS, *_POOLER, *_NEXT_SENTENCE], _TIED),
-        "BERTForMaskedLM": _head("BertForMaskedLM", _MASKED_TOKENS, _TIED),
+        "BERTForPreTraining": _head("BertForPreTraining", [*_MASKED_TOKENS, *_POOLER, *_NEXT_SENTENCE], demanded=_TIED),
+        "BERTForMaskedLM": _head("BertForMaskedLM", _MASKED_TOKENS, demanded=_TIED),
         "BERTForNextSentencePrediction": _head("BertForNextSentencePrediction", [*_POOLER, *_NEXT_SENTENCE]),
         "BERTForSequenceClassification": _head("BertForSequenceClassification", [*_POOLER, *_CLASSIFIER]),
         "BERTForTokenClassification": _head("BertForTokenClassification", _CLASSIFIER),
-        "BERTForQuestionAnswering": _head("BertForQuestionAnswering", _SPAN),
+        "BERTForQuestionAnswering": _head("BertForQuestionAnswering", _SPAN, written=_START_AND_END),
         "BERTForMultipleChoice": _head("BertForMultipleChoice", [*_POOLER, *_CHOICE]),
     },
     ignored=(r"(bert\.)?embeddings\.position_ids",),

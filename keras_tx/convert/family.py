@@ -58,6 +58,8 @@ class Head:
     rules: Callable[[Mapping[str, Any]], list[Rule]] = lambda fields: []
     demanded: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As the family's, of this head."""
+    written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of ours that this head does not read and the peer's does, as it needs them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,8 @@ class Family:
         Raises:
             ValueError: for a class or a value of a field that the format cannot hold.
         """
-        head, fields = self.head(class_name), self.plain(fields)
+        head = self.head(class_name)
+        fields = self.plain({**fields, **head.written})
         for name, value in self.differences(fields).items():
             raise ValueError(
                 f"a {self.model_type} of this format has `{name}={value!r}`, and this model {fields[name]!r}: save it "

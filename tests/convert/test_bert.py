@@ -16,6 +16,7 @@ from keras_tx.models import (
     BERTForMaskedLM,
     BERTForMultipleChoice,
     BERTForPreTraining,
+    BERTForQuestionAnswering,
     BERTForSequenceClassification,
     BERTForTokenClassification,
     BERTModel,
@@ -156,6 +157,13 @@ def test_the_config_survives(tmp_path):
     assert BERTForTokenClassification.from_pretrained(tmp_path).config == config
     written = json.loads((tmp_path / "config.json").read_text())
     assert written["position_embedding_type"] == "absolute" and written["is_decoder"] is False
+
+
+def test_spans_are_written_with_two_labels(tmp_path):
+    """Transformers makes as many logits of a position as there are labels."""
+    config = TINY_HEAD.replace(num_labels=3, label_names=("no", "perhaps", "yes"))
+    BERTForQuestionAnswering(config).save_pretrained(tmp_path, format="huggingface")
+    assert json.loads((tmp_path / "config.json").read_text())["id2label"] == {"0": "LABEL_0", "1": "LABEL_1"}
 
 
 def test_a_config_that_says_little_is_bert_base(directory):
