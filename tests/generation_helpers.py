@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import keras
 import numpy as np
 from helpers import numpy
 
@@ -16,6 +19,21 @@ from keras_tx import GPTModel
 from keras_tx.generation import GenerateOutput
 
 FAMILIES = {"gpt": {"norm_position": "post"}, "gpt2": {}}
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """TensorFlow runs functions as they are in this block: compiling what runs once takes longer than running it."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def chi_square(counts: np.ndarray, distribution: np.ndarray) -> bool:

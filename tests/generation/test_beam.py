@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from generation_helpers import chi_square
+from generation_helpers import chi_square, eagerly
 from helpers import normal, numpy, softmax
 
 from keras_tx import BigramModel
@@ -30,7 +30,7 @@ def all_texts(model: BigramModel, start: int, count: int) -> list[tuple[float, l
     return done + running
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("penalty", [0.0, 2.0])
 def test_enough_beams_find_the_best_texts(model, penalty):
     """With as many beams as there are unfinished texts nothing is lost."""
     count, beams = 3, VOCAB**2
@@ -57,7 +57,8 @@ def test_beams_see_past_a_likely_first_token():
     model.table.embeddings.assign(np.log(odds))
     options = {"max_new_tokens": 2, "return_dict_in_generate": True}
     np.testing.assert_array_equal(numpy(model.generate([[0]], **options).sequences)[:, :2], [[0, 1]])
-    output = model.generate([[0]], **options, num_beams=2)
+    with eagerly():
+        output = model.generate([[0]], **options, num_beams=2)
     np.testing.assert_array_equal(output.sequences, [[0, 2, 3]])
     np.testing.assert_allclose(output.sequences_scores, [np.log(0.37 * 0.96) / 2], atol=1e-5)
 
@@ -69,7 +70,8 @@ def test_early_stopping_ends_sooner():
     model = BigramModel(vocab_size=VOCAB)
     model.table.embeddings.assign(table)
     options = {"max_new_tokens": 9, "eos_token_id": END, "num_beams": 3}
-    lengths = [numpy(model.generate([[0]], early_stopping=how, **options)).shape[1] for how in (True, False)]
+    with eagerly():
+        lengths = [model.generate([[0]], early_stopping=how, **options).shape[1] for how in (True, False)]
     assert lengths == [4, 10]
 
 

@@ -7,39 +7,50 @@ from helpers import numpy, randomize, softmax
 from keras_tx import BigramModel, GPTModel
 from keras_tx.models.gpt import TINY
 
-NEW, TOP_K, ALPHA = 11, 5, 0.6
+NEW, TOP_K, ALPHA, WIDTH = 7, 4, 0.6, 13
 OPTIONS = {"max_new_tokens": NEW, "top_k": TOP_K, "penalty_alpha": ALPHA}
 PROMPTS = [[3, 14, 15, 9, 2], [60, 5, 35]]
 
 
-@pytest.fixture(scope="module", params=["learned", "rotary"])
-def model(request) -> GPTModel:
-    config = TINY.replace(d_model=18, num_kv_heads=1, max_positions=71, positions=request.param)
+def random_model(positions: str) -> GPTModel:
+    config = TINY.replace(d_model=18, num_kv_heads=1, max_positions=71, positions=positions)
     return randomize(GPTModel(config), np.random.default_rng(5))
 
 
-def pass_over(model: GPTModel, text: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """The last logits and all hidden states."""
-    outputs = model(np.array([text]), return_hidden_states=True)
-    return numpy(outputs["logits"])[0, -1], numpy(outputs["hidden_states"][-1])[0]
+@pytest.fixture(scope="module")
+def model() -> GPTModel:
+    return random_model("learned")
 
 
-def by_definition(model: GPTModel, text: list[int], alpha: float = ALPHA) -> list[int]:
+def passes(model: GPTModel, texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """The last logits and all hidden states of texts of one length; what pads them lies after what they see."""
+    length = len(texts[0])
+    ids = np.pad(texts, ((0, 0), (0, WIDTH - length)))
+    outputs = model(ids, return_hidden_states=True)
+    return numpy(outputs["logits"])[:, length - 1], numpy(outputs["hidden_states"][-1])[:, :length]
+
+
+def choice(model: GPTModel, text: list[int], top_k: int, alpha: float) -> int:
     """Su et al. 2022, equation 5."""
+    logits = passes(model, [text] * top_k)[0][0]
+    tokens = np.argsort(-logits)[:top_k]
+    hidden = passes(model, [[*text, token] for token in tokens.tolist()])[1].astype("float64")
+    hidden /= np.linalg.norm(hidden, axis=-1, keepdims=True)
+    likeness = np.einsum("csd,cd->cs", hidden[:, :-1], hidden[:, -1]).max(axis=1)
+    return int(tokens[np.argmax((1 - alpha) * softmax(logits)[tokens] - alpha * likeness)])
+
+
+def by_definition(model: GPTModel, text: list[int]) -> list[int]:
     text = list(text)
     for _ in range(NEW):
-        logits, context = pass_over(model, text)
-        scores = {}
-        for token in np.argsort(-logits)[:TOP_K].tolist():
-            hidden = pass_over(model, [*text, token])[1][-1]
-            cosines = context @ hidden / np.linalg.norm(context, axis=1) / np.linalg.norm(hidden)
-            scores[token] = (1 - alpha) * softmax(logits)[token] - alpha * cosines.max()
-        text.append(max(scores, key=scores.get))
+        text.append(choice(model, text, TOP_K, ALPHA))
     return text
 
 
-def test_tokens_are_those_of_the_definition(model):
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_tokens_are_those_of_the_definition(positions):
     """Of prompts of two lengths, padded on either side."""
+    model = random_model(positions)
     want = [by_definition(model, prompt) for prompt in PROMPTS]
     greedy = numpy(model.generate(PROMPTS[:1], max_new_tokens=NEW))[0].tolist()
     assert want[0] != greedy and len(set(want[0])) > 4
@@ -52,7 +63,6 @@ def test_tokens_are_those_of_the_definition(model):
 
 
 def test_streams_and_keeps_its_compilation(model):
-    model.__dict__.pop("_loops", None)
     whole = numpy(model.generate(PROMPTS[:1], **OPTIONS))
     parts = list(model.stream(PROMPTS[:1], **OPTIONS, chunk=4))
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, 5:])
@@ -62,14 +72,9 @@ def test_streams_and_keeps_its_compilation(model):
 
 
 def test_more_candidates_than_tokens(model):
-    """No more than there are; and with the probability alone counting least, the least alike of all tokens."""
+    """No more than there are; and where likeness alone counts, the least alike of all tokens."""
     got = numpy(model.generate(PROMPTS[:1], max_new_tokens=1, penalty_alpha=1.0, top_k=999))[0]
-    context = pass_over(model, PROMPTS[0])[1]
-    likeness = []
-    for token in range(TINY.vocab_size):
-        hidden = pass_over(model, [*PROMPTS[0], token])[1][-1]
-        likeness.append((context @ hidden / np.linalg.norm(context, axis=1) / np.linalg.norm(hidden)).max())
-    assert got[-1] == np.argmin(likeness)
+    assert got[-1] == choice(model, PROMPTS[0], TINY.vocab_size, 1.0)
 
 
 def test_errors(model):
