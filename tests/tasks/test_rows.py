@@ -8,6 +8,7 @@ import pytest
 from keras_tx.tasks import align_labels, best_spans, windows
 from keras_tx.tasks.rows import make_row, pad_rows, truncate_pair
 from keras_tx.tasks.words import Words
+from keras_tx.text import WordPieceTokenizer
 
 
 def test_rows_stand_between_special_tokens(tokenizer):
@@ -80,6 +81,15 @@ def test_words_are_split_at_whitespace_and_punctuation():
     ]
     assert words.pieces[:4] == ["Café", "'", "s", "  ("]
     assert "".join(words.pieces) == text.rstrip()
+
+
+def test_words_have_the_ids_that_the_whole_text_has():
+    text = "Café's  (old) 中文—ok_1 naïve, cafe\u0301s \u200bnear\x00by. Caf \ufffd!\n"
+    tokenizer = WordPieceTokenizer.train([text], 307, min_frequency=100)  # characters alone
+    ids = [tokenizer.encode(piece, add_special_tokens=False) for piece in Words.of(text).pieces]
+    joined = list(itertools.chain(*ids))
+    assert joined == tokenizer.encode(text, add_special_tokens=False)
+    assert len(joined) > len(ids) and tokenizer.vocab["[UNK]"] not in joined
 
 
 def test_combining_marks_stay_in_their_word():

@@ -45,7 +45,7 @@ def text_task(tokenizer, **config) -> TextClassificationTask:
 def test_texts_and_pairs_become_rows(tokenizer):
     task = text_task(tokenizer)
     inputs, labels = task.training_data(["good", ("the film", "bad")], ["good", 0])
-    good, film, bad = (tokenizer.encode(text, False) for text in ("good", "the film", "bad"))
+    good, film, bad = (tokenizer.encode(text, add_special_tokens=False) for text in ("good", "the film", "bad"))
     assert rows_of(inputs) == [[1, *good, 2], [1, *film, 2, *bad, 2]]
     assert inputs["token_type_ids"].sum(axis=1).tolist() == [0, len(bad) + 1]
     assert labels.tolist() == [2, 0]
@@ -55,7 +55,7 @@ def test_long_texts_lose_their_end(tokenizer):
     task = text_task(tokenizer)
     text = "Paris " * 50
     [ids] = rows_of(task.training_data([text], [0])[0])
-    assert ids == [1, *tokenizer.encode(text, False)[:35], 2]
+    assert ids == [1, *tokenizer.encode(text, add_special_tokens=False)[:35], 2]
 
 
 def test_predict_gives_names_and_probabilities(tokenizer, monkeypatch):
@@ -107,7 +107,7 @@ def test_rows_are_filled_up_so_that_few_shapes_are_compiled(tokenizer, monkeypat
     monkeypatch.setattr(task.model, "predict", predict)
     texts = [chr(ord("a") + i) for i in range(rows)]
     found = task.outputs(task.arrays(task._rows(texts)))["logits"]
-    assert found[:, 0].tolist() == [tokenizer.encode(text, False)[0] for text in texts]
+    assert found[:, 0].tolist() == [tokenizer.encode(text, add_special_tokens=False)[0] for text in texts]
 
 
 def test_nothing_to_predict(tokenizer):
@@ -126,7 +126,8 @@ def first_token_oracle(tokenizer, words, labels):
     """Labels each token that begins a word as the word is."""
     pieces = [(f"{blank}{word}", label) for blank in ("", " ") for word, label in zip(words, labels, strict=True)]
     known = {
-        tokenizer.encode(piece, False)[0]: NAMES.index(label) for piece, label in pieces[:1] + pieces[len(words) :]
+        tokenizer.encode(piece, add_special_tokens=False)[0]: NAMES.index(label)
+        for piece, label in pieces[:1] + pieces[len(words) :]
     }
     assert len(known) == len(words) + 1
 
@@ -142,11 +143,11 @@ def test_labels_stand_at_first_tokens(tokenizer):
     inputs, labels = task.training_data([SENTENCE, ["Rome"]], [LABELS, [IGNORED]])
     expected = [IGNORED]
     for word, label in zip(["Anna", *(f" {word}" for word in SENTENCE[1:])], LABELS, strict=True):
-        expected += [NAMES.index(label), *[IGNORED] * (len(tokenizer.encode(word, False)) - 1)]
+        expected += [NAMES.index(label), *[IGNORED] * (len(tokenizer.encode(word, add_special_tokens=False)) - 1)]
     assert labels[0, : len(expected)].tolist() == expected
     assert len(expected) > len(SENTENCE) + 1  # some words are of several tokens
     assert (labels[0, len(expected) :] == IGNORED).all() and (labels[1] == IGNORED).all()
-    assert rows_of(inputs)[0] == [1, *tokenizer.encode(" ".join(SENTENCE), False), 2]
+    assert rows_of(inputs)[0] == [1, *tokenizer.encode(" ".join(SENTENCE), add_special_tokens=False), 2]
 
 
 @pytest.mark.parametrize("max_length", [11, 37])  # several windows, and one
@@ -172,7 +173,9 @@ def test_entities_have_their_place_in_the_text(tokenizer, monkeypatch, max_lengt
 def test_every_word_of_a_long_sentence_is_trained_and_no_token_within_one(tokenizer):
     task = token_task(tokenizer, max_length=11, stride=4)
     inputs, labels = task.training_data([SENTENCE * 3], [LABELS * 3])
-    firsts = {tokenizer.encode(word, False)[0] for word in ["Anna", *(f" {word}" for word in SENTENCE)]}
+    firsts = {
+        tokenizer.encode(word, add_special_tokens=False)[0] for word in ["Anna", *(f" {word}" for word in SENTENCE)]
+    }
     assert len(labels) > 3 and (inputs["attention_mask"].sum(axis=1) <= 11).all()
     assert {*inputs["input_ids"][labels != IGNORED].tolist()} == firsts
     assert (labels != IGNORED).sum() > len(SENTENCE) * 3  # in the overlaps twice
@@ -234,7 +237,7 @@ def test_windows_of_a_long_context(tokenizer):
     task = question_task(tokenizer, stride=5)
     answer = "Rome (Paris)"
     inputs, targets = task.training_data([(QUESTION, CONTEXT)], [[(answer, CONTEXT.index(answer))]])
-    question, context = (tokenizer.encode(text, False) for text in (QUESTION, CONTEXT.rstrip()))
+    question, context = (tokenizer.encode(text, add_special_tokens=False) for text in (QUESTION, CONTEXT.rstrip()))
     rows = rows_of(inputs)
     parts = [row[len(question) + 2 : -1] for row in rows]
     assert len(rows) > 3 and all(row[: len(question) + 2] == [1, *question, 2] and row[-1] == 2 for row in rows)
@@ -276,7 +279,8 @@ def test_the_best_answers_in_order(tokenizer):
     assert len({(answer.start, answer.end) for answer in answers}) == 7
     before = [CONTEXT[: answer.start].rstrip() for answer in answers]
     counts = [
-        len(tokenizer.encode(CONTEXT[: answer.end], False)) - len(tokenizer.encode(text, False))
+        len(tokenizer.encode(CONTEXT[: answer.end], add_special_tokens=False))
+        - len(tokenizer.encode(text, add_special_tokens=False))
         for answer, text in zip(answers, before, strict=True)
     ]
     assert min(counts) >= 1 and max(counts) <= 3
@@ -290,7 +294,10 @@ def test_choices_are_pairs_side_by_side(tokenizer, monkeypatch):
     examples = [("Anna met", ["Bob", "Paris in Rome", "the"]), ("The film is", ["good", "Oslo", "not bad"])]
     inputs, labels = task.training_data(examples, [1, 2])
     assert labels.tolist() == [1, 2] and inputs["input_ids"].shape[:2] == (2, 3)
-    met, rome = tokenizer.encode("Anna met", False), tokenizer.encode("Paris in Rome", False)
+    met, rome = (
+        tokenizer.encode("Anna met", add_special_tokens=False),
+        tokenizer.encode("Paris in Rome", add_special_tokens=False),
+    )
     row = inputs["input_ids"][0, 1][inputs["attention_mask"][0, 1] > 0].tolist()
     assert row == [1, *met, 2, *rome, 2]
     assert task.scores(examples).sum(axis=1) == pytest.approx([1, 1])
