@@ -11,7 +11,63 @@ from keras_tx.text import BPETokenizer, Tokenizer
 from keras_tx.text.bpe_files import compose
 
 GOLDEN = Path(__file__).parent / "golden" / "tokenizers"
+WORDPIECE = Path(__file__).parent / "golden" / "wordpiece"
 NAMES = ("gpt2", "gpt2_added", "gpt1")
+
+PIECES = [
+    *("'", "'s", "'re", "'ll", "'d", "s", "l", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85"),
+    *(
+        "a",
+        "B",
+        "the",
+        "module",
+        "é",
+        "e\u0301",
+        "\u0301",
+        "İ",
+        "Σ",
+        "ẞ",
+        "1",
+        "²",
+        "٣",
+        "字",
+        "豈",
+        "か",
+        "한글",
+        "א",
+        "ب",
+    ),
+    *(
+        "😀",
+        "👩‍👩‍👧",
+        "\u200d",
+        "\ufe0f",
+        "!",
+        "?!",
+        "…",
+        "_",
+        "-",
+        "\x00",
+        "\x1c",
+        "\x7f",
+        "\u200b",
+        "\ufeff",
+        "\u180e",
+    ),
+    *(
+        "\ufffd",
+        "\uffff",
+        "\ue000",
+        "\U0010ffff",
+        "<|endoftext|>",
+        "<|endo",
+        "<mask>",
+        "<pad>",
+        "<unk>",
+        "New York City",
+    ),
+]
+"""Texts that meet at awkward places."""
 
 
 @cache

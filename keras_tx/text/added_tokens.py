@@ -53,8 +53,24 @@ def mark_added_tokens(points, tokens: Sequence[AddedToken]):
     """
     import tensorflow as tf
 
+    marked, kept = find_added_tokens(points, tokens)
+    return tf.ragged.boolean_mask(points.with_flat_values(marked), points.with_flat_values(kept))
+
+
+def find_added_tokens(points, tokens: Sequence[AddedToken]):
+    """Puts `~id` where each added token begins, and says what of the texts remains beside the rest of it.
+
+    Args:
+        points: code points of texts, ragged int32 `(B, None)`; negative numbers belong to no token.
+        tokens: to look for.
+
+    Returns:
+        The flat code points, int32 `(N,)`, and which of them remain, booleans `(N,)`.
+    """
+    import tensorflow as tf
+
     if not tokens:
-        return points
+        return points.flat_values, tf.ones_like(points.flat_values, tf.bool)
     tokens = sorted(tokens, key=lambda token: -len(token.content))
     begins, which = _matches(points, tokens)
     lengths = tf.constant([len(token.content) for token in tokens], "int64")
@@ -69,7 +85,7 @@ def mark_added_tokens(points, tokens: Sequence[AddedToken]):
     edges = tf.concat([begins + 1, ends], 0)[:, None]
     steps = tf.concat([tf.ones_like(begins, tf.int32), -tf.ones_like(ends, tf.int32)], 0)
     covered = tf.cumsum(tf.scatter_nd(edges, steps, tf.size(flat, tf.int64)[None] + 1))[:-1]
-    return tf.ragged.boolean_mask(points.with_flat_values(flat), points.with_flat_values(covered == 0))
+    return flat, covered == 0
 
 
 def _matches(points, tokens: Sequence[AddedToken]):

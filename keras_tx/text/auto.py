@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from keras_tx.files import read_json
+from keras_tx.text import wordpiece_files
 from keras_tx.text.base import Tokenizer
 from keras_tx.text.bpe import BPETokenizer
 from keras_tx.text.char import FILE_NAME, CharTokenizer
+from keras_tx.text.wordpiece import WordPieceTokenizer
 
 
 def load_tokenizer(directory: str | Path) -> Tokenizer:
@@ -17,4 +20,14 @@ def load_tokenizer(directory: str | Path) -> Tokenizer:
     """
     if (Path(directory) / FILE_NAME).exists():
         return CharTokenizer.from_pretrained(directory)
+    if _is_wordpiece(Path(directory)):
+        return WordPieceTokenizer.from_pretrained(directory)
     return BPETokenizer.from_pretrained(directory)
+
+
+def _is_wordpiece(directory: Path) -> bool:
+    if not (path := directory / "tokenizer.json").exists():
+        return (directory / wordpiece_files.FILE_NAME).exists()
+    content = read_json(path)
+    model = content.get("model") if isinstance(content, dict) else None
+    return isinstance(model, dict) and model.get("type") == "WordPiece"

@@ -13,13 +13,13 @@ import numpy as np
 
 from keras_tx.text import bpe_files
 from keras_tx.text.added_tokens import AddedToken, mark_added_tokens
-from keras_tx.text.base import Tokenizer
 from keras_tx.text.bpe_files import WORD_END
 from keras_tx.text.merges import Merges
 from keras_tx.text.neighbours import following
 from keras_tx.text.splitting import bert_normalize, bert_words, gpt2_words, with_leading_blanks
-from keras_tx.text.unicode import bert_normalized
+from keras_tx.text.unicode import UNCASED
 from keras_tx.text.utf8 import decode_utf8
+from keras_tx.text.vocabulary import VocabularyTokenizer
 
 
 def byte_characters() -> str:
@@ -29,7 +29,7 @@ def byte_characters() -> str:
     return "".join(chr(byte) if byte in plain else next(others) for byte in range(256))
 
 
-class BPETokenizer(Tokenizer):
+class BPETokenizer(VocabularyTokenizer):
     r"""Byte-pair encoding that gives the ids that Transformers' fast tokenizers give.
 
     With `byte_level` it is GPT-2's: every text has ids, and `detokenize(tokenize(texts))` gives back every text byte
@@ -46,14 +46,8 @@ class BPETokenizer(Tokenizer):
         byte_level: GPT-2's kind, or GPT-1's.
         unk_token: stands for bytes and characters that the vocabulary has no token for, which are an error without it.
         add_prefix_space: puts a space before text that does not begin with one. GPT-2's kind only.
-        added_tokens: tokens found before all else.
-        special_tokens: which token has which role: `{"eos_token": "<|endoftext|>"}`; also `bos_token`, `unk_token`,
-            `pad_token` and others. Each has to be a token.
-        **options: `prefix`, `suffix`, `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
-
-    Attributes:
-        bos_token_id, eos_token_id: ids of the roles, or None.
-        pad_token_id: fills rows; where there is no `pad_token`, the id of `eos_token`, or 0.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
+            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, or a merge or a role names what is no token.
@@ -67,19 +61,11 @@ class BPETokenizer(Tokenizer):
         byte_level: bool = True,
         unk_token: str | None = None,
         add_prefix_space: bool = False,
-        added_tokens: Sequence[AddedToken] = (),
-        special_tokens: Mapping[str, str] | None = None,
         **options: Any,
     ):
-        self.vocab, self.merges = dict(vocab), [(left, right) for left, right in merges]
+        super().__init__(vocab, **options)
+        self.merges = [(left, right) for left, right in merges]
         self.byte_level, self.unk_token, self.add_prefix_space = byte_level, unk_token, add_prefix_space
-        self.added_tokens = tuple(sorted(added_tokens, key=lambda token: token.id))
-        self.special_tokens = dict(special_tokens or {})
-        self._tokens = _tokens(self.vocab, self.added_tokens)
-        self._ids = {token: i for i, token in enumerate(self._tokens)}
-        roles = {role: self._id(token, f"`{role}`") for role, token in self.special_tokens.items()}
-        self.bos_token_id, self.eos_token_id = roles.get("bos_token"), roles.get("eos_token")
-        super().__init__(pad_token_id=roles.get("pad_token", self.eos_token_id or 0), **options)
         self._unknown = -1 if unk_token is None else self._id(unk_token, "`unk_token`")
         self._merges = Merges([self._merge(*pair) for pair in self.merges], self.vocab_size)
 
@@ -140,21 +126,7 @@ class BPETokenizer(Tokenizer):
         roles = dict.fromkeys(("bos_token", "eos_token", "unk_token"), special_tokens[0]) if special_tokens else {}
         return cls(**{**trained, "special_tokens": roles, **options})
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, added tokens included."""
-        return len(self._tokens)
-
     # === Python ===
-
-    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        """The ids of a text, by the same graph as `tokenize`, so that there is one way to be right.
-
-        Raises:
-            ValueError: if the text holds a lone surrogate, or a byte or character that the vocabulary has no token for.
-        """
-        [ids] = self._encode_all([text])
-        return self.prefix + ids + self.suffix if add_special_tokens else ids
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The text of ids; bytes that make no UTF-8, as of half a character, show as U+FFFD.
@@ -162,28 +134,9 @@ class BPETokenizer(Tokenizer):
         Raises:
             ValueError: if an id is not the vocabulary's.
         """
-        ids = self._checked(ids)
-        if skip_special_tokens:
-            special = {token.id for token in self.added_tokens if token.special}
-            ids = [i for i in ids if i not in special]
+        ids = self._shown(ids, skip_special_tokens)
         inner, last = self._pieces
         return b"".join([*(inner[i] for i in ids[:-1]), *(last[i] for i in ids[-1:])]).decode("utf-8", "replace")
-
-    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        import tensorflow as tf
-
-        try:
-            data = [text.encode("utf-8") for text in texts]
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"a text holds the lone surrogate {error.object[error.start]!r} at {error.start}: no character. "
-                'Mend it with `text.encode("utf-8", "replace").decode()`.'
-            ) from None
-        try:
-            return self.tokenize(tf.constant(data, tf.string, (len(data),))).to_list()
-        except tf.errors.InvalidArgumentError as error:
-            reason = error.message.partition("assertion failed: ")[2].partition("\n")[0]
-            raise ValueError(reason or error.message) from None
 
     # === TensorFlow ===
 
@@ -240,7 +193,7 @@ class BPETokenizer(Tokenizer):
             points = mark_added_tokens(points, normalized)
             return with_leading_blanks(points, self.vocab_size) if self.add_prefix_space else points
         points = mark_added_tokens(tf.strings.unicode_decode(texts, "UTF-8", errors="replace"), as_they_are)
-        return mark_added_tokens(bert_normalize(points), normalized)
+        return mark_added_tokens(bert_normalize(points).merge_dims(1, 2), normalized)
 
     def _marked_ids(self, numbers):
         """Ids of numbers below `vocab_size`, and of the bytes that the numbers above are."""
@@ -281,11 +234,6 @@ class BPETokenizer(Tokenizer):
 
     # === The vocabulary ===
 
-    def _id(self, token: str, what: str) -> int:
-        if token not in self._ids:
-            raise ValueError(f"{what} names {token!r}, which is not in the vocabulary.")
-        return self._ids[token]
-
     def _merge(self, left: str, right: str) -> tuple[int, int, int]:
         what = f"the merge of {left!r} and {right!r}"
         return self._id(left, what), self._id(right, what), self._id(left + right, what)
@@ -324,21 +272,5 @@ class BPETokenizer(Tokenizer):
         first = [token for token in self.added_tokens if not token.normalized]
         then = [token for token in self.added_tokens if token.normalized]
         if not self.byte_level:
-            then = [replace(token, content=bert_normalized(token.content).strip()) for token in then]
+            then = [replace(token, content=UNCASED(token.content)) for token in then]
         return first, then
-
-
-def _tokens(vocab: Mapping[str, int], added_tokens: Sequence[AddedToken]) -> list[str]:
-    """Tokens by id.
-
-    Raises:
-        ValueError: if an id is given twice or left out.
-    """
-    tokens: dict[int, str] = {}
-    for token, i in [*vocab.items(), *((token.content, token.id) for token in added_tokens)]:
-        if tokens.setdefault(i, token) != token:
-            raise ValueError(f"the vocabulary gives the id {i} to {tokens[i]!r} and to {token!r}.")
-    if sorted(tokens) != list(range(len(tokens))):
-        missing = next(i for i in range(len(tokens)) if i not in tokens)
-        raise ValueError(f"the vocabulary has {len(tokens)} tokens and gives none the id {missing}.")
-    return [tokens[i] for i in range(len(tokens))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -62,19 +62,14 @@ class CharTokenizer(Tokenizer):
 
     # Python's own strings do for these two: they need no TensorFlow.
 
-    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        """The ids of a text.
-
-        Raises:
-            ValueError: if a character is outside the alphabet.
-        """
-        unknown = sorted(set(text) - self._ids.keys())
+    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        unknown = sorted(set().union(*texts) - self._ids.keys())
         if unknown:
             raise ValueError(
                 f"the vocabulary has no {', '.join(map(repr, unknown))}; it has {self.vocab_size} characters: "
                 f"{self.characters!r}."
             )
-        return [self._ids[character] for character in text]
+        return [[self._ids[character] for character in text] for text in texts]
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The text of ids.

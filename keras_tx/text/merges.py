@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_tx.text.lookup import find
 from keras_tx.text.neighbours import following, previous
 
 NONE = np.iinfo("int32").max
@@ -57,7 +58,7 @@ class Merges:
             return words
         rows = words.value_rowids()
         before = tf.cast(previous(words.values, 0), "int64")
-        joined, _ = _find(self.joints, before * self.symbols + tf.cast(words.values, "int64"))
+        joined, _ = find(self.joints, before * self.symbols + tf.cast(words.values, "int64"))
         starts = (rows != previous(rows, -1)) | ~joined
         parts = tf.cumsum(tf.cast(starts, "int32")) - 1
         symbols, parts, _ = tf.while_loop(
@@ -73,7 +74,7 @@ class Merges:
         import tensorflow as tf
 
         pairs = tf.cast(symbols, "int64") * self.symbols + tf.cast(following(symbols, 0), "int64")
-        merges, place = _find(self.pairs, pairs)
+        merges, place = find(self.pairs, pairs)
         rank = tf.where(merges & (parts == following(parts, -1)), tf.gather(self.ranks, place), NONE)
         lowest = tf.gather(tf.math.segment_min(rank, parts), parts)
         chosen = self._apart((rank != NONE) & (rank == lowest), rank, parts)
@@ -95,11 +96,3 @@ class Merges:
             first = tf.math.segment_min(tf.where(chosen, place, NONE), parts)
             apart &= ~tf.gather(self.single, tf.where(chosen, rank, 0)) | (place == tf.gather(first, parts))
         return apart
-
-
-def _find(sorted_numbers: np.ndarray, numbers):
-    """Whether each number is among those sorted, and where."""
-    import tensorflow as tf
-
-    place = tf.minimum(tf.searchsorted(tf.constant(sorted_numbers), numbers), len(sorted_numbers) - 1)
-    return tf.gather(tf.constant(sorted_numbers), place) == numbers, place

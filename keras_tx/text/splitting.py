@@ -8,7 +8,22 @@ expression, whose classes would be TensorFlow's and not the peer's.
 from __future__ import annotations
 
 from keras_tx.text.neighbours import following, previous
-from keras_tx.text.unicode import ALONE, BLANK, BOUNDARY, LETTER, REMOVED, SPACE, bert_folds, bert_kinds, gpt2_kinds
+from keras_tx.text.unicode import (
+    ALONE,
+    BLANK,
+    BOUNDARY,
+    CHANGED,
+    LETTER,
+    SPACE,
+    UNCASED,
+    BertNormalization,
+    bert_changes,
+    bert_kinds,
+    gpt2_kinds,
+)
+
+SELF = -1
+"""In a rule of what characters become, the character itself."""
 
 
 def gpt2_words(points):
@@ -38,39 +53,41 @@ def gpt2_words(points):
 
 
 def bert_words(points):
-    """BERT's rule, on normalized code points: punctuation and Chinese characters are words; whitespace is dropped.
+    """BERT's rule, on normalized code points: punctuation marks are words; whitespace is dropped.
 
     Returns:
         Ragged `(B, None, None)`: the code points of each word of each text.
     """
     import tensorflow as tf
 
+    starts, blank = bert_starts(points)
+    return _words(tf.ragged.boolean_mask(points, points.with_flat_values(~blank)), tf.boolean_mask(starts, ~blank))
+
+
+def bert_starts(points):
+    """Where BERT's words, and the whitespace between them, begin, and what is whitespace: booleans `(N,)` both."""
     kind = bert_kinds()(points.flat_values)
     starts = _row_begins(points) | (kind != previous(kind, BOUNDARY)) | (kind == ALONE) | (kind == BOUNDARY)
-    kept = kind != BLANK
-    return _words(tf.ragged.boolean_mask(points, points.with_flat_values(kept)), tf.boolean_mask(starts, kept))
+    return starts, kind == BLANK
 
 
-def bert_normalize(points):
-    """BERT's uncased normalization: control characters and accents go, whitespace becomes blanks, letters lower-case.
+def bert_normalize(points, normalization: BertNormalization = UNCASED):
+    """BERT's normalization of code points: those that each one becomes, ragged `(B, None, None)`.
 
-    Source: google-research/bert, `BasicTokenizer`, as the `tokenizers` library does it but for one thing: marks that
-    are too new for its table of accents stay, and are not sorted where several follow one another.
+    But for one thing it is as the `tokenizers` library's: marks that are too new for its table of accents stay, and are
+    not sorted where several follow one another.
     """
     import tensorflow as tf
 
-    kept = bert_kinds()(points.flat_values) != REMOVED
-    points = tf.ragged.boolean_mask(points, points.with_flat_values(kept))
-    folds = sorted(bert_folds().items())
-    keys = tf.constant([c for c, _ in folds], "int32")
-    values = tf.ragged.constant([*(to for _, to in folds), ()], dtype="int32")  # the last stands for no change
-    place = tf.minimum(tf.searchsorted(keys, points.flat_values), len(folds) - 1)
-    changes = tf.gather(keys, place) == points.flat_values
-    unchanged = tf.RaggedTensor.from_row_lengths(
-        tf.boolean_mask(points.flat_values, ~changes), tf.cast(~changes, "int64"), validate=False
+    kinds, changes = bert_changes(normalization)
+    rules = [(SELF,), (), (SELF,), (ord(" "), SELF, ord(" ")), *(to for _, to in sorted(changes.items()))]
+    flat, kind = points.flat_values, kinds(points.flat_values)
+    place = tf.searchsorted(tf.constant(sorted(changes), "int32"), flat)
+    made = tf.gather(
+        tf.ragged.constant(rules, dtype="int32"), tf.where(kind == CHANGED, CHANGED + place, tf.cast(kind, "int32"))
     )
-    folded = tf.concat([unchanged, tf.gather(values, _where(changes, place, len(folds)))], axis=1)
-    return points.with_values(folded).merge_dims(1, 2)
+    itself = tf.gather(flat, made.value_rowids())
+    return points.with_flat_values(made.with_values(tf.where(made.values == SELF, itself, made.values)))
 
 
 def with_leading_blanks(points, tokens: int):

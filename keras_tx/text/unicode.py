@@ -8,6 +8,7 @@ answers become constants of the graph.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 
 import numpy as np
@@ -15,8 +16,11 @@ import numpy as np
 BOUNDARY, SPACE, LETTER, NUMBER, OTHER = range(5)
 """Kinds of GPT-2's splitting rule. What is below 0 is not text, and bounds it."""
 
-REMOVED, BLANK, ALONE, INNER = range(1, 5)
-"""Kinds of BERT's: gone, between words, a word by itself, and part of one."""
+BLANK, ALONE, INNER = range(1, 4)
+"""Kinds of BERT's: between words, a word by itself, and part of one."""
+
+REMOVED, KEPT, SPACED, CHANGED = range(1, 5)
+"""Kinds of its normalization: gone, as it was, with blanks around it, and something else."""
 
 _EVERY = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
 _ASSIGNED = "".join(c for c in _EVERY if c < "\U00040000" or "\U000e0000" <= c < "\U000e1000")  # but private planes
@@ -62,34 +66,54 @@ def gpt2_kinds() -> Kinds:
 
 @cache
 def bert_kinds() -> Kinds:
-    """What BERT's uncased normalization removes, and where words end after it."""
-    from tokenizers import normalizers, pre_tokenizers
+    """Where BERT's words end, on normalized text."""
+    from tokenizers import pre_tokenizers
 
-    options = {"handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
-    cleaned = normalizers.BertNormalizer(clean_text=True, **options).normalize_str(_EVERY)
-    blank = set(_matching(r"\s"))
-    accents = {c for c, text in _changed_by_bert().items() if not text}
-    spaced = {c for c, text in _changed_by_bert().items() if text == f" {c} "}  # Chinese
     pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a".join(_ASSIGNED))
     punctuation = {piece for piece, _ in pieces if len(piece) == 1} - {"a"}
-    removed = set(_EVERY) - set(cleaned) - blank | accents
-    return Kinds({BLANK: blank, ALONE: spaced | punctuation, REMOVED: removed}, INNER)
+    return Kinds({BLANK: _matching(r"\s"), ALONE: punctuation}, INNER)
+
+
+@dataclass(frozen=True)
+class BertNormalization:
+    """What BERT does to a text before it looks for words.
+
+    Source: google-research/bert, `BasicTokenizer`, as the `tokenizers` library does it.
+    """
+
+    clean_text: bool = True
+    """Control characters go, and whitespace becomes blanks."""
+
+    handle_chinese_chars: bool = True
+    """Chinese characters get blanks around them."""
+
+    strip_accents: bool | None = None
+    """Characters are decomposed and lose their marks; None: if `lowercase`."""
+
+    lowercase: bool = True
+    """Letters become small, each by itself: a final sigma is as any other."""
+
+    def __call__(self, text: str) -> str:
+        """A text normalized by the library."""
+        from tokenizers import normalizers
+
+        return normalizers.BertNormalizer(**asdict(self)).normalize_str(text)
+
+
+UNCASED = BertNormalization()
+"""That of BERT's uncased models and of GPT-1."""
 
 
 @cache
-def bert_folds() -> dict[int, tuple[int, ...]]:
-    """What BERT's uncased normalization makes of the other code points: accents stripped, lower-cased."""
-    folds = {c: text.strip() or text for c, text in _changed_by_bert().items()}
-    return {ord(c): tuple(map(ord, text)) for c, text in folds.items() if text not in ("", c)}
-
-
-def bert_normalized(text: str) -> str:
-    """A text as BERT's uncased normalization makes it."""
-    from tokenizers import normalizers
-
-    return normalizers.BertNormalizer(lowercase=True).normalize_str(text)
-
-
-@cache
-def _changed_by_bert() -> dict[str, str]:
-    return {c: text for c in _ASSIGNED if (text := bert_normalized(c)) != c}
+def bert_changes(normalization: BertNormalization) -> tuple[Kinds, dict[int, tuple[int, ...]]]:
+    """What a normalization does to each code point, and what it makes of those of the kind `CHANGED`."""
+    bar = "|"  # stays, and nothing else becomes it
+    texts = dict(zip(_ASSIGNED, normalization(bar.join(_ASSIGNED.replace(bar, "a"))).split(bar), strict=True))
+    texts[bar] = bar
+    members: dict[int, list[str]] = {REMOVED: [], KEPT: [], SPACED: [], CHANGED: []}
+    for c, text in texts.items():
+        members[{"": REMOVED, c: KEPT, f" {c} ": SPACED}.get(text, CHANGED)].append(c)
+    kept = {c: KEPT if normalization(c) else REMOVED for c in ("\U00050000", "\U000f0000")}
+    unassigned, private = kept.values()
+    members[private] += map(chr, [*range(0xF0000, 0xFFFFE), *range(0x100000, 0x10FFFE)])
+    return Kinds(members, unassigned), {ord(c): tuple(map(ord, texts[c])) for c in members[CHANGED]}

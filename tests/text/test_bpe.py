@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """BPE tokenizers: Transformers' ids and texts, in Python and in every kind of TensorFlow graph."""
 
 import random
@@ -9,65 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tokenizers
-from tokenizer_helpers import NAMES, WAYS, expected, ours, peer_of
+from tokenizer_helpers import NAMES, PIECES, WAYS, expected, ours, peer_of
 
 from keras_tx.text import AddedToken, BPETokenizer
 from keras_tx.text.added_tokens import mark_added_tokens
 from keras_tx.text.merges import Merges
-
-PIECES = [
-    *("'", "'s", "'re", "'ll", "'d", "s", "l", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85"),
-    *(
-        "a",
-        "B",
-        "the",
-        "module",
-        "é",
-        "e\u0301",
-        "\u0301",
-        "İ",
-        "Σ",
-        "ẞ",
-        "1",
-        "²",
-        "٣",
-        "字",
-        "豈",
-        "か",
-        "한글",
-        "א",
-        "ب",
-    ),
-    *(
-        "😀",
-        "👩‍👩‍👧",
-        "\u200d",
-        "\ufe0f",
-        "!",
-        "?!",
-        "…",
-        "_",
-        "-",
-        "\x00",
-        "\x1c",
-        "\x7f",
-        "\u200b",
-        "\ufeff",
-        "\u180e",
-    ),
-    *(
-        "\ufffd",
-        "\uffff",
-        "\ue000",
-        "\U0010ffff",
-        "<|endoftext|>",
-        "<|endo",
-        "<mask>",
-        "<pad>",
-        "<unk>",
-        "New York City",
-    ),
-]
 
 
 @pytest.fixture(scope="module", params=[(way, name) for way in WAYS for name in NAMES], ids="-".join)
@@ -164,7 +109,7 @@ def test_any_bytes(run):
 
 def test_a_byte_that_is_not_utf8_is_a_word_of_its_own_token():
     tokenizer = ours("gpt2")
-    e4, b8 = (tokenizer.vocab[character] for character in "ä¸")  # as the vocabulary writes the bytes
+    e4, b8 = (tokenizer.vocab[character] for character in "ä¸")  # noqa: RUF001 - as the vocabulary writes the bytes
     [ids] = tokenizer.tokenize(tf.constant([b"the\xe4\xb8 the"])).to_list()
     assert ids == [*tokenizer.encode("the"), e4, b8, *tokenizer.encode(" the")]
 

@@ -103,7 +103,7 @@ def put(part, **values):
         ("tokenizer.json", "{", "tokenizer.json is not a JSON file"),
         ("tokenizer.json", "[]", "must hold a JSON object"),
         ("tokenizer.json", remove("model"), "tokenizer.json: the model None"),
-        ("tokenizer.json", put("model", type="WordPiece"), "the model 'WordPiece' is not GPT-2's or GPT-1's"),
+        ("tokenizer.json", put("model", type="Unigram"), "the model 'Unigram' is not GPT-2's or GPT-1's"),
         ("tokenizer.json", put("model", ignore_merges=True), "`ignore_merges` True"),
         ("tokenizer.json", put("model", byte_fallback=True), "`byte_fallback` True"),
         ("tokenizer.json", put("model", vocab={"a": 0}), "gives the id 0 to"),
