@@ -14,14 +14,16 @@ from wrapt import when_imported
 
 from keras_tx.version import __version__ as __version__
 
-_FOLDERS = ("ops", "layers", "generation", "convert", "models", "text", "training", "export", "analysis")
+_FOLDERS = ("ops", "layers", "generation", "convert", "models", "text", "training", "tasks", "export", "analysis")
 
 _PUBLIC = {
     "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
         PositionEmbedding PositionalEncoding RotaryPositionalEmbedding TokenEmbedding TransformerBlock""",
-    "models": """BigramConfig BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering
-        GPTForSequenceClassification GPTForTokenClassification GPTModel create_model gpt2_large gpt2_medium gpt2_small
-        gpt2_xl gpt_char gpt_small list_models load_pretrained""",
+    "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
+        BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
+        BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
+        GPTForTokenClassification GPTModel bert_base bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
+        gpt_char gpt_small list_models load_pretrained""",
     "ops": "apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer default_text load_tokenizer",
     "training": "Recipe train_language_model",

@@ -18,6 +18,7 @@ FOLDERS = (
     "text",
     "vision",
     "training",
+    "tasks",
     "export",
     "analysis",
     "cli",
