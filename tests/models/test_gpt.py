@@ -70,7 +70,7 @@ def test_builders_take_overrides():
     assert model.config == dataclasses.replace(
         VARIANTS["gpt_char"], num_layers=1, d_model=30, num_heads=3, vocab_size=11
     )
-    with pytest.raises(ValueError, match="no model 'gpt7'; there are .*, gpt2_large, "):
+    with pytest.raises(ValueError, match=r"no model 'gpt7'; there are .*, gpt2_large, "):
         keras_tx.create_model("gpt7")
 
 
