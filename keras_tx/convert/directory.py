@@ -80,10 +80,7 @@ class CheckpointDirectory:
         raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX} or {H5_WEIGHTS}.")
 
     def _sharded(self) -> dict[str, Tensor]:
-        index = self._json(INDEX)
-        places = index.get("weight_map")
-        if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
-            raise ValueError(f'{self.path / INDEX} must have a "weight_map" from tensors to files.')
+        places = shard_places(self.inside(INDEX))
         tensors = {}
         for shard in sorted(set(places.values())):
             for name, tensor in read_safetensors(self.inside(shard)).items():
@@ -117,6 +114,19 @@ class CheckpointDirectory:
         if not file.is_file():
             raise FileNotFoundError(f"there is no file {self.path / name}.")
         return file
+
+
+def shard_places(index: Path) -> dict[str, str]:
+    """The file of each tensor, by an index of shards.
+
+    Raises:
+        ValueError: if it is no such index.
+    """
+    content = read_json(index)
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
+        raise ValueError(f'{index} must have a "weight_map" from tensors to files.')
+    return places
 
 
 def sha256(path: Path) -> str:

@@ -33,6 +33,8 @@ class Setting:
         """The field's value, from the peer's config."""
         known = [name for name in (self.theirs, *self.also) if name in config]
         value = config[known[0]] if known else self.default
+        if value is None and isinstance(self.default, float):  # a number is wanted: peers take their own
+            return self.default
         for theirs, ours in self.names.items():
             if theirs == value:
                 return ours

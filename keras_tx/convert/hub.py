@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, WEIGHTS
-from keras_tx.files import read_json
+from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, WEIGHTS, shard_places
 
 
 def locate(
@@ -51,7 +50,7 @@ def locate(
     if not _download(str(source), WEIGHTS, options):
         index = _download(str(source), INDEX, options)
         if index:
-            for shard in sorted(set(read_json(index)["weight_map"].values())):
+            for shard in sorted(set(shard_places(index).values())):
                 _download(str(source), shard, options)
         else:
             _download(str(source), H5_WEIGHTS, options)

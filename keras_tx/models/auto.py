@@ -23,7 +23,7 @@ def load_pretrained(
 ) -> Model:
     """The model that a checkpoint holds, of the class that its config names.
 
-    A peer's backbone without a head becomes the family's language model.
+    A peer's backbone without a head becomes the first of the family's classes: GPT's language model, `BERTModel`.
 
     Args:
         source: a directory, or a hub id such as "openai-community/gpt2".

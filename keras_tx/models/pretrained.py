@@ -132,6 +132,8 @@ class Pretrained:
         """
         if NATIVE in checkpoint.config:
             saved = checkpoint.config
+            if not isinstance(saved.get("config"), dict):
+                raise ValueError(f'{checkpoint.path}: config.json must hold a "config".')
             if saved.get("config_class") != cls.config_class.__name__:
                 raise ValueError(
                     f"{checkpoint.path} holds a {saved.get('class')}: it cannot be loaded as {cls.__name__}."

@@ -239,6 +239,20 @@ def test_configs_that_cannot_be(directory, entries, message):
         GPTModel.from_pretrained(directory)
 
 
+def test_null_where_a_number_is_wanted(directory):
+    configure(directory, classifier_dropout=None, resid_pdrop=None)
+    config = GPTModel.from_pretrained(directory).config
+    assert config.classifier_dropout == config.residual_dropout == 0.1
+
+
+def test_our_format_without_a_config(tmp_path, model):
+    model.save_pretrained(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    (tmp_path / "config.json").write_text('{"keras_tx": "0.1.0", "class": "GPTModel", "config_class": "GPTConfig"}')
+    with pytest.raises(ValueError, match='must hold a "config"'):
+        GPTModel.from_pretrained(tmp_path)
+
+
 def test_overrides(directory):
     assert GPTModel.from_pretrained(directory, attention_dropout=0.5).config.attention_dropout == 0.5
     with pytest.raises(ValueError, match="has no field `dropuot`"):
