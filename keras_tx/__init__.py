@@ -24,9 +24,11 @@ _PUBLIC = {
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
         GPTForTokenClassification GPTModel bert_base bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
         gpt_char gpt_small list_models load_pretrained""",
+    "generation": "GenerationConfig GenerateOutput",
     "ops": "apply_rotary_pos_emb",
-    "text": "BPETokenizer CharTokenizer default_text load_tokenizer",
-    "training": "Recipe train_language_model",
+    "text": "BPETokenizer CharTokenizer WordPieceTokenizer default_text load_tokenizer",
+    "training": "FineTuning Recipe fine_tune freeze_layers train_language_model",
+    "tasks": "MultipleChoiceTask QuestionAnsweringTask TextClassificationTask TokenClassificationTask",
     "export": "export_saved_model",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
@@ -35,15 +37,14 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from keras_tx.export import export_saved_model as export_saved_model
+    from keras_tx.generation import GenerateOutput as GenerateOutput
+    from keras_tx.generation import GenerationConfig as GenerationConfig
     from keras_tx.layers import *  # noqa: F403
     from keras_tx.models import *  # noqa: F403
     from keras_tx.ops import apply_rotary_pos_emb as apply_rotary_pos_emb
-    from keras_tx.text import BPETokenizer as BPETokenizer
-    from keras_tx.text import CharTokenizer as CharTokenizer
-    from keras_tx.text import default_text as default_text
-    from keras_tx.text import load_tokenizer as load_tokenizer
-    from keras_tx.training import Recipe as Recipe
-    from keras_tx.training import train_language_model as train_language_model
+    from keras_tx.tasks import *  # noqa: F403
+    from keras_tx.text import *  # noqa: F403
+    from keras_tx.training import *  # noqa: F403
 
 
 _complete: set[str] = set()

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import numpy
+from outputs import all_outputs, assert_equal_at_tokens, read_golden
 
 import keras_tx.models
 
@@ -30,9 +30,7 @@ ATOL = 1e-5
 def load(name: str, **overrides):
     """The model, its inputs with labels, and what is expected."""
     model = getattr(keras_tx.models, CLASSES[name]).from_pretrained(GOLDEN / name, **overrides)
-    expected = dict(np.load(GOLDEN / name / "expected.npz"))
-    given = {key.removeprefix("given/"): expected.pop(key) for key in list(expected) if key.startswith("given/")}
-    return model, given, expected
+    return model, *read_golden(GOLDEN / name)
 
 
 def test_every_model_is_tested():
@@ -44,18 +42,7 @@ def test_outputs(name):
     """All of them, at real tokens: padding that sees no token attends to nothing here, and to anything there."""
     model, given, expected = load(name)
     del expected["steps"]
-    outputs = model(given, return_attention=True, return_hidden_states=True)
-    for layers in ("hidden_states", "attentions"):
-        outputs |= {f"{layers}/{i}": x for i, x in enumerate(outputs.pop(layers))}
-    assert set(outputs) == set(expected)
-    real = given["attention_mask"].astype(bool)
-    for key, want in expected.items():
-        found = numpy(outputs[key])
-        if key.startswith("attentions"):
-            found, want = (np.swapaxes(x, 1, 2) for x in (found, want))  # queries before heads
-        if want.size % real.size == 0 and key != "loss":  # something for each token
-            found, want = (x.reshape(*real.shape, -1)[real] for x in (found, want))
-        np.testing.assert_allclose(found, want, atol=ATOL, rtol=ATOL, err_msg=key)
+    assert_equal_at_tokens(all_outputs(model, given), expected, given["attention_mask"], ATOL)
 
 
 DROPOUTS = ("embedding_dropout", "attention_dropout", "residual_dropout", "classifier_dropout", "summary_dropout")
