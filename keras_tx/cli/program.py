@@ -12,6 +12,7 @@ from keras_tx.cli.convert import convert
 from keras_tx.cli.export import export
 from keras_tx.cli.generate import generate
 from keras_tx.cli.inspect import inspect
+from keras_tx.cli.prepare import prepare
 from keras_tx.cli.train import train
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-for command in (train, generate, export, convert, inspect):
+for command in (train, generate, export, convert, inspect, prepare):
     app.command()(command)
 
 

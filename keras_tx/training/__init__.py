@@ -1,23 +1,30 @@
-"""Recipes: data by step number, optimizers, exact resume, language models, fine-tuning."""
+"""Recipes: data by step number, pre-training rows and masks, optimizers, exact resume, language models, fine-tuning."""
 
 from keras_tx.training.batches import ShuffledBatches
 from keras_tx.training.character import CharacterText
 from keras_tx.training.data import random_blocks, whole_stream
+from keras_tx.training.documents import Documents, pack, read_documents, split_documents
 from keras_tx.training.finetune import FineTuning, compile_for_fine_tuning, fine_tune, freeze_layers, layer_scales
 from keras_tx.training.language_model import Recipe, compile_language_model, train_language_model
+from keras_tx.training.masking import Masking
 from keras_tx.training.metrics import BitsPerToken, MetricsTable, read_table
 from keras_tx.training.optimizer import LayerwiseAdamW, adamw
+from keras_tx.training.pretraining_data import masked_batches
+from keras_tx.training.records import read_records, write_records
 from keras_tx.training.run import Run
 from keras_tx.training.schedules import LinearDecay
+from keras_tx.training.sentence_pairs import sentence_pairs
 from keras_tx.training.state import Interrupted, SaveState, restore_state, save_state
 
 __all__ = [
     "BitsPerToken",
     "CharacterText",
+    "Documents",
     "FineTuning",
     "Interrupted",
     "LayerwiseAdamW",
     "LinearDecay",
+    "Masking",
     "MetricsTable",
     "Recipe",
     "Run",
@@ -29,10 +36,17 @@ __all__ = [
     "fine_tune",
     "freeze_layers",
     "layer_scales",
+    "masked_batches",
+    "pack",
     "random_blocks",
+    "read_documents",
+    "read_records",
     "read_table",
     "restore_state",
     "save_state",
+    "sentence_pairs",
+    "split_documents",
     "train_language_model",
     "whole_stream",
+    "write_records",
 ]
