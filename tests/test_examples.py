@@ -58,5 +58,6 @@ def test_generate_from_saved_model(tmp_path):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the README shows the default backend")
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_readme_python_runs(block, tmp_path, monkeypatch):
+    """Each block alone, as a reader's first program."""
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    run_python("-c", block)
