@@ -20,6 +20,7 @@ def masked_batches(
     seed: int,
     start: int = 0,
     dynamic: bool = True,
+    documents_apart: bool = False,
 ):
     """An endless `tf.data.Dataset` of batches for masked language models, begun at step `start`.
 
@@ -33,19 +34,23 @@ def masked_batches(
         seed: of orders and masks.
         start: the first step.
         dynamic: hide other tokens each time; False: the same ones in every epoch.
+        documents_apart: of rows that `pack` gave, let tokens see those of their own document alone; False: all.
 
     Returns:
-        A set of `(inputs, labels)`, dicts of tensors `(batch_size, ...)`: the rows' arrays, and in the second
-        `"labels"`, -100 for what is not to be predicted, and `"next_sentence_label"` if the rows have it.
+        A set of `(inputs, labels)`, dicts of tensors `(batch_size, ...)`: the rows' arrays, where `segment_ids` have
+        become an `attention_mask`, `(batch_size, T, T)`, if documents are kept apart; and in the second `"labels"`,
+        -100 for what is not to be predicted, and `"next_sentence_label"` if the rows have it.
 
     Raises:
-        ValueError: if there are no rows.
+        ValueError: if there are no rows, or no `segment_ids` to keep documents apart by.
     """
     import tensorflow as tf
 
     count = len(rows["input_ids"])
     if not count or batch_size < 1:
         raise ValueError(f"there must be rows, and `batch_size` must be 1 or above; got {count} and {batch_size}.")
+    if documents_apart and "segment_ids" not in rows:
+        raise ValueError("`documents_apart=True` needs rows with `segment_ids`, as `pack` gives them.")
     tensors = {name: tf.constant(array) for name, array in rows.items()}
     if not dynamic:
         tensors["input_ids"], tensors["labels"] = masking(tensors["input_ids"], tf.constant([seed, -1], tf.int64))
@@ -59,6 +64,10 @@ def masked_batches(
         if dynamic:
             key = tf.stack([tf.cast(seed, tf.int64), step])
             taken["input_ids"], taken["labels"] = masking(taken["input_ids"], key)
+        segments = taken.pop("segment_ids", None)
+        if documents_apart:
+            apart = (segments[:, :, None] == segments[:, None]) & (segments[:, None] > 0)
+            taken["attention_mask"] = tf.cast(apart, tf.int32)
         labels = {name: taken.pop(name) for name in ("labels", *TARGETS) if name in taken}
         return taken, labels
 

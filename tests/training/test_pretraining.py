@@ -1,9 +1,11 @@
 """Pre-training data: masks, sentence pairs and packed rows, by their definitions and by their statistics."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_tx.models import BERTForMaskedLM
 from keras_tx.text import CharTokenizer, WordPieceTokenizer
 from keras_tx.training.documents import Documents, pack, read_documents
 from keras_tx.training.masking import Masking
@@ -231,3 +233,42 @@ def test_every_row_comes_once_an_epoch(dynamic):
     np.testing.assert_array_equal(np.where(labels == -100, by_row, labels), np.tile(rows()["input_ids"], (6, 1, 1)))
     assert (by_row == by_row[:1]).all() == (not dynamic)
     assert (labels != -100).any()
+
+
+def test_documents_of_a_row_are_kept_apart():
+    segments = np.array([[1, 1, 2, 2, 2, 3, 0]] * 11)
+    apart = {**rows(), "segment_ids": segments}
+    options = {"masking": Masking.of(TOKENIZER), "batch_size": 3, "seed": 5}
+    for documents_apart in (False, True):
+        data = masked_batches(apart, **options, documents_apart=documents_apart)
+        inputs, _ = next(iter(data))
+        assert set(inputs) == {"input_ids", "attention_mask"}
+        mask = inputs["attention_mask"].numpy()
+        if not documents_apart:
+            assert mask.shape == (3, 7)
+            continue
+        expected = [
+            [1, 1, 0, 0, 0, 0, 0],
+            [1, 1, 0, 0, 0, 0, 0],
+            [0, 0, 1, 1, 1, 0, 0],
+            [0, 0, 1, 1, 1, 0, 0],
+            [0, 0, 1, 1, 1, 0, 0],
+            [0, 0, 0, 0, 0, 1, 0],
+            [0, 0, 0, 0, 0, 0, 0],
+        ]
+        np.testing.assert_array_equal(mask, [expected] * 3)
+    with pytest.raises(ValueError, match="needs rows with `segment_ids`"):
+        masked_batches(rows(), **options, documents_apart=True)
+    with pytest.raises(ValueError, match="there must be rows"):
+        masked_batches({"input_ids": np.zeros((0, 7), "int32")}, **options)
+
+
+def test_bert_learns_from_them():
+    """A row is one word again and again, so that what is hidden can be read off the others."""
+    ids = np.repeat(np.random.default_rng(1).integers(0, 13, (211, 1)), 11, 1).astype("int32") + FIRST_WORD
+    rows = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    model = BERTForMaskedLM(vocab_size=TOKENIZER.vocab_size, num_layers=1, num_heads=2, d_model=22, max_positions=13)
+    model.compile(keras.optimizers.Adam(0.01))
+    data = masked_batches(rows, Masking.of(TOKENIZER), 17, seed=1)
+    losses = model.fit(data, steps_per_epoch=60, epochs=2, shuffle=False, verbose=0).history["loss"]
+    assert losses[-1] < np.log(13)
