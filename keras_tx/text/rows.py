@@ -85,23 +85,26 @@ class Rows:
         import tensorflow as tf
 
         lengths = [text.row_lengths() for text in texts]
-        if len(texts) == 1:
-            kept = [tf.minimum(lengths[0], room)]
-        else:
-            first, second = lengths
-            target = self._pair_target
-            if self.truncation == "longest_first":
-                half = room // 2
-                fair = tf.where(first <= second, tf.minimum(first, half), room - tf.minimum(second, half))
-            else:
-                fair = room - second if target == 0 else first
-            whole = first + second <= room
-            kept = [tf.where(whole, first, fair), tf.where(whole, second, room - fair)]
-            kept[target] = self._required(kept[target], tf.reduce_all(whole | (kept[target] > 0)))
+        kept = [tf.minimum(lengths[0], room)] if len(texts) == 1 else self._shares(lengths[0], lengths[1], room)
         return [
             _stretch(text, length - keep, length) if self.side == "left" else _stretch(text, tf.zeros_like(keep), keep)
             for text, length, keep in zip(texts, lengths, kept, strict=True)
         ]
+
+    def _shares(self, first, second, room):
+        """How many ids the texts of a pair keep."""
+        import tensorflow as tf
+
+        target, half = self._pair_target, room // 2
+        if self.truncation == "longest_first":
+            share = tf.where(first <= second, tf.minimum(first, half), room - tf.minimum(second, half))
+        else:
+            share = room - second if target == 0 else first
+        whole = first + second <= room
+        kept = [tf.where(whole, first, share), tf.where(whole, second, room - share)]
+        if self.truncation != "longest_first":
+            kept[target] = self._required(kept[target], tf.reduce_all(whole | (kept[target] > 0)))
+        return kept
 
     def _windows(self, texts, room, stride: int):
         import tensorflow as tf

@@ -30,6 +30,8 @@ PAIRS = [
     ("", "the module"),
     ("one two three four five six", "seven eight nine"),
     ("a b", "c d"),
+    ("", "one two three four five six seven"),
+    ("one two three four five six seven", ""),
 ]
 TRUNCATED = [("longest_first", length) for length in (5, 8, 11, 17)] + [("only_first", 17), ("only_second", 23)]
 LONG = [("what is a module", TEXT[:701]), ("where", TEXT[1009:1031]), ("how", TEXT[2003:2600])]
