@@ -105,7 +105,7 @@ def pack(documents: Documents, tokenizer: Tokenizer, max_length: int) -> dict[st
     Raises:
         ValueError: if `max_length` leaves no room for text.
     """
-    room = _room(tokenizer, 1, max_length)
+    room = room_for(tokenizer, 1, max_length)
     ends = documents.sentences[documents.documents[1:]]
     suffix = np.array(tokenizer.suffix, "int32")
     places = np.repeat(ends[:-1], len(suffix))
@@ -133,11 +133,16 @@ def empty_rows(tokenizer: Tokenizer, count: int, max_length: int, names: Sequenc
     return rows
 
 
-def _room(tokenizer: Tokenizer, texts: int, max_length: int) -> int:
+def room_for(tokenizer: Tokenizer, texts: int, max_length: int) -> int:
+    """How many tokens of a row are not special.
+
+    Raises:
+        ValueError: if that is less than a token of each text.
+    """
     room = max_length - len(tokenizer.prefix) - texts * len(tokenizer.suffix)
     if room < texts:
         raise ValueError(
-            f"`max_length` is {max_length}, which leaves no room for {texts} texts and what is around them."
+            f"`max_length` is {max_length}, which leaves no room for {'two texts' if texts == 2 else 'text'}: raise it."
         )
     return room
 

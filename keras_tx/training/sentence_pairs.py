@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tx.text import Tokenizer
-from keras_tx.training.documents import Documents, empty_rows
+from keras_tx.training.documents import Documents, empty_rows, room_for
 
 
 class _Pair(NamedTuple):
@@ -44,9 +44,7 @@ def sentence_pairs(
     """
     if len(documents) < 2:
         raise ValueError("the second texts come from other documents, and there is but one: give two or more.")
-    room = max_length - len(tokenizer.prefix) - 2 * len(tokenizer.suffix)
-    if room < 2:
-        raise ValueError(f"`max_length` is {max_length}, which leaves no room for two texts and what is around them.")
+    room = room_for(tokenizer, 2, max_length)
     draw = np.random.default_rng(seed)
     pairs = [pair for i in range(len(documents)) for pair in _pairs(documents, i, room, short_probability, draw)]
     order = draw.permutation(len(pairs))
