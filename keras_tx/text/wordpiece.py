@@ -23,7 +23,8 @@ class WordPieceTokenizer(VocabularyTokenizer):
     """BERT's tokenizer, which gives what Transformers' fast one gives: ids, token types, offsets and words.
 
     A text is normalized, split at whitespace, punctuation and Chinese characters, and each word is taken apart into
-    the longest pieces of the vocabulary from left to right. Bytes that are not UTF-8 go, as U+FFFD does.
+    the longest pieces of the vocabulary from left to right. Bytes that are not UTF-8 go, as U+FFFD does. The one known
+    difference: marks too new for the library's table of accents stay in the order in which they stand in the text.
 
     Source: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019.
 
