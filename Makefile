@@ -6,11 +6,12 @@ RUN := runs/quickstart
 PARITY := .venv-parity
 PARITY_TRANSFORMERS ?= 5.23.0
 
-.PHONY: help install quickstart test parity check format clean
+.PHONY: help install quickstart test test-slow parity check format clean
 
 help:
 	@echo "make quickstart  train, look at, generate with and export a character GPT; under 5 minutes"
-	@echo "make test        the whole test suite, on TensorFlow and on JAX"
+	@echo "make test        the test suite, on TensorFlow and on JAX"
+	@echo "make test-slow   the long tests, on both: compiled training of every head, killed runs, examples"
 	@echo "make parity      side by side with Transformers; PARITY_TRANSFORMERS=4.57.1 takes that version"
 	@echo "make check       lint, format and types"
 	@echo "make format      put the code into its format"
@@ -32,8 +33,12 @@ quickstart: install
 	@$(BIN)/python examples/generate_from_saved_model.py $(RUN)/saved_model/1 "The " 2>/dev/null
 
 test: install
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: install
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 	$(PARITY)/bin/python -m pytest tests/parity
