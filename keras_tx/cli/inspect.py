@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from keras_tx.convert import Account, CheckpointDirectory
     from keras_tx.models.base import Model
     from keras_tx.models.config import Config
-
-_LAYER = re.compile(r"(?<=[._])\d+(?=[./])")
 
 
 def inspect(
@@ -123,6 +120,8 @@ def _tensors(checkpoint: CheckpointDirectory, account: Account | None) -> list[d
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
+    from keras_tx.convert import over_layers
+
     yield report["directory"]
     for name, size in report["files"].items():
         yield f"  {name}: {size:,} bytes"
@@ -139,27 +138,3 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     if "error" in report:
         yield report["error"]
     yield "It would load." if report["loads"] else "It would not load."
-
-
-def over_layers(lines: Iterable[str]) -> list[str]:
-    """Lines that differ in the number of a layer alone, as one: `h.{0..11}.ln_1.weight`."""
-    layers: dict[tuple[str, ...], list[int]] = {}
-    for line in lines:
-        number = _LAYER.search(line)
-        if number:
-            layers.setdefault((line[: number.start()], line[number.end() :]), []).append(int(number[0]))
-        else:
-            layers[(line,)] = []
-    return [_spanned(numbers).join(parts) for parts, numbers in layers.items()]
-
-
-def _spanned(numbers: list[int]) -> str:
-    """0, 1, 2, 5 as `{0..2,5}`; one number as it is."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    spans = ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
-    return spans if len(numbers) == 1 else f"{{{spans}}}"

@@ -1,6 +1,6 @@
 """Checkpoints in and out: a two-way table a family, and the engine that reads and writes by it."""
 
-from keras_tx.convert.account import Account, account, match
+from keras_tx.convert.account import Account, account, match, over_layers
 from keras_tx.convert.directory import CheckpointDirectory
 from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.hub import locate
@@ -19,6 +19,7 @@ __all__ = [
     "filling",
     "locate",
     "match",
+    "over_layers",
     "sources",
     "write_directory",
 ]

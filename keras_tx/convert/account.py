@@ -11,6 +11,8 @@ from keras_tx.convert.family import Family
 from keras_tx.convert.table import Rule
 from keras_tx.convert.tensors import Tensor
 
+_LAYER = re.compile(r"(?<=[._])\d+(?=[./])")
+
 
 @dataclasses.dataclass
 class Account:
@@ -36,10 +38,10 @@ class Account:
 
     @property
     def problems(self) -> list[str]:
-        """Lines that say why the checkpoint cannot be loaded; none if it can."""
+        """Lines that say why the checkpoint cannot be loaded, one for all layers alike; none if it can."""
         lines = [f"missing: {name}" for name in self.missing]
         lines += [f"wrong: {name} {what}" for name, what in self.wrong]
-        return lines + [f"left over: {name}" for name in self.left]
+        return over_layers([*lines, *(f"left over: {name}" for name in self.left)])
 
     @property
     def notes(self) -> list[str]:
@@ -135,3 +137,27 @@ def _check(result: Account, rule: Rule, name: str, tensor: Tensor, dims: Mapping
 
 def _matches(patterns: Iterable[str], name: str) -> bool:
     return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+
+def over_layers(lines: Iterable[str]) -> list[str]:
+    """Lines that differ in the number of a layer alone, as one: `h.{0..11}.ln_1.weight`."""
+    layers: dict[tuple[str, ...], list[int]] = {}
+    for line in lines:
+        number = _LAYER.search(line)
+        if number:
+            layers.setdefault((line[: number.start()], line[number.end() :]), []).append(int(number[0]))
+        else:
+            layers[(line,)] = []
+    return [_spanned(numbers).join(parts) for parts, numbers in layers.items()]
+
+
+def _spanned(numbers: list[int]) -> str:
+    """0, 1, 2, 5 as `{0..2,5}`; one number as it is."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    spans = ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
+    return spans if len(numbers) == 1 else f"{{{spans}}}"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from program import DAMAGES, change, configure, run, wrong_shape
 
-from keras_tx.cli.inspect import over_layers
+from keras_tx.convert import over_layers
 from keras_tx.models import load_pretrained
 from keras_tx.models.registry import MODELS
 

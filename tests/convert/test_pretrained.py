@@ -164,6 +164,16 @@ def test_missing_left_over_and_wrong_are_listed_by_name(directory):
     ]
 
 
+def test_layers_alike_share_a_line(directory):
+    configure(directory, n_layer=4, n_inner=31)
+    with pytest.raises(ValueError) as caught:
+        GPTModel.from_pretrained(directory)
+    lines = str(caught.value).splitlines()[1:]
+    assert "missing: transformer.h.{2..3}.mlp.c_fc.weight" in lines
+    assert "wrong: transformer.h.{0..1}.mlp.c_fc.bias has shape (60,); the config asks for (31,)" in lines
+    assert len(lines) == 12 + 3
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_not_finite(directory, value):
     change(directory, transformer__ln_f__bias=np.full((15,), value, "float32"))
