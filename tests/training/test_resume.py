@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,15 @@ def test_stopped_by_signals(reference, tmp_path):
     assert_same_table(tmp_path, reference, columns=["val_loss", "val_bits"])
 
 
-def test_a_second_signal_stops_at_once(tmp_path):
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Python's own handler, whatever the test's process has."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_stops_at_once(tmp_path, usual_ctrl_c):
     def twice():
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
