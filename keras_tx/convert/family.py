@@ -48,7 +48,10 @@ class Setting:
             if ours == value:
                 return theirs
         if self.closed:
-            raise ValueError(f"`{self.ours}={value!r}` cannot be said in this format.")
+            raise ValueError(
+                f"`{self.ours}={value!r}` cannot be said in this format, which has "
+                f'{", ".join(map(repr, self.names.values()))}: save it with format="keras_tx".'
+            )
         return value
 
 
