@@ -50,8 +50,8 @@ LOSSES = ("loss", "mc_loss")
 """The outputs that a model compiled without a loss trains on, all together."""
 
 
-class TextModel(Model):
-    """A model of token ids whose outputs are a dict with logits, and losses when given labels.
+class HeadModel(Model):
+    """A model whose outputs are a dict with logits, and losses when given labels.
 
     Compiled without a loss it trains with its own; the labels come as `y`, by name where there are several, or among
     the inputs. With a Keras loss or metrics, these are applied to the logits and `y` as they stand.
@@ -59,12 +59,6 @@ class TextModel(Model):
 
     targets: ClassVar[dict[str, str]] = {"logits": "labels"}
     """The names of the logits, and of the labels that each is trained on; none for a model without a head."""
-    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
-    """Where padding under the attention mask, with positions counted without it, changes nothing."""
-
-    def input_signature(self) -> dict[str, keras.InputSpec]:
-        ids = {"shape": (None, None), "dtype": "int32"}
-        return {name: keras.InputSpec(name=name, **ids) for name in ("input_ids", "attention_mask")}
 
     def own_losses(self, outputs: dict, labels: dict) -> dict:
         """The head's own losses, scalars by name, of the labels that are given.
@@ -116,6 +110,17 @@ class TextModel(Model):
             found = ", ".join(map(repr, y)) if isinstance(y, dict) else f"a {type(y).__name__}"
             raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {found}.")
         return {name: y.get(name) for name in names}
+
+
+class TextModel(HeadModel):
+    """A model of token ids."""
+
+    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
+    """Where padding under the attention mask, with positions counted without it, changes nothing."""
+
+    def input_signature(self) -> dict[str, keras.InputSpec]:
+        ids = {"shape": (None, None), "dtype": "int32"}
+        return {name: keras.InputSpec(name=name, **ids) for name in ("input_ids", "attention_mask")}
 
 
 def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **named) -> dict[str, Any]:
