@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from keras_tx.ops.checks import require_integer, require_shape
+from keras_tx.ops.checks import require_below, require_integer, require_shape
 
 IGNORED = -100
 """The label of a position that does not count, as in Transformers."""
@@ -22,14 +22,20 @@ def token_cross_entropy(logits, labels, name: str = "labels"):
         float32 scalar; 0 if no label counts.
 
     Raises:
-        ValueError: if `labels` are not integers, or not shaped as `logits` without the last axis.
+        ValueError: if `labels` are not integers, not shaped as `logits` without the last axis, or known to lie outside
+            [0, V). Inside a compiled graph, which cannot raise, those give NaN.
     """
     require_integer(labels, name)
     require_shape(labels, tuple(logits.shape)[:-1], name)
+    classes = ops.shape(logits)[-1]
     counts = ops.not_equal(labels, IGNORED)
     known = ops.where(counts, labels, 0)
-    losses = ops.sparse_categorical_crossentropy(known, ops.cast(logits, "float32"), from_logits=True)
-    weights = ops.cast(counts, "float32")
+    require_below(known, classes, name, "classes")
+    inside = ops.logical_and(known >= 0, known < classes)
+    losses = ops.sparse_categorical_crossentropy(
+        ops.where(inside, known, 0), ops.cast(logits, "float32"), from_logits=True
+    )
+    weights = ops.where(inside, ops.cast(counts, "float32"), float("nan"))
     return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
 
 

@@ -1,7 +1,9 @@
+import math
+
 import keras
 import numpy as np
 import pytest
-from helpers import gradients, normal, numpy, softmax
+from helpers import compiled, gradients, normal, numpy, softmax
 from keras import ops
 
 from keras_tx.ops.losses import (
@@ -100,3 +102,14 @@ def test_errors(rng):
     for loss in (squared_error, binary_cross_entropy):
         with pytest.raises(ValueError, match="`labels` must have shape"):
             loss(normal(rng, 3, 7), np.ones(3, "float32"))
+
+
+@pytest.mark.parametrize("wrong", [7, 100, -1, -99])
+def test_labels_of_no_class(rng, wrong):
+    logits, labels = normal(rng, 3, 5, 7), rng.integers(0, 7, (3, 5))
+    labels[0, 3], labels[1, 2] = -100, wrong
+    with pytest.raises(ValueError, match=rf"`labels` must lie in \[0, classes\) = \[0, 7\); got .*{wrong}"):
+        token_cross_entropy(logits, labels)
+    assert math.isnan(float(compiled(token_cross_entropy)(logits, labels)))
+    labels[1, 2] = 3
+    assert float(compiled(token_cross_entropy)(logits, labels)) == pytest.approx(definition(logits, labels), abs=1e-6)
