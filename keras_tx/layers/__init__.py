@@ -15,6 +15,7 @@ from keras_tx.layers.embeddings import (
     TokenEmbedding,
 )
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.patches import PatchEmbedding
 
 __all__ = [
     "BlockCache",
@@ -24,6 +25,7 @@ __all__ = [
     "GroupedQueryAttention",
     "MultiHeadAttention",
     "MultiQueryAttention",
+    "PatchEmbedding",
     "PositionEmbedding",
     "PositionalEncoding",
     "RotaryPositionalEmbedding",

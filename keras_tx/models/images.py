@@ -1,0 +1,126 @@
+"""What all models of images share: fields of their configs, checks of their inputs, losses of masked images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from keras_tx.models.base import HeadModel, Model
+from keras_tx.models.config import Config
+from keras_tx.ops.checks import require_positive, require_rank
+from keras_tx.ops.patches import Size, pair
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageConfig(Config):
+    """What the configs of all image families have."""
+
+    image_size: Size = 224
+    """Height and width of the images, or one number for both."""
+    channels: int = 3
+    num_classes: int = 1000
+    """Classes to tell apart; 0 for a model without a head, whose output is the pooled features."""
+    label_names: tuple[str, ...] | None = None
+    """What the classes are called."""
+
+    def __post_init__(self):
+        height, width = pair(self.image_size)
+        require_positive(image_size=height, channels=self.channels)
+        require_positive(image_size=width)
+        if not isinstance(self.num_classes, int) or self.num_classes < 0:
+            raise ValueError(f"`num_classes` must be a whole number, 0 for no head; got {self.num_classes!r}.")
+        if self.label_names is not None and len(self.label_names) != self.num_classes:
+            raise ValueError(
+                f"`label_names` must be as many as `num_classes` = {self.num_classes}; got {self.label_names}."
+            )
+
+    def replace(self, **fields: Any) -> Self:
+        """As `Config.replace`; another `num_classes` drops the names of the old classes."""
+        if fields.get("num_classes", self.num_classes) != self.num_classes:
+            fields.setdefault("label_names", None)
+        return super().replace(**fields)
+
+
+class ImageModel(Model):
+    """A model of images, `(B, H, W, C)`: floating point, scaled as it was trained with."""
+
+    config: ImageConfig
+
+    def input_signature(self, image_size: Size | None = None) -> dict[str, keras.InputSpec]:
+        """The input tensors by name, of images of this size; the config's unless given. The batch is free."""
+        shape = (None, *pair(image_size or self.config.image_size), self.config.channels)
+        return {"images": keras.InputSpec(name="images", shape=shape, dtype="float32")}
+
+    def inputs(self, images, **named) -> dict[str, Any]:
+        """`image_inputs` of this model."""
+        return image_inputs(images, self.config.channels, **named)
+
+
+class ImageHeadModel(ImageModel, HeadModel):
+    """A model of images whose outputs are a dict with logits, and a loss where there is one."""
+
+
+def image_inputs(inputs, channels: int, **named) -> dict[str, Any]:
+    """The inputs of an image model by name, from images or a dict, and keyword arguments beside it.
+
+    Args:
+        inputs: images `(B, H, W, channels)`, or a dict with `"images"`.
+        channels: of the images.
+        named: all other inputs the model takes; None for those not given.
+
+    Raises:
+        ValueError: for a dict without `"images"` or with a name the model does not take, one given twice, or images
+            of another rank, order of axes, number of channels or dtype.
+    """
+    given = dict(inputs) if isinstance(inputs, dict) else {"images": inputs}
+    if "images" not in given:
+        raise ValueError(f'the inputs must have "images"; got {", ".join(map(repr, given)) or "nothing"}.')
+    for name in given:
+        if name != "images" and name not in named:
+            raise ValueError(f"this model takes no {name!r}; it takes {', '.join(map(repr, ('images', *named)))}.")
+        if named.get(name) is not None:
+            raise ValueError(f"{name!r} was given twice, in the dict and as an argument.")
+    given = {**named, **given}
+    given = {name: None if value is None else ops.convert_to_tensor(value) for name, value in given.items()}
+    require_images(given["images"], channels)
+    return given
+
+
+def require_images(images, channels: int) -> None:
+    """Raise ValueError unless these are images `(B, H, W, channels)` in floating point."""
+    require_rank(images, 4, "images", "(batch, height, width, channels)")
+    shape = tuple(images.shape)
+    if shape[3] is not None and shape[3] != channels:
+        turned = shape[1] == channels
+        raise ValueError(
+            f"the last axis of `images` must be {channels}, the channels; got shape {shape}"
+            + (": turn them, by `ops.transpose(images, (0, 2, 3, 1))`." if turned else ".")
+        )
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if "float" not in dtype:
+        raise ValueError(
+            f"`images` must be floating point, scaled as the model was trained with, as by `images / 127.5 - 1` to "
+            f"[-1, 1]; got dtype {dtype}."
+        )
+
+
+def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
+    """The mean absolute error of the pixels that were hidden (SimMIM, Xie et al. 2021).
+
+    Args:
+        images, reconstruction: `(B, H, W, C)`.
+        masked: `(B, H/p * W/p)`, True or not 0 where a patch was hidden.
+        patch_size: p, height and width of a patch.
+
+    Returns:
+        float32 scalar.
+    """
+    _, height, width, channels = images.shape
+    shape = (-1, height // patch_size, width // patch_size, 1)
+    mask = ops.cast(ops.reshape(masked, shape), "float32")
+    mask = ops.repeat(ops.repeat(mask, patch_size, axis=1), patch_size, axis=2)
+    errors = ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32"))
+    return ops.sum(errors * mask) / (ops.sum(mask) + 1e-5) / channels

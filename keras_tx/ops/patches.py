@@ -1,0 +1,58 @@
+"""Images as patches, and patches as images."""
+
+from __future__ import annotations
+
+from keras import ops
+
+Size = int | tuple[int, int]
+"""Of an image, a patch, a grid: height and width, or one number for both."""
+
+
+def pair(size: Size) -> tuple[int, int]:
+    """Height and width."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
+
+
+def grid(image_size: Size, patch_size: Size) -> tuple[int, int]:
+    """How many patches an image is high and wide; what is left over does not count."""
+    (height, width), (rows, columns) = pair(image_size), pair(patch_size)
+    return height // rows, width // columns
+
+
+def patchify(images, patch_size: Size):
+    """The pixels of each patch, side by side.
+
+    Args:
+        images: `(B, H, W, C)`, H and W known.
+        patch_size: p, q, which divide H and W.
+
+    Returns:
+        `(B, H/p * W/q, p * q * C)`: patches row by row, and in each its pixels row by row.
+    """
+    p, q = pair(patch_size)
+    _, height, width, channels = images.shape
+    # Rank 4 is enough, and is what every runtime can transpose.
+    rows = ops.reshape(images, (-1, p, width // q, q * channels))
+    patches = ops.transpose(rows, (0, 2, 1, 3))
+    return ops.reshape(patches, (-1, height // p * (width // q), p * q * channels))
+
+
+def unpatchify(patches, patch_size: Size, image_size: Size):
+    """The images of `image_size` whose patches these are, as `patchify` gives them: `(B, H, W, C)`."""
+    (p, q), (height, width) = pair(patch_size), pair(image_size)
+    channels = patches.shape[-1] // (p * q)
+    rows = ops.transpose(ops.reshape(patches, (-1, width // q, p, q * channels)), (0, 2, 1, 3))
+    return ops.reshape(rows, (-1, height, width, channels))
+
+
+def pixel_shuffle(x, scale: int):
+    """Channels as pixels (Shi et al. 2016): `(B, H, W, C * scale**2)` to `(B, H * scale, W * scale, C)`.
+
+    The channels of x are those of the output, each with its `scale` rows of `scale` pixels.
+    """
+    _, height, width, depth = x.shape
+    channels = depth // scale**2
+    x = ops.reshape(x, (-1, height, width, channels, scale, scale))
+    x = ops.transpose(x, (0, 1, 4, 2, 5, 3))
+    return ops.reshape(x, (-1, height * scale, width * scale, channels))
