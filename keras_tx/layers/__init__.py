@@ -16,6 +16,7 @@ from keras_tx.layers.embeddings import (
 )
 from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.patches import PatchEmbedding
+from keras_tx.layers.scale import LayerScale
 
 __all__ = [
     "BlockCache",
@@ -23,6 +24,7 @@ __all__ = [
     "DropPath",
     "FeedForward",
     "GroupedQueryAttention",
+    "LayerScale",
     "MultiHeadAttention",
     "MultiQueryAttention",
     "PatchEmbedding",

@@ -37,6 +37,9 @@ class MultiHeadAttention(Layer):
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
         dropout: rate on the attention weights.
         use_bias: whether the four projections have biases.
+        qkv_bias: whether those to queries, keys and values have, if other.
+        qk_norm: whether each head's queries and keys are normalized over its width (Dehghani et al. 2023).
+        norm_epsilon: added to the variance in these norms.
         kernel_initializer: of the projections' kernels.
         output_initializer: of the output projection's kernel, if other.
 
@@ -59,6 +62,9 @@ class MultiHeadAttention(Layer):
         scale: float | None = None,
         dropout: float = 0.0,
         use_bias: bool = True,
+        qkv_bias: bool | None = None,
+        qk_norm: bool = False,
+        norm_epsilon: float = 1e-5,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         **kwargs,
@@ -88,30 +94,42 @@ class MultiHeadAttention(Layer):
         self.scale = scale
         self.dropout = dropout
         self.use_bias = use_bias
+        self.qkv_bias = qkv_bias
+        self.qk_norm = qk_norm
+        self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         if rotary_base:
             rotary(0, self.head_dim, rotary_base)  # an odd width is an error now, not at the first call
-        self.query = self._projection(self.num_heads * self.head_dim, "query")
-        self.key = self._projection(self.num_kv_heads * self.head_dim, "key")
-        self.value = self._projection(self.num_kv_heads * self.head_dim, "value")
-        self.output_projection = self._projection(d_model, "output", self.output_initializer)
+        qkv_bias = use_bias if qkv_bias is None else qkv_bias
+        self.query = self._projection(self.num_heads * self.head_dim, "query", qkv_bias)
+        self.key = self._projection(self.num_kv_heads * self.head_dim, "key", qkv_bias)
+        self.value = self._projection(self.num_kv_heads * self.head_dim, "value", qkv_bias)
+        self.output_projection = self._projection(d_model, "output", use_bias, self.output_initializer)
+        if qk_norm:
+            self.query_norm, self.key_norm = self._norm("query_norm"), self._norm("key_norm")
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
 
-    def _projection(self, width: int, name: str, initializer=None):
+    def _projection(self, width: int, name: str, use_bias: bool, initializer=None):
         return Linear(
             width,
-            use_bias=self.use_bias,
+            use_bias=use_bias,
             kernel_initializer=clone(initializer or self.kernel_initializer),
             dtype=self.dtype_policy,
             name=name,
         )
+
+    def _norm(self, name: str):
+        return keras.layers.LayerNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         self.query.build((None, self.d_model))
         for projection in (self.key, self.value):
             projection.build((None, self.context_dim or self.d_model))
         self.output_projection.build((None, self.num_heads * self.head_dim))
+        if self.qk_norm:
+            self.query_norm.build((None, self.head_dim))
+            self.key_norm.build((None, self.head_dim))
 
     def call(
         self,
@@ -146,6 +164,7 @@ class MultiHeadAttention(Layer):
         require_rank(x, 3, "x", "(batch, length, d_model)")
         require_width(x, self.d_model, "x")
         query = self._split(self.query(x), self.num_heads)
+        query = self.query_norm(query) if self.qk_norm else query
         mask = None if attention_mask is None else masks.per_head(attention_mask)
         causal = self.causal
         if self.context_dim is not None:
@@ -194,14 +213,18 @@ class MultiHeadAttention(Layer):
             raise ValueError("cross attention needs `context`, or a `cache` made by `project_context`.")
         require_rank(context, 3, "context", "(batch, length, context_dim)")
         require_width(context, self.context_dim, "context")
-        key = self._split(self.key(context), self.num_kv_heads)
-        value = self._split(self.value(context), self.num_kv_heads)
+        key, value = self._projected(context)
         return KVCache(key, value, ops.convert_to_tensor(ops.shape(key)[2], "int32"))
 
     def _keys_values(self, x, context):
         if context is not None:
             raise ValueError("`context` is for cross attention: make the layer with `context_dim`.")
-        return self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
+        return self._projected(x)
+
+    def _projected(self, x):
+        """The keys and values of `x`, `(B, K, S, D)` each."""
+        key, value = self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
+        return self.key_norm(key) if self.qk_norm else key, value
 
     def _rotate(self, query, key, base: float, positions, cache):
         if positions is None:

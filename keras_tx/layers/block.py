@@ -10,6 +10,7 @@ from keras_tx.layers.attention import MultiHeadAttention
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.dropout import Dropout, DropPath
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.scale import LayerScale
 from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
 
@@ -43,6 +44,10 @@ class TransformerBlock(Layer):
         drop_path: rate at which a branch is dropped for a whole sample.
         rotary_base: base of rotary position embeddings in self-attention; None for none.
         use_bias: whether linear maps have biases.
+        qkv_bias: whether those to queries, keys and values have, if other.
+        qk_norm: whether queries and keys are normalized, as `MultiHeadAttention` has it.
+        layer_scale: what each channel of a branch's output is first multiplied by, a weight (LayerScale, Touvron et
+            al. 2021); None for none.
         kernel_initializer: of all kernels.
         output_initializer: of the kernels that end a residual branch, if other.
 
@@ -67,6 +72,9 @@ class TransformerBlock(Layer):
         drop_path: float = 0.0,
         rotary_base: float | None = None,
         use_bias: bool = True,
+        qkv_bias: bool | None = None,
+        qk_norm: bool = False,
+        layer_scale: float | None = None,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         **kwargs,
@@ -88,6 +96,9 @@ class TransformerBlock(Layer):
         self.drop_path = drop_path
         self.rotary_base = rotary_base
         self.use_bias = use_bias
+        self.qkv_bias = qkv_bias
+        self.qk_norm = qk_norm
+        self.layer_scale = layer_scale
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
 
@@ -97,25 +108,39 @@ class TransformerBlock(Layer):
             "output_initializer": self.output_initializer,
             "dtype": self.dtype_policy,
         }
-        heads = {"dropout": attention_dropout, **linear}
+        heads = {
+            "dropout": attention_dropout,
+            "qkv_bias": qkv_bias,
+            "qk_norm": qk_norm,
+            "norm_epsilon": norm_epsilon,
+            **linear,
+        }
         self.attention = MultiHeadAttention(
             d_model, num_heads, num_kv_heads, causal=causal, rotary_base=rotary_base, name="attention", **heads
         )
         self.attention_norm = self._norm("attention_norm")
+        self.attention_scale = self._scale("attention_scale")
         if context_dim is not None:
             self.cross_attention = MultiHeadAttention(
                 d_model, num_heads, context_dim=context_dim, name="cross_attention", **heads
             )
             self.cross_attention_norm = self._norm("cross_attention_norm")
+            self.cross_attention_scale = self._scale("cross_attention_scale")
         self.feed_forward = FeedForward(
             d_model, d_ff or 4 * d_model, activation=activation, name="feed_forward", **linear
         )
         self.feed_forward_norm = self._norm("feed_forward_norm")
+        self.feed_forward_scale = self._scale("feed_forward_scale")
         self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.skip = DropPath(drop_path, dtype=self.dtype_policy, name="skip")
 
     def _norm(self, name: str):
         return keras.layers.LayerNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
+
+    def _scale(self, name: str) -> LayerScale | None:
+        if self.layer_scale is None:
+            return None
+        return LayerScale(self.d_model, self.layer_scale, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         shape = (None, None, self.d_model)
@@ -126,6 +151,11 @@ class TransformerBlock(Layer):
             self.cross_attention_norm.build(shape)
         self.feed_forward.build(shape)
         self.feed_forward_norm.build(shape)
+        if self.layer_scale is not None:
+            self.attention_scale.build(shape)
+            if self.context_dim is not None:
+                self.cross_attention_scale.build(shape)
+            self.feed_forward_scale.build(shape)
 
     def call(
         self,
@@ -163,6 +193,7 @@ class TransformerBlock(Layer):
         x, weights, own = self._attend(
             self.attention,
             self.attention_norm,
+            self.attention_scale,
             x,
             attention_mask=attention_mask,
             bias=bias,
@@ -174,6 +205,7 @@ class TransformerBlock(Layer):
             x, cross_weights, crossed = self._attend(
                 self.cross_attention,
                 self.cross_attention_norm,
+                self.cross_attention_scale,
                 x,
                 context=context,
                 attention_mask=context_mask,
@@ -182,26 +214,27 @@ class TransformerBlock(Layer):
             )
             weights = (weights, cross_weights)
         y = self.feed_forward(self._enter(x, self.feed_forward_norm), training=training)
-        x = self._leave(x, y, self.feed_forward_norm, training)
+        x = self._leave(x, y, self.feed_forward_norm, self.feed_forward_scale, training)
         extras = (weights,) if return_attention else ()
         if cache is not None:
             extras = (*extras, BlockCache(own, crossed))
         return (x, *extras) if extras else x
 
-    def _attend(self, layer, norm, x, *, cache, return_attention, training, **inputs):
+    def _attend(self, layer, norm, scale, x, *, cache, return_attention, training, **inputs):
         """One attention branch: the new `x`, the map and the cache, None for what was not asked for."""
         result = layer(
             self._enter(x, norm), cache=cache, return_attention=return_attention, training=training, **inputs
         )
         y, *extras = result if isinstance(result, tuple) else (result,)
         weights = extras.pop(0) if return_attention else None
-        return self._leave(x, y, norm, training), weights, (extras.pop() if extras else None)
+        return self._leave(x, y, norm, scale, training), weights, (extras.pop() if extras else None)
 
     def _enter(self, x, norm):
         return norm(x) if self.norm_position == "pre" else x
 
-    def _leave(self, x, y, norm, training):
-        x = x + self.skip(self.drop(y, training=training), training=training)
+    def _leave(self, x, y, norm, scale, training):
+        y = self.drop(y, training=training)
+        x = x + self.skip(y if scale is None else scale(y), training=training)
         return x if self.norm_position == "pre" else norm(x)
 
     def init_cache(self, batch_size, length: int, context=None) -> BlockCache:

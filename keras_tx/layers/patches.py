@@ -44,14 +44,14 @@ class PatchEmbedding(Layer):
         height, width = pair(patch_size)
         require_positive(patch_size=height, dim=dim, channels=channels)
         require_positive(patch_size=width)
-        self.patch_size = patch_size
+        self.patch_size = (height, width)
         self.dim = dim
         self.channels = channels
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape=None):
-        shape = (*pair(self.patch_size), self.channels, self.dim)
+        shape = (*self.patch_size, self.channels, self.dim)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
         if self.use_bias:
             self.bias = self.add_weight(shape=(self.dim,), initializer="zeros", name="bias")

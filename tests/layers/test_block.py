@@ -49,6 +49,30 @@ def test_post_norm(make, rng):
     np.testing.assert_allclose(block(x), norm(block.feed_forward_norm, expected + y), atol=1e-4)
 
 
+def test_scaled_branches_and_normalized_queries_and_keys(make, rng):
+    """Each branch is scaled before it is added; each head's queries and keys are normalized by themselves."""
+    block, x = make(qk_norm=True, qkv_bias=False, layer_scale=0.3, norm_epsilon=1e-3), normal(rng, B, T, D)
+    layer, y = block.attention, norm(block.attention_norm, x)
+    assert not layer.query.use_bias and not layer.value.use_bias and layer.output_projection.use_bias
+    heads = [dense(part, y).reshape(B, T, 3, 5).swapaxes(1, 2) for part in (layer.query, layer.key, layer.value)]
+    output, _ = attend(norm(layer.query_norm, heads[0]), norm(layer.key_norm, heads[1]), heads[2])
+    branch = dense(layer.output_projection, output.swapaxes(1, 2).reshape(x.shape))
+    expected = x + branch * numpy(block.attention_scale.gamma)
+    branch = feed_forward(block.feed_forward, norm(block.feed_forward_norm, expected), lambda y: np.maximum(y, 0))
+    np.testing.assert_allclose(block(x), expected + branch * numpy(block.feed_forward_scale.gamma), atol=1e-4)
+    fresh = TransformerBlock(D, 3, layer_scale=0.3)
+    fresh.build()
+    np.testing.assert_array_equal(fresh.feed_forward_scale.gamma, np.full(D, 0.3, "float32"))
+
+
+def test_normalized_keys_in_a_cache(make, rng):
+    block, x = make(qk_norm=True, causal=True), normal(rng, B, T, D)
+    expected, cache = block(x), block.init_cache(B, T)
+    for t in range(T):
+        y, cache = block(x[:, t : t + 1], cache=cache)
+        np.testing.assert_allclose(y[:, 0], expected[:, t], atol=1e-5)
+
+
 @pytest.mark.parametrize("position", ["pre", "post"])
 def test_cross_attention_stands_between(make, rng, position):
     block = make(norm_position=position, causal=True, context_dim=C)

@@ -44,7 +44,16 @@ LAYERS = {
         lambda **k: layers.TransformerBlock(D + 3, 3, num_kv_heads=1, rotary_base=100.0, **k),
         lambda rng: {"x": normal(rng, B, T, D + 3)},
     ),
+    "vision block": (
+        lambda **k: layers.TransformerBlock(D, 3, qkv_bias=False, qk_norm=True, layer_scale=0.3, **k),
+        vectors,
+    ),
     "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
+    "LayerScale": (lambda **k: layers.LayerScale(D, 0.3, **k), vectors),
+    "PatchEmbedding": (
+        lambda **k: layers.PatchEmbedding((2, 3), D, 5, use_bias=False, **k),
+        lambda rng: (normal(rng, B, 4, 9, 5),),
+    ),
     "DropPath": (lambda **k: layers.DropPath(0.3, seed=5, **k), vectors),
     "TokenEmbedding": (lambda **k: layers.TokenEmbedding(13, D, "normal", **k), ids),
     "PositionEmbedding": (lambda **k: layers.PositionEmbedding(13, D, "normal", **k), ids),
