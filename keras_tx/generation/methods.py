@@ -73,7 +73,7 @@ def _hidden_step(model, purpose: str) -> Callable:
         raise ValueError(f"{purpose} needs a model with hidden states; {type(model).__name__} has none.")
 
     def step(ids, position_ids, attention_mask, cache, last):
-        outputs = model.hidden(ids, attention_mask, position_ids, cache)
+        outputs = model.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)
         return outputs["hidden_states"][-1], outputs["cache"]
 
     return step

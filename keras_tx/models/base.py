@@ -134,7 +134,8 @@ def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **na
 
     Raises:
         ValueError: for a dict without `"input_ids"` or with a name the model does not take, one given twice, ids
-            that are not `(batch, length)` integers, or an attention mask or token types that do not fit them.
+            that are not `(batch, length)` integers, or an attention mask, `(B, S)` or `(B, T, S)`, or token types that
+            do not fit them.
     """
     given = dict(inputs) if isinstance(inputs, dict) else {"input_ids": inputs}
     if "input_ids" not in given:
@@ -151,7 +152,9 @@ def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **na
     require_rank(ids, len(axes), "input_ids", f"({', '.join(axes)})")
     require_integer(ids, "input_ids")
     if mask is not None:
-        require_shape(mask, (*ids.shape[:-1], slots or ids.shape[-1]), "attention_mask")
+        slots = slots or ids.shape[-1]
+        by_query = len(mask.shape) > len(ids.shape)
+        require_shape(mask, (*ids.shape, slots) if by_query else (*ids.shape[:-1], slots), "attention_mask")
     if types is not None:
         require_integer(types, "token_type_ids")
         require_shape(types, tuple(ids.shape), "token_type_ids")

@@ -13,7 +13,7 @@ from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.base import text_inputs
 from keras_tx.models.config import TextConfig
-from keras_tx.models.heads import Backbone, as_rows, known_length
+from keras_tx.models.heads import Backbone, known_length
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.ops.checks import require_below, require_divides, require_positive, require_rate
 
@@ -91,8 +91,6 @@ class BERTBackbone(Backbone):
     config_class = BERTConfig
     config: BERTConfig
     formats: ClassVar = {"huggingface": CHECKPOINTS}
-    choices: ClassVar[bool] = False
-    """Whether the inputs are `(B, C, T)`, C texts a row to choose from."""
 
     def __init__(self, config: BERTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
@@ -149,28 +147,26 @@ class BERTBackbone(Backbone):
         names = ("input_ids", "attention_mask", "token_type_ids")
         return {name: keras.InputSpec(name=name, shape=shape, dtype="int32") for name in names}
 
-    def answer(self, given: dict, *, return_attention=False, return_hidden_states=False, training=None) -> dict:
-        """What a model's `call` returns, of its inputs by name."""
-        states, maps = self.hidden(given, return_attention=return_attention, training=training)
-        outputs = self.head(states[-1], given, training)
-        if return_attention:
-            outputs["attentions"] = maps
-        if return_hidden_states:
-            outputs["hidden_states"] = states
-        return outputs | self.own_losses(outputs, given)
-
-    def hidden(self, given: dict, *, return_attention: bool = False, training=None) -> tuple[tuple, tuple]:
-        """The hidden states, of the embeddings and of each block, and the attention maps if asked for."""
-        names = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
-        ids, mask, types, positions = (as_rows(given[name]) if self.choices else given[name] for name in names)
-        x = self.embedding_drop(self.embed(ids, types, positions), training=training)
+    def hidden(
+        self,
+        input_ids,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        *,
+        return_attention: bool = False,
+        training=None,
+    ) -> dict:
+        x = self.embed(input_ids, token_type_ids, position_ids)
+        x = self.embedding_drop(x, training=training)
         states, maps = [x], list[Any]()
         for block in self.blocks:
-            result = block(x, attention_mask=mask, return_attention=return_attention, training=training)
+            result = block(x, attention_mask=attention_mask, return_attention=return_attention, training=training)
             x, *weights = result if return_attention else (result,)
             states.append(x)
             maps.extend(weights)
-        return tuple(states), tuple(maps)
+        outputs = {"hidden_states": tuple(states)}
+        return outputs | ({"attentions": tuple(maps)} if return_attention else {})
 
     def embed(self, ids, token_type_ids=None, position_ids=None):
         """The sum of a vector for each token, its type and its position, normalized: `(B, T, d_model)`."""
@@ -227,7 +223,7 @@ class BERTModel(BERTPooled):
         return_hidden_states: bool = False,
         training=None,
     ):
-        """As `BERTForMaskedLM.call` takes its inputs, without labels.
+        """As `Labelled.call` takes its inputs, without labels.
 
         Returns:
             The sequence output and the pooled output; with `return_attention`, then a tuple of every block's map,
@@ -235,9 +231,10 @@ class BERTModel(BERTPooled):
         """
         tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
         given = text_inputs(inputs, **tokens)
-        states, maps = self.hidden(given, return_attention=return_attention, training=training)
-        extras = (*([maps] if return_attention else []), *([states] if return_hidden_states else []))
-        return (states[-1], self.pool(states[-1]), *extras)
+        outputs = self.hidden(**given, return_attention=return_attention, training=training)
+        states = outputs["hidden_states"]
+        extras = [outputs["attentions"]] if return_attention else []
+        return (states[-1], self.pool(states[-1]), *extras, *([states] if return_hidden_states else []))
 
 
 # === Variants ===

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from keras import ops
 
-from keras_tx.models.base import text_inputs
 from keras_tx.models.bert import TINY, BERTBackbone, BERTPooled
 from keras_tx.models.heads import (
     Classifier,
@@ -20,46 +19,6 @@ from keras_tx.ops.activations import get_activation
 from keras_tx.ops.losses import token_cross_entropy
 
 TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)
-
-
-class Labelled(BERTBackbone):
-    """What models with one kind of labels are called with."""
-
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        labels=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """The head's logits and, given labels, its loss.
-
-        Args:
-            inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
-            attention_mask: `(B, T)`, 0 at padding.
-            token_type_ids: `(B, T)`, 0 for tokens of the first text, 1 for the second; all 0 unless given.
-            position_ids: `(B, T)`; counted from 0, without regard to padding, unless given.
-            labels: as the class says.
-            return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, T)`.
-            return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output;
-                `(B, T, d_model)` each.
-            training: whether dropout is active.
-
-        Returns:
-            A dict with the logits, and `"loss"`, `"attentions"`, `"hidden_states"` as asked for.
-
-        Raises:
-            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
-                more positions than `max_positions`; for other inputs that do not fit the ids.
-        """
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        given = text_inputs(inputs, choices=self.choices, **tokens, labels=labels)
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(given, **asked, training=training)
 
 
 # === Pre-training ===
@@ -132,11 +91,18 @@ class BERTForPreTraining(MaskedTokens, NextSentence):
         return_hidden_states: bool = False,
         training=None,
     ):
-        """As `BERTForMaskedLM.call`, with two kinds of labels, `(B, T)` and `(B,)`."""
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        given = text_inputs(inputs, **tokens, labels=labels, next_sentence_label=next_sentence_label)
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(given, **asked, training=training)
+        """As `Labelled.call`, with two kinds of labels, `(B, T)` and `(B,)`."""
+        return self.answer(
+            inputs,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            labels=labels,
+            next_sentence_label=next_sentence_label,
+            return_attention=return_attention,
+            return_hidden_states=return_hidden_states,
+            training=training,
+        )
 
     def head(self, x, given, training=None):
         return {"logits": self.logits(x), "seq_relationship_logits": self.relationship(x)}
@@ -149,7 +115,7 @@ class BERTForPreTraining(MaskedTokens, NextSentence):
 
 
 @register_model(TINY_HEAD)
-class BERTForMaskedLM(CrossEntropy, MaskedTokens, Labelled):
+class BERTForMaskedLM(CrossEntropy, MaskedTokens):
     """What stands at each position of a text, masked or not.
 
     `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, `(B, T)`, also `"loss"`: their mean
@@ -166,7 +132,7 @@ class BERTForMaskedLM(CrossEntropy, MaskedTokens, Labelled):
 
 
 @register_model(TINY_HEAD)
-class BERTForNextSentencePrediction(CrossEntropy, NextSentence, Labelled):
+class BERTForNextSentencePrediction(CrossEntropy, NextSentence):
     """Whether the second text of a pair follows the first.
 
     `model(input_ids)` gives `{"logits": (B, 2)}`, of following (0) and of not (1); with `labels`, `(B,)`, also
@@ -186,7 +152,7 @@ class BERTForNextSentencePrediction(CrossEntropy, NextSentence, Labelled):
 
 
 @register_model(TINY_HEAD)
-class BERTForSequenceClassification(SequenceClassification, Classifier, BERTPooled, Labelled):
+class BERTForSequenceClassification(SequenceClassification, Classifier, BERTPooled):
     """A label for each text or pair of texts, from the pooled output.
 
     `model(input_ids)` gives `{"logits": (B, num_labels)}`. `labels` are `(B,)`, or `(B, num_labels)` for several
@@ -203,7 +169,7 @@ class BERTForSequenceClassification(SequenceClassification, Classifier, BERTPool
 
 
 @register_model(TINY_HEAD)
-class BERTForTokenClassification(TokenClassification, Labelled):
+class BERTForTokenClassification(TokenClassification, BERTBackbone):
     """A label for each token.
 
     `model(input_ids)` gives `{"logits": (B, T, num_labels)}`; with `labels`, `(B, T)`, also `"loss"`: their mean
@@ -229,27 +195,9 @@ class BERTForQuestionAnswering(QuestionAnswering, BERTBackbone):
         overrides: fields of the config to replace.
     """
 
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        start_positions=None,
-        end_positions=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """As `BERTForMaskedLM.call`, with two kinds of labels, integers `(B,)` each."""
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        given = text_inputs(inputs, **tokens, start_positions=start_positions, end_positions=end_positions)
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(given, **asked, training=training)
-
 
 @register_model(TINY_HEAD)
-class BERTForMultipleChoice(CrossEntropy, Classifier, BERTPooled, Labelled):
+class BERTForMultipleChoice(CrossEntropy, Classifier, BERTPooled):
     """Which of several texts fits best.
 
     `model({"input_ids": (B, C, T)})`, and mask and token types of that shape, gives `{"logits": (B, C)}`: a score

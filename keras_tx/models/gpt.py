@@ -12,9 +12,8 @@ from keras_tx.convert.gpt import FAMILIES as CHECKPOINTS
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
-from keras_tx.models.base import text_inputs
 from keras_tx.models.config import TextConfig
-from keras_tx.models.heads import Backbone, CausalLanguageModel, take_positions
+from keras_tx.models.heads import Backbone, CausalLanguageModel, known_length, take_positions
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.positions import sinusoidal
@@ -171,44 +170,23 @@ class GPTBackbone(Backbone):
         if self.config.norm_position == "pre":
             self.final_norm.build(hidden)
 
-    def answer(self, given, cache=None, *, return_attention=False, return_hidden_states=False, training=None) -> dict:
-        """What a model's `call` returns, of its inputs by name."""
-        outputs = self.hidden(
-            given["input_ids"],
-            given["attention_mask"],
-            given["position_ids"],
-            cache,
-            token_type_ids=given["token_type_ids"],
-            return_attention=return_attention,
-            training=training,
-        )
-        states = outputs.pop("hidden_states")
-        outputs |= self.head(states[-1], given, training)
-        if return_hidden_states:
-            outputs["hidden_states"] = states
-        return outputs | self.own_losses(outputs, given)
-
     def hidden(
         self,
-        ids,
+        input_ids,
         attention_mask=None,
-        position_ids=None,
-        cache=None,
-        *,
         token_type_ids=None,
+        position_ids=None,
+        *,
+        cache=None,
         return_attention: bool = False,
         training=None,
     ) -> dict:
-        """The hidden states, as a dict of what `call` returns apart from logits and loss."""
-        length = ids.shape[1] or ops.shape(ids)[1]
-        if isinstance(length, int) and length > self.config.max_positions:
-            raise ValueError(
-                f"`input_ids` are {length} long, more than `max_positions` = {self.config.max_positions}: cut them."
-            )
+        """As of all backbones; with `cache`, also the new `"cache"`."""
+        length = known_length(input_ids, self.config.max_positions)
         if position_ids is None:
             start = 0 if cache is None else cache[0].attention.index
             position_ids = start + ops.arange(length, dtype="int32")
-        x = self.token_embedding(ids)
+        x = self.token_embedding(input_ids)
         if self.config.positions == "learned":
             x = x + self.position_embedding(position_ids)
         elif self.config.positions == "sinusoidal":
@@ -297,7 +275,8 @@ class GPTModel(GenerationMixin, GPTLanguageModel):
 
         Args:
             inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
-            attention_mask: `(B, T)`, 0 at padding, on either side; with a cache, `(B, S)` over its slots.
+            attention_mask: `(B, T)`, 0 at padding, on either side; or `(B, T, T)`, for each token 0 at those it shall
+                not see. With a cache, `(B, S)` or `(B, T, S)` over its slots.
             token_type_ids: `(B, T)`, tokens whose embeddings are added.
             position_ids: `(B, T)`; counted from 0, or from the cache's fill, without regard to padding, unless
                 given.
@@ -315,11 +294,17 @@ class GPTModel(GenerationMixin, GPTLanguageModel):
             ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
                 more positions than `max_positions`; for other inputs that do not fit the ids.
         """
-        slots = None if cache is None else cache[0].attention.key.shape[2]
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        given = text_inputs(inputs, slots=slots, **tokens, labels=labels)
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(given, cache, **asked, training=training)
+        return self.answer(
+            inputs,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            labels=labels,
+            cache=cache,
+            return_attention=return_attention,
+            return_hidden_states=return_hidden_states,
+            training=training,
+        )
 
     def init_cache(self, batch_size, length: int):
         """An empty key/value cache for `length` positions, one entry a block."""
@@ -327,7 +312,7 @@ class GPTModel(GenerationMixin, GPTLanguageModel):
 
     def decode_step(self, ids, position_ids, attention_mask, cache, last):
         """Logits after position `last`, `(B,)`, of each row of `ids`, `(B, T)`: `(B, vocab_size)`, and the cache."""
-        outputs = self.hidden(ids, attention_mask, position_ids, cache)
+        outputs = self.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)
         return self.logits(take_positions(outputs["hidden_states"][-1], last)), outputs["cache"]
 
 

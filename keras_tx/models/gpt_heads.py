@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from keras_tx.layers.dropout import Dropout
-from keras_tx.models.base import text_inputs
 from keras_tx.models.gpt import TINY, GPTBackbone, GPTLanguageModel
 from keras_tx.models.heads import QuestionAnswering, SequenceClassification, TokenClassification, take_positions
 from keras_tx.models.registry import register_model
@@ -19,28 +18,8 @@ from keras_tx.ops.losses import token_cross_entropy
 TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)
 
 
-class GPTClassifier(GPTBackbone):
-    """What classifiers of texts and of tokens are called with."""
-
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        labels=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """As `GPTModel.call`, with the labels of the class and without a cache."""
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(text_inputs(inputs, **tokens, labels=labels), **asked, training=training)
-
-
 @register_model(TINY_HEAD)
-class GPTForSequenceClassification(SequenceClassification, GPTClassifier):
+class GPTForSequenceClassification(SequenceClassification, GPTBackbone):
     """A label for each text, from the hidden state of its last token (Radford et al. 2018, section 3.2).
 
     `model(input_ids)` gives `{"logits": (B, num_labels)}`. The last token is the last one that is not
@@ -68,13 +47,18 @@ class GPTForSequenceClassification(SequenceClassification, GPTClassifier):
         ids, mask = given["input_ids"], given["attention_mask"]
         if self.config.pad_token_id is not None:
             counts = ops.not_equal(ids, self.config.pad_token_id)
+        elif mask is not None and len(mask.shape) > 2:
+            raise ValueError(
+                "`attention_mask` must be (batch, length): one that is (batch, queries, keys) does not say which token "
+                "is the last. Set `pad_token_id` in the config."
+            )
         else:
             counts = ops.ones_like(ids, "bool") if mask is None else ops.cast(mask, "bool")
         return ops.max(ops.where(counts, ops.arange(ops.shape(ids)[1], dtype="int32"), 0), axis=1)
 
 
 @register_model(TINY_HEAD)
-class GPTForTokenClassification(TokenClassification, GPTClassifier):
+class GPTForTokenClassification(TokenClassification, GPTBackbone):
     """A label for each token.
 
     `model(input_ids)` gives `{"logits": (B, T, num_labels)}`; with `labels`, `(B, T)`, also `"loss"`: their mean
@@ -100,24 +84,6 @@ class GPTForQuestionAnswering(QuestionAnswering, GPTBackbone):
         overrides: fields of the config to replace.
     """
 
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        start_positions=None,
-        end_positions=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """As `GPTModel.call`, with two kinds of labels, integers `(B,)` each, and without a cache."""
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        given = text_inputs(inputs, **tokens, start_positions=start_positions, end_positions=end_positions)
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(given, **asked, training=training)
-
 
 @register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))
 class GPTDoubleHeadsModel(GPTLanguageModel):
@@ -135,6 +101,7 @@ class GPTDoubleHeadsModel(GPTLanguageModel):
     """
 
     targets: ClassVar = {"logits": "labels", "mc_logits": "mc_labels"}
+    choices = True
 
     def make_head(self):
         super().make_head()
@@ -175,18 +142,18 @@ class GPTDoubleHeadsModel(GPTLanguageModel):
             return_attention, return_hidden_states, training: as `GPTModel.call` takes them. The maps and hidden
                 states are of all texts one after another, `(B * C, ...)`.
         """
-        tokens = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        labelled = {"labels": labels, "mc_labels": mc_labels}
-        given = text_inputs(inputs, choices=True, **tokens, mc_token_ids=mc_token_ids, **labelled)
-        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        return self.answer(given, **asked, training=training)
-
-    def hidden(self, ids, attention_mask=None, position_ids=None, cache=None, *, token_type_ids=None, **asked):
-        tokens = (ids, attention_mask, position_ids, token_type_ids)
-        ids, attention_mask, position_ids, token_type_ids = (
-            x if x is None else ops.reshape(x, (-1, ops.shape(x)[-1])) for x in tokens
+        return self.answer(
+            inputs,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            mc_token_ids=mc_token_ids,
+            labels=labels,
+            mc_labels=mc_labels,
+            return_attention=return_attention,
+            return_hidden_states=return_hidden_states,
+            training=training,
         )
-        return super().hidden(ids, attention_mask, position_ids, cache, token_type_ids=token_type_ids, **asked)
 
     def head(self, x, given, training=None):
         ids, summary = given["input_ids"], given["mc_token_ids"]

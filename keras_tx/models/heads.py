@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
-from keras_tx.models.base import TextModel
+from keras_tx.models.base import TextModel, text_inputs
 from keras_tx.ops.losses import (
     binary_cross_entropy,
     next_token_loss,
@@ -27,6 +27,8 @@ class Backbone(TextModel):
     """What a head and a family's backbone know of each other."""
 
     config: Any
+    choices: ClassVar[bool] = False
+    """Whether the inputs are `(B, C, T)`, C texts a row to choose from."""
 
     def initializer(self):
         """A new initializer of the head's kernels."""
@@ -49,15 +51,92 @@ class Backbone(TextModel):
         """The logits by name, of the last hidden states and the inputs by name."""
         raise NotImplementedError
 
+    def hidden(
+        self,
+        input_ids,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        *,
+        return_attention: bool = False,
+        training=None,
+    ) -> dict:
+        """The `"hidden_states"`, of the embeddings and of each block; with `return_attention`, also `"attentions"`."""
+        raise NotImplementedError
 
-class CausalLanguageModel(Backbone):
+    def answer(
+        self, inputs, *, cache=None, return_attention=False, return_hidden_states=False, training=None, **named
+    ) -> dict:
+        """What a model's `call` returns; `named` are its inputs and labels, None for those not given."""
+        slots = None if cache is None else cache[0].attention.key.shape[2]
+        given = text_inputs(inputs, slots=slots, choices=self.choices, **named)
+        names = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+        tokens = {name: as_rows(given[name]) if self.choices else given[name] for name in names}
+        cached = {} if cache is None else {"cache": cache}
+        outputs = self.hidden(**tokens, **cached, return_attention=return_attention, training=training)
+        states = outputs.pop("hidden_states")
+        outputs |= self.head(states[-1], given, training)
+        if return_hidden_states:
+            outputs["hidden_states"] = states
+        return outputs | self.own_losses(outputs, given)
+
+
+class Labelled(Backbone):
+    """What models with one kind of labels are called with."""
+
+    def call(
+        self,
+        inputs,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        labels=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ):
+        """The head's logits and, given labels, its loss.
+
+        Args:
+            inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
+            attention_mask: `(B, T)`, 0 at padding; or `(B, T, T)`, for each token 0 at those it shall not see, as
+                where documents are packed into one row.
+            token_type_ids: `(B, T)`; in BERT, 0 for tokens of the first text, 1 for the second, all 0 unless given; in
+                GPT, tokens whose embeddings are added.
+            position_ids: `(B, T)`; counted from 0, without regard to padding, unless given.
+            labels: as the class says.
+            return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, T)`.
+            return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output;
+                `(B, T, d_model)` each.
+            training: whether dropout is active.
+
+        Returns:
+            A dict with the logits, and `"loss"`, `"attentions"`, `"hidden_states"` as asked for.
+
+        Raises:
+            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
+                more positions than `max_positions`; for other inputs that do not fit the ids.
+        """
+        return self.answer(
+            inputs,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            labels=labels,
+            return_attention=return_attention,
+            return_hidden_states=return_hidden_states,
+            training=training,
+        )
+
+
+class CausalLanguageModel(TextModel):
     """The loss of predicting each token from those before it."""
 
     def own_losses(self, outputs, labels):
         return {} if labels["labels"] is None else {"loss": next_token_loss(outputs["logits"], labels["labels"])}
 
 
-class CrossEntropy(Backbone):
+class CrossEntropy(Labelled):
     """The mean cross-entropy of the labels, one for each row of logits."""
 
     def own_losses(self, outputs, labels):
@@ -85,7 +164,7 @@ class Classifier(Backbone):
         return self.classifier(self.classifier_drop(x, training=training))
 
 
-class SequenceClassification(Backbone):
+class SequenceClassification(Labelled):
     """One row of logits a sequence, and the loss that `problem_type` names.
 
     Without a `problem_type`, one label is a regression; of several, integers name one of them and floating-point
@@ -127,6 +206,31 @@ class QuestionAnswering(Backbone):
 
     targets: ClassVar = {"start_logits": "start_positions", "end_logits": "end_positions"}
 
+    def call(
+        self,
+        inputs,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        start_positions=None,
+        end_positions=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ):
+        """As `Labelled.call`, with two kinds of labels, integers `(B,)` each."""
+        return self.answer(
+            inputs,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            start_positions=start_positions,
+            end_positions=end_positions,
+            return_attention=return_attention,
+            return_hidden_states=return_hidden_states,
+            training=training,
+        )
+
     def make_head(self):
         self.qa_outputs = self.linear(2, "qa_outputs")
 
@@ -158,8 +262,8 @@ def known_length(ids, max_positions: int):
 
 
 def as_rows(x):
-    """The texts of `(B, C, T)`, C to choose from in each row, as rows of their own: `(B * C, T)`; None stays None."""
-    return x if x is None else ops.reshape(x, (-1, ops.shape(x)[-1]))
+    """The texts of `(B, C, ...)`, C to choose from in each row, as rows of their own: `(B * C, ...)`; None stays."""
+    return x if x is None else ops.reshape(x, (-1, *ops.shape(x)[2:]))
 
 
 def take_positions(x, positions):
