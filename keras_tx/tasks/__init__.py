@@ -4,7 +4,7 @@ from keras_tx.tasks.base import Task
 from keras_tx.tasks.entities import entity_scores, entity_spans
 from keras_tx.tasks.multiple_choice import Choice, MultipleChoiceTask
 from keras_tx.tasks.question_answering import Answer, QuestionAnsweringTask
-from keras_tx.tasks.rows import align_labels, windows
+from keras_tx.tasks.rows import align_labels
 from keras_tx.tasks.spans import best_spans
 from keras_tx.tasks.squad import answer_f1, exact_match, normalize_answer, squad_scores
 from keras_tx.tasks.text_classification import Label, TextClassificationTask
@@ -28,5 +28,4 @@ __all__ = [
     "exact_match",
     "normalize_answer",
     "squad_scores",
-    "windows",
 ]

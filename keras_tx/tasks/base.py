@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -11,7 +12,6 @@ import numpy as np
 
 from keras_tx.models.auto import load_pretrained
 from keras_tx.models.base import TextModel
-from keras_tx.tasks.rows import Row, pad_rows
 from keras_tx.text import Tokenizer, load_tokenizer
 from keras_tx.training.finetune import FineTuning, fine_tune
 
@@ -47,7 +47,8 @@ class Task:
         limits = [limit for limit in (getattr(config, "max_positions", None), tokenizer.model_max_length) if limit]
         if max_length is not None and limits and max_length > limits[0]:
             raise ValueError(f"`max_length` must be at most {limits[0]}, as the model has it; got {max_length}.")
-        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.model, self.batch_size = model, batch_size
+        self.tokenizer = _giving_token_types(tokenizer) if "token_type_ids" in model.input_signature() else tokenizer
         self.max_length = max_length or min([*limits, 512])
 
     @staticmethod
@@ -127,19 +128,47 @@ class Task:
         ids = {text: row[mask > 0].tolist() for text, (row, mask) in zip(unique, rows, strict=True)}
         return [ids[text] for text in texts]
 
-    def arrays(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-        """Rows as the inputs that the model takes.
+    def inputs(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+        """Rows of texts and of pairs of texts as the inputs that the model takes, what is too long cut.
+
+        Args:
+            texts: of each row, one text or two.
 
         Raises:
             ValueError: for a row without a token.
         """
-        for i, row in enumerate(rows):
-            if not row.ids:
-                raise ValueError(f"text {i} has no token: leave it out, or put something into it.")
-        longest = max((len(row.ids) for row in rows), default=1)
-        length = min(-(-longest // ROUND) * ROUND, self.max_length)
-        arrays = pad_rows(rows, self.tokenizer.pad_token_id, length)
-        return {name: arrays[name] for name in self.model.input_signature() if name in arrays}
+        groups = [[i for i, row in enumerate(texts) if len(row) == count] for count in (1, 2)]
+        batches = [self._tokenized([texts[i] for i in group]) for group in groups if group]
+        longest = max(batch["input_ids"].shape[1] for batch in batches)
+        batches = [self._filled(batch, longest) for batch in batches]
+        order = np.argsort(np.concatenate(groups))
+        return self.arrays({name: np.concatenate([batch[name] for batch in batches])[order] for name in batches[0]})
+
+    def arrays(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A batch as the inputs that the model takes, of a length that few shapes share.
+
+        Raises:
+            ValueError: for a row without a token.
+        """
+        empty = np.flatnonzero(~batch["attention_mask"].any(axis=1))
+        if len(empty):
+            raise ValueError(f"text {empty[0]} has no token: leave it out, or put something into it.")
+        longest = batch["input_ids"].shape[1]
+        batch = self._filled(batch, min(-(-longest // ROUND) * ROUND, self.max_length))
+        return {name: batch[name] for name in self.model.input_signature() if name in batch}
+
+    def _tokenized(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+        """A batch of texts alone or of pairs alone."""
+        columns = map(list, zip(*texts, strict=True))
+        return self.tokenizer(*columns, truncation=True, max_length=self.max_length, padding_side="right")
+
+    def _filled(self, batch: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
+        """A batch with rows filled up on the right."""
+        fill = {"input_ids": self.tokenizer.pad_token_id}
+        return {
+            name: np.pad(rows, [(0, 0), (0, length - rows.shape[1])], constant_values=fill.get(name, 0))
+            for name, rows in batch.items()
+        }
 
     def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's logits by name, float32."""
@@ -184,6 +213,16 @@ class _Validation(keras.callbacks.Callback):
         metrics = self.task.evaluate(self.examples, self.labels)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in metrics.items()})
+
+
+def _giving_token_types(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, or if it gives no token types, one that does."""
+    if "token_type_ids" in tokenizer.model_input_names:
+        return tokenizer
+    tokenizer.encode("")  # its graph is made before it is copied, and so only once
+    tokenizer = copy.copy(tokenizer)
+    tokenizer.model_input_names = (*tokenizer.model_input_names, "token_type_ids")
+    return tokenizer
 
 
 def _whole_batches(rows: int, batch_size: int) -> int:

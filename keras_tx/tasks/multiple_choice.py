@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_tx.models.base import TextModel
 from keras_tx.tasks.base import Task, probabilities, require_equal
-from keras_tx.tasks.rows import make_row, specials, truncate_pair
 
 Example = tuple[str, Sequence[str]]
 
@@ -32,8 +31,8 @@ class Choice:
 class MultipleChoiceTask(Task):
     """A choice between texts that may go on from another, or answer it.
 
-    Examples are pairs of a text and its choices, of which all examples have equally many. What is too long for a row
-    loses its end, the longer of the two texts first.
+    Examples are pairs of a text and its choices, of which all examples have equally many. What is too long for a row is
+    cut as the tokenizer cuts it, the longer of the two texts first.
 
     Args:
         model: with a multiple choice head, as `BERTForMultipleChoice`.
@@ -76,9 +75,5 @@ class MultipleChoiceTask(Task):
         counts = sorted({len(choices) for _, choices in examples})
         if len(counts) != 1 or not counts[0]:
             raise ValueError(f"every example must have as many choices, one or more; got {counts}.")
-        texts = self.subwords([text for text, _ in examples])
-        choices = iter(self.subwords([choice for _, choices in examples for choice in choices]))
-        room = self.max_length - specials(self.tokenizer, 2)
-        pairs = [truncate_pair(text, next(choices), room) for text in texts for _ in range(counts[0])]
-        arrays = self.arrays([make_row(self.tokenizer, *pair) for pair in pairs])
+        arrays = self.inputs([(text, choice) for text, choices in examples for choice in choices])
         return {name: array.reshape(len(examples), counts[0], -1) for name, array in arrays.items()}

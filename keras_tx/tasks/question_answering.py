@@ -11,7 +11,7 @@ import numpy as np
 from keras_tx.models.base import TextModel
 from keras_tx.models.heads import QuestionAnswering
 from keras_tx.tasks.base import Task, probabilities, require_equal
-from keras_tx.tasks.rows import Row, make_row, specials, windows
+from keras_tx.tasks.rows import Windows, windows
 from keras_tx.tasks.spans import best_spans
 from keras_tx.tasks.squad import squad_scores
 from keras_tx.tasks.words import Words
@@ -39,13 +39,6 @@ class _Context(NamedTuple):
     word_ids: np.ndarray  # of each token
     firsts: np.ndarray  # whether a token is its word's first
     lasts: np.ndarray
-
-
-class _Window(NamedTuple):
-    row: Row
-    example: int
-    start: int  # tokens [start, end) of the context
-    end: int
 
 
 class QuestionAnsweringTask(Task):
@@ -100,17 +93,14 @@ class QuestionAnsweringTask(Task):
         """
         require_equal(examples, labels)
         contexts, found = self._windows(examples)
-        places = [
-            _answer_tokens(context, answers, i)
-            for i, (context, answers) in enumerate(zip(contexts, labels, strict=True))
+        answers = [
+            _answer_tokens(context, of_example, i)
+            for i, (context, of_example) in enumerate(zip(contexts, labels, strict=True))
         ]
-        targets = np.zeros((len(found), 2), "int32")
-        for target, window in zip(targets, found, strict=True):
-            first, last = places[window.example]
-            if window.start <= first and last < window.end:
-                target[:] = np.array([first, last]) - window.start + window.row.begin
-        inputs = self.arrays([window.row for window in found])
-        return inputs, {"start_positions": targets[:, 0], "end_positions": targets[:, 1]}
+        where = found.numbers[:, None] == np.array(answers)[found.samples][:, :, None]  # (R, 2, T)
+        whole = where.any(axis=-1).all(axis=-1, keepdims=True)
+        targets = np.where(whole, where.argmax(axis=-1), 0).astype("int32")
+        return self.arrays(found.batch), {"start_positions": targets[:, 0], "end_positions": targets[:, 1]}
 
     def predict(self, examples: Sequence[tuple[str, str]]) -> list[Answer]:
         """The best answer to each question.
@@ -130,13 +120,14 @@ class QuestionAnsweringTask(Task):
         if not len(examples):
             return []
         contexts, found = self._windows(examples)
-        logits = self.outputs(self.arrays([window.row for window in found]))
+        logits = self.outputs(self.arrays(found.batch))
         candidates: list[dict[tuple[int, int], float]] = [{} for _ in examples]
         none = np.full(len(examples), np.inf)
-        for window, starts, ends in zip(found, logits["start_logits"], logits["end_logits"], strict=True):
-            none[window.example] = min(none[window.example], starts[0] + ends[0])
-            for words, score in self._spans(window, contexts[window.example], starts, ends, count):
-                of_example = candidates[window.example]
+        rows = zip(found.samples, found.numbers, logits["start_logits"], logits["end_logits"], strict=True)
+        for example, tokens, starts, ends in rows:
+            none[example] = min(none[example], starts[0] + ends[0])
+            for words, score in self._spans(contexts[example], tokens, starts, ends, count):
+                of_example = candidates[example]
                 of_example[words] = max(score, of_example.get(words, -np.inf))
         return [self._best(*of_example, count) for of_example in zip(contexts, candidates, none, strict=True)]
 
@@ -146,32 +137,36 @@ class QuestionAnsweringTask(Task):
         answers = [[text for text, _ in of_question] for of_question in labels]
         return squad_scores(answers, [answer.text for answer in self.predict(examples)])
 
-    def _windows(self, examples: Sequence[tuple[str, str]]) -> tuple[list[_Context], list[_Window]]:
+    def _windows(self, examples: Sequence[tuple[str, str]]) -> tuple[list[_Context], Windows]:
+        """The contexts, and rows whose tokens have their place in the context for a number."""
         questions = self.subwords([question for question, _ in examples])
         texts = {text: Words.of(text) for _, text in examples}  # several questions are asked of one text
         subwords = iter(self.subwords([piece for words in texts.values() for piece in words.pieces]))
         by_text = {text: _context(words, [next(subwords) for _ in words.pieces]) for text, words in texts.items()}
-        contexts, found = [by_text[text] for _, text in examples], []
+        contexts = [by_text[text] for _, text in examples]
         for i, (question, context) in enumerate(zip(questions, contexts, strict=True)):
             for what, ids in (("question", question), ("context", context.ids)):
                 if not ids:
                     raise ValueError(f"the {what} of example {i} has no token: leave it out, or put words into it.")
-            question = question[: self.max_question_length]
-            room = self.max_length - specials(self.tokenizer, 2) - len(question)
-            for start, end in windows(len(context.ids), room, self.stride):
-                row = make_row(self.tokenizer, question, context.ids[start:end])
-                found.append(_Window(row, i, start, end))
+        questions = [ids[: self.max_question_length] for ids in questions]
+        found = windows(
+            self.tokenizer,
+            [(ids, [-1] * len(ids)) for ids in questions],
+            [(context.ids, range(len(context.ids))) for context in contexts],
+            max_length=self.max_length,
+            stride=self.stride,
+        )
         return contexts, found
 
-    def _spans(self, window: _Window, context: _Context, starts, ends, count: int):
-        """The best spans of a window, as first and last word of the context, with their scores."""
-        begin, tokens = window.row.begin, slice(window.start, window.end)
-        inside = slice(begin, begin + window.end - window.start)
+    def _spans(self, context: _Context, tokens, starts, ends, count: int):
+        """The best spans of a row, as first and last word of the context, with their scores."""
+        inside = np.flatnonzero(tokens >= 0)
+        tokens = tokens[inside]
         where = (context.firsts[tokens], context.lasts[tokens])
         for score, first, last in best_spans(
             starts[inside], ends[inside], *where, max_length=self.max_answer_length, count=count
         ):
-            words = context.word_ids[[window.start + first, window.start + last]]
+            words = context.word_ids[tokens[[first, last]]]
             yield (int(words[0]), int(words[1])), score
 
     def _best(
@@ -197,7 +192,10 @@ def _context(words: Words, subwords: list[list[int]]) -> _Context:
 
 
 def _answer_tokens(context: _Context, answers: Sequence[tuple[str, int]], example: int) -> tuple[int, int]:
-    """The first and last token of the words that the first answer has a part of; (-1, -1) for no answer."""
+    """The first and last token of the words that the first answer has a part of.
+
+    (-1, -1) for no answer: the number of tokens outside the context, of which a row's first token is one.
+    """
     if not len(answers):
         return -1, -1
     text, start = answers[0]

@@ -1,4 +1,4 @@
-"""Rows of token ids as encoders take them: single texts, pairs, and windows of long texts."""
+"""Rows of tokens that keep what they stand for: windows of long texts, and labels of words as labels of tokens."""
 
 from __future__ import annotations
 
@@ -9,75 +9,59 @@ import numpy as np
 
 from keras_tx.ops.losses import IGNORED
 from keras_tx.text import Tokenizer
+from keras_tx.text.rows import Rows, Truncation, padded
+
+Tokens = tuple[Sequence[int], Sequence[int]]
+"""The ids of a text, and a number for each."""
 
 
-class Row(NamedTuple):
-    """One row of a model's input.
+class Windows(NamedTuple):
+    """The rows that texts became.
 
     Attributes:
-        ids: token ids.
-        types: 0 for tokens of the first text, 1 for those of the second.
-        begin: where the last text begins in the row.
+        batch: `input_ids`, `token_type_ids` and `attention_mask`, int32 `(R, T)` each, filled up on the right.
+        numbers: int32 `(R, T)`, the number that each token came with; -1 for special tokens and padding.
+        samples: int32 `(R,)`, which example each row is of.
     """
 
-    ids: list[int]
-    types: list[int]
-    begin: int
+    batch: dict[str, np.ndarray]
+    numbers: np.ndarray
+    samples: np.ndarray
 
 
-def make_row(tokenizer: Tokenizer, *texts: Sequence[int]) -> Row:
-    """One or two texts between the tokenizer's special tokens, as BERT has them: [CLS] A [SEP] B [SEP].
+def windows(tokenizer: Tokenizer, *texts: Sequence[Tokens], max_length: int, stride: int) -> Windows:
+    """Rows of texts, or of pairs, in which the last text becomes as many rows as it needs.
 
     Args:
-        tokenizer: whose `prefix` stands before the first text, and whose `suffix` after each.
-        texts: token ids.
+        tokenizer: whose special tokens stand around the texts, and whose padding fills rows up.
+        texts: of each example the text, or of each the first text and then of each the second.
+        max_length: the most tokens of a row.
+        stride: by how many tokens each row of a text overlaps the one before, as Transformers' `stride`.
+
+    Raises:
+        ValueError: if `stride` is negative, or as long as what a row has room for.
     """
-    ids, types, begin = list(tokenizer.prefix), [0] * len(tokenizer.prefix), 0
-    for kind, text in enumerate(texts):
-        begin = len(ids)
-        ids += [*text, *tokenizer.suffix]
-        types += [kind] * (len(text) + len(tokenizer.suffix))
-    return Row(ids, types, begin)
+    import tensorflow as tf
 
-
-def specials(tokenizer: Tokenizer, texts: int) -> int:
-    """How many special tokens a row of so many texts has."""
-    return len(tokenizer.prefix) + texts * len(tokenizer.suffix)
-
-
-def pad_rows(rows: Sequence[Row], pad_token_id: int, length: int) -> dict[str, np.ndarray]:
-    """Rows filled up on the right: `input_ids`, `attention_mask` and `token_type_ids`, int32 `(B, length)` each."""
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    arrays = {
-        name: np.full((len(rows), length), i, "int32") for name, i in zip(names, (pad_token_id, 0, 0), strict=True)
-    }
-    for i, row in enumerate(rows):
-        for array, values in zip(arrays.values(), (row.ids, 1, row.types), strict=True):
-            array[i, : len(row.ids)] = values
-    return arrays
-
-
-def truncate_pair(first: Sequence[int], second: Sequence[int], room: int) -> tuple[Sequence[int], Sequence[int]]:
-    """The beginnings of two texts that have room together; the longer one is cut first."""
-    keep = min(len(first), max(room - len(second), room - room // 2))
-    return first[:keep], second[: room - keep]
-
-
-def windows(length: int, size: int, stride: int) -> list[tuple[int, int]]:
-    """Stretches `[start, end)` of at most `size` tokens that cover a text of `length`.
-
-    Args:
-        length: tokens in the text.
-        size: tokens in a window.
-        stride: by how many tokens each overlaps the one before, as Transformers' `stride`.
-    """
-    if not 0 <= stride < size:
+    if stride < 0:
+        raise ValueError(f"`stride` must be 0 or above; got {stride}.")
+    truncation: Truncation = "only_second" if len(texts) > 1 else "only_first"
+    rows = Rows(tokenizer.prefix, tokenizer.suffix, max_length, truncation, stride=stride)
+    try:
+        table, samples = rows(*map(_table, texts))
+    except tf.errors.InvalidArgumentError:
         raise ValueError(
-            f"`stride` must lie in [0, {size}), less than the tokens of a text that fit into a row; got {stride}. "
-            "Lower it, or raise `max_length`."
-        )
-    starts = range(0, max(length - stride, 1), size - stride)
-    return [(start, min(start + size, length)) for start in starts]
+            f"`stride` is {stride}, no less than what a row of {max_length} tokens has room for: lower it, or raise "
+            "`max_length`."
+        ) from None
+    ids, numbers, types = tf.unstack(table.values, axis=1)
+
+    def column(values, fill: int) -> np.ndarray:
+        return padded(table.with_values(values), fill, "right", None).numpy()
+
+    batch = {"input_ids": column(ids, tokenizer.pad_token_id), "token_type_ids": column(types, 0)}
+    batch["attention_mask"] = column(tf.ones_like(ids), 0)
+    return Windows(batch, column(numbers, -1), samples.numpy())
 
 
 def align_labels(labels: Sequence[int], word_ids: Sequence[int | None]) -> list[int]:
@@ -92,3 +76,11 @@ def align_labels(labels: Sequence[int], word_ids: Sequence[int | None]) -> list[
         IGNORED if word is None or word == previous else labels[word]
         for word, previous in zip(word_ids, before, strict=False)
     ]
+
+
+def _table(texts: Sequence[Tokens]):
+    """Ragged int32 `(B, None, 2)`: of each token its id and its number."""
+    import tensorflow as tf
+
+    tokens = [np.array(text, "int32").T for text in texts]
+    return tf.RaggedTensor.from_row_lengths(np.concatenate([np.zeros((0, 2), "int32"), *tokens]), [*map(len, tokens)])

@@ -12,7 +12,6 @@ from keras_tx.models.base import TextModel
 from keras_tx.models.heads import SequenceClassification
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.entities import precision_recall_f1
-from keras_tx.tasks.rows import Row, make_row, specials, truncate_pair
 
 Text = str | tuple[str, str]
 
@@ -33,9 +32,10 @@ class Label:
 class TextClassificationTask(Task):
     """Labels of texts, or of pairs of texts.
 
-    Texts longer than a row lose their end; of a pair, the longer text first. The model's `problem_type` says what
-    labels are: one of the names or their numbers (the default); a collection of them ("multi_label_classification",
-    which must be asked for); or a number ("regression", the default where `num_labels` is 1).
+    Texts too long for a row are cut as the tokenizer cuts them; of a pair, the longer text first. The model's
+    `problem_type` says what labels are: one of the names or their numbers (the default); a collection of them
+    ("multi_label_classification", which must be asked for); or a number ("regression", the default where `num_labels`
+    is 1).
 
     Args:
         model: with a sequence classifier's head, as `BERTForSequenceClassification`.
@@ -56,7 +56,7 @@ class TextClassificationTask(Task):
 
     def training_data(self, examples: Sequence[Text], labels: Sequence):
         require_equal(examples, labels)
-        return self.arrays(self._rows(examples)), self._targets(labels)
+        return self._inputs(examples), self._targets(labels)
 
     def predict(self, examples: Sequence[Text]) -> list:
         """The most probable label of each text; of several labels a text, a list of those more probable than not."""
@@ -74,7 +74,7 @@ class TextClassificationTask(Task):
         """The probability of every label, or the numbers of a regression: float32 `(B, num_labels)`."""
         if not len(examples):
             return np.zeros((0, len(self.label_names)), "float32")
-        logits = self.outputs(self.arrays(self._rows(examples)))["logits"]
+        logits = self.outputs(self._inputs(examples))["logits"]
         if self.problem_type == "single_label_classification":
             return probabilities(logits)
         return logits if self.problem_type == "regression" else (1 + np.tanh(logits / 2)) / 2
@@ -97,16 +97,12 @@ class TextClassificationTask(Task):
         found = scores.argmax(axis=-1)
         return {"accuracy": float(np.mean(found == wanted)), "f1": macro_f1(wanted, found)}
 
-    def _rows(self, examples: Sequence[Text]) -> list[Row]:
-        pairs = [(text,) if isinstance(text, str) else tuple(text) for text in examples]
-        subwords = iter(self.subwords([text for pair in pairs for text in pair]))
-        rows = []
-        for pair in pairs:
-            texts: tuple[Sequence[int], ...] = tuple(next(subwords) for _ in pair)
-            room = self.max_length - specials(self.tokenizer, len(texts))
-            texts = truncate_pair(*texts, room) if len(texts) == 2 else (texts[0][:room],)
-            rows.append(make_row(self.tokenizer, *texts))
-        return rows
+    def _inputs(self, examples: Sequence[Text]) -> dict[str, np.ndarray]:
+        rows = [(text,) if isinstance(text, str) else tuple(text) for text in examples]
+        for i, row in enumerate(rows):
+            if len(row) not in (1, 2):
+                raise ValueError(f"example {i} must be a text or a pair of texts; got {len(row)} of them.")
+        return self.inputs(rows)
 
     def _targets(self, labels: Sequence) -> np.ndarray:
         if self.problem_type == "regression":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from keras_tx.models.heads import TokenClassification
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.entities import OUTSIDE, entity_scores, entity_spans
-from keras_tx.tasks.rows import Row, align_labels, make_row, specials, windows
+from keras_tx.tasks.rows import Windows, align_labels, windows
 from keras_tx.tasks.words import Words
 
 Sentence = str | Sequence[str]
@@ -35,12 +34,6 @@ class Entity:
     start: int
     end: int
     score: float
-
-
-class _Window(NamedTuple):
-    row: Row
-    sentence: int
-    words: list[int]  # of each token of the row, the word that it is the first token of, or -100
 
 
 class TokenClassificationTask(Task):
@@ -76,11 +69,11 @@ class TokenClassificationTask(Task):
         """
         ids = self._label_ids(examples, labels)
         found = self._windows([Words.of(words) for words in examples])
-        inputs = self.arrays([window.row for window in found])
+        inputs = self.arrays(found.batch)
         targets = np.full(inputs["input_ids"].shape, IGNORED, "int32")
-        for target, window in zip(targets, found, strict=True):
-            of_words = ids[window.sentence]
-            target[: len(window.words)] = [word if word == IGNORED else of_words[word] for word in window.words]
+        for target, words, sentence in zip(targets, found.numbers, found.samples, strict=True):
+            firsts = np.flatnonzero(words >= 0)
+            target[firsts] = np.array(ids[sentence])[words[firsts]]
         return inputs, targets
 
     def predict(self, examples: Sequence[Sentence]) -> list[list[Entity]]:
@@ -134,33 +127,34 @@ class TokenClassificationTask(Task):
             for i, of_words in enumerate(labels)
         ]
 
-    def _windows(self, texts: Sequence[Words]) -> list[_Window]:
+    def _windows(self, texts: Sequence[Words]) -> Windows:
+        """Rows in which the first token of each word has the word for a number, and others a negative one."""
         subwords = iter(self.subwords([piece for words in texts for piece in words.pieces]))
-        before, after = [IGNORED] * len(self.tokenizer.prefix), [IGNORED] * len(self.tokenizer.suffix)
-        room = self.max_length - specials(self.tokenizer, 1)
-        found = []
+        sentences, tokens = [], []
         for sentence, words in enumerate(texts):
-            tokens = [(i, word) for word in range(len(words)) for i in next(subwords)]
-            ids, firsts = [i for i, _ in tokens], align_labels(range(len(words)), [word for _, word in tokens])
-            for start, end in windows(len(ids), room, self.stride) if ids else []:
-                row = make_row(self.tokenizer, ids[start:end])
-                found.append(_Window(row, sentence, [*before, *firsts[start:end], *after]))
-        return found
+            of_words = [(i, word) for word in range(len(words)) for i in next(subwords)]
+            if of_words:
+                ids, word_ids = zip(*of_words, strict=True)
+                sentences.append(sentence)
+                tokens.append((ids, align_labels(range(len(words)), word_ids)))
+        found = windows(self.tokenizer, tokens, max_length=self.max_length, stride=self.stride)
+        return found._replace(samples=np.array(sentences, int)[found.samples])
 
     def _label_words(self, texts: Sequence[Words]) -> list[tuple[list[str], list[float]]]:
         """The labels of each text's words, and how probable each is."""
         labels = [([OUTSIDE] * len(words), [0.0] * len(words)) for words in texts]
         best = [[-1] * len(words) for words in texts]  # tokens on the nearer side, where each label was read
         found = self._windows(texts)
-        if not found:
+        if not len(found.samples):
             return labels
-        scores = probabilities(self.outputs(self.arrays([window.row for window in found]))["logits"])
-        for window, of_tokens in zip(found, scores, strict=True):
-            names, likely = labels[window.sentence]
-            for place, word in enumerate(window.words):
-                context = min(place, len(window.words) - 1 - place)
-                if word != IGNORED and context > best[window.sentence][word]:
-                    best[window.sentence][word] = context
+        scores = probabilities(self.outputs(self.arrays(found.batch))["logits"])
+        lengths = found.batch["attention_mask"].sum(axis=1)
+        for sentence, words, length, of_tokens in zip(found.samples, found.numbers, lengths, scores, strict=True):
+            names, likely = labels[sentence]
+            for place in np.flatnonzero(words >= 0):
+                word, context = words[place], min(place, length - 1 - place)
+                if context > best[sentence][word]:
+                    best[sentence][word] = context
                     names[word] = self.label_names[of_tokens[place].argmax()]
                     likely[word] = float(of_tokens[place].max())
         return labels

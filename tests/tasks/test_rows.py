@@ -5,35 +5,29 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_tx.tasks import align_labels, best_spans, windows
-from keras_tx.tasks.rows import make_row, pad_rows, truncate_pair
+from keras_tx.tasks import align_labels, best_spans
+from keras_tx.tasks.rows import windows
 from keras_tx.tasks.words import Words
 from keras_tx.text import WordPieceTokenizer
 
 
-def test_rows_stand_between_special_tokens(tokenizer):
-    row = make_row(tokenizer, [11, 12], [13, 14, 15])
-    assert row.ids == [1, 11, 12, 2, 13, 14, 15, 2]
-    assert row.types == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert row.begin == 4
-    assert make_row(tokenizer, [11]) == ([1, 11, 2], [0, 0, 0], 1)
-
-
-def test_rows_are_filled_up_on_the_right(tokenizer):
-    arrays = pad_rows([make_row(tokenizer, [11], [13]), make_row(tokenizer, [12])], 7, 6)
-    assert arrays["input_ids"].tolist() == [[1, 11, 2, 13, 2, 7], [1, 12, 2, 7, 7, 7]]
-    assert arrays["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0]]
-    assert arrays["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 0, 0]]
-    assert {array.dtype.name for array in arrays.values()} == {"int32"}
-
-
-@pytest.mark.parametrize(
-    ("lengths", "room", "kept"),
-    [((3, 2), 5, (3, 2)), ((3, 9), 7, (3, 4)), ((9, 2), 7, (5, 2)), ((9, 8), 7, (4, 3)), ((9, 0), 5, (5, 0))],
-)
-def test_the_longer_text_of_a_pair_is_cut_first(lengths, room, kept):
-    first, second = truncate_pair(*(list(range(length)) for length in lengths), room)
-    assert (first, second) == (list(range(kept[0])), list(range(kept[1])))
+def test_the_second_text_becomes_rows_whose_tokens_keep_their_numbers(tokenizer):
+    pairs = [([11, 12], [-1, -1]), ([13], [-1])], [([21, 22, 23, 24, 25], range(5)), ([26], [7])]
+    found = windows(tokenizer, *pairs, max_length=8, stride=1)
+    assert found.batch["input_ids"].tolist() == [
+        [1, 11, 12, 2, 21, 22, 23, 2],
+        [1, 11, 12, 2, 23, 24, 25, 2],
+        [1, 13, 2, 26, 2, 0, 0, 0],
+    ]
+    assert found.batch["token_type_ids"].tolist() == [[0] * 4 + [1] * 4] * 2 + [[0, 0, 0, 1, 1, 0, 0, 0]]
+    assert found.batch["attention_mask"].tolist() == [[1] * 8] * 2 + [[1] * 5 + [0] * 3]
+    assert found.numbers.tolist() == [
+        [-1, -1, -1, -1, 0, 1, 2, -1],
+        [-1, -1, -1, -1, 2, 3, 4, -1],
+        [-1, -1, -1, 7, -1, -1, -1, -1],
+    ]
+    assert found.samples.tolist() == [0, 0, 1]
+    assert {array.dtype.name for array in (*found.batch.values(), found.numbers, found.samples)} == {"int32"}
 
 
 @pytest.mark.parametrize(
@@ -48,13 +42,24 @@ def test_the_longer_text_of_a_pair_is_cut_first(lengths, room, kept):
         (2, 7, 3, [(0, 2)]),
     ],
 )
-def test_windows_overlap_by_the_stride(length, size, stride, expected):
-    assert windows(length, size, stride) == expected
+def test_windows_overlap_by_the_stride(tokenizer, length, size, stride, expected):
+    found = windows(tokenizer, [(range(11, 11 + length), range(length))], max_length=size + 2, stride=stride)
+    places = [row[row >= 0].tolist() for row in found.numbers]
+    assert places == [list(range(start, end)) for start, end in expected]
+    assert found.samples.tolist() == [0] * len(expected)
 
 
-def test_a_stride_as_long_as_a_window_is_an_error():
-    with pytest.raises(ValueError, match=r"`stride` must lie in \[0, 7\).*got 7.*raise `max_length`"):
-        windows(20, 7, 7)
+def test_no_texts_have_no_rows(tokenizer):
+    found = windows(tokenizer, [], max_length=7, stride=3)
+    assert found.numbers.shape == found.batch["input_ids"].shape == (0, 0) and found.samples.shape == (0,)
+
+
+def test_strides_that_do_not_do(tokenizer):
+    text = [(range(20), range(20))]
+    with pytest.raises(ValueError, match="`stride` is 7, no less than what a row of 9 tokens has room for: lower it"):
+        windows(tokenizer, text, max_length=9, stride=7)
+    with pytest.raises(ValueError, match="`stride` must be 0 or above; got -1"):
+        windows(tokenizer, text, max_length=9, stride=-1)
 
 
 def test_the_first_token_of_a_word_has_its_label():

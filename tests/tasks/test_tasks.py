@@ -58,6 +58,23 @@ def test_long_texts_lose_their_end(tokenizer):
     assert ids == [1, *tokenizer.encode(text, add_special_tokens=False)[:35], 2]
 
 
+def test_pairs_are_cut_as_transformers_cuts_them(tokenizer):
+    """The longer text to the other's length, then both alike, and the longer one keeps the odd token."""
+    task = text_task(tokenizer)
+    task.max_length = 12  # 9 beside the special tokens
+    texts = [" Bob is good" * 9, " is", " film" * 8]
+    bob, short, film = (tokenizer.encode(text, add_special_tokens=False) for text in texts)
+    assert len(short) < 4 and len(bob) > len(film) > 8
+    pairs = [(texts[i], texts[j]) for i, j in ((0, 1), (1, 2), (0, 2), (2, 0))]
+    assert rows_of(task.training_data([*pairs, texts[0]], [0] * 5)[0]) == [
+        [1, *bob[: 9 - len(short)], 2, *short, 2],
+        [1, *short, 2, *film[: 9 - len(short)], 2],
+        [1, *bob[:5], 2, *film[:4], 2],
+        [1, *film[:4], 2, *bob[:5], 2],
+        [1, *bob[:10], 2],
+    ]
+
+
 def test_predict_gives_names_and_probabilities(tokenizer, monkeypatch):
     task = text_task(tokenizer)
     logits = np.log(np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], "float32")) + 4
@@ -106,7 +123,7 @@ def test_rows_are_filled_up_so_that_few_shapes_are_compiled(tokenizer, monkeypat
 
     monkeypatch.setattr(task.model, "predict", predict)
     texts = [chr(ord("a") + i) for i in range(rows)]
-    found = task.outputs(task.arrays(task._rows(texts)))["logits"]
+    found = task.outputs(task.inputs([(text,) for text in texts]))["logits"]
     assert found[:, 0].tolist() == [tokenizer.encode(text, add_special_tokens=False)[0] for text in texts]
 
 
@@ -354,6 +371,11 @@ def test_wrong_labels_of_words(tokenizer, words, labels, message):
 def test_wrong_questions(tokenizer, example, answers, message):
     with pytest.raises(ValueError, match=message):
         question_task(tokenizer).training_data([example], [answers])
+
+
+def test_more_texts_than_a_pair(tokenizer):
+    with pytest.raises(ValueError, match="example 1 must be a text or a pair of texts; got 3 of them"):
+        text_task(tokenizer).predict(["a", ("a", "b", "c")])
 
 
 def test_wrong_choices(tokenizer):
