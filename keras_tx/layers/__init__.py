@@ -15,8 +15,11 @@ from keras_tx.layers.embeddings import (
     TokenEmbedding,
 )
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.scale import LayerScale
+from keras_tx.layers.swin_block import SwinBlock
+from keras_tx.layers.window_attention import WindowAttention
 
 __all__ = [
     "BlockCache",
@@ -28,9 +31,12 @@ __all__ = [
     "MultiHeadAttention",
     "MultiQueryAttention",
     "PatchEmbedding",
+    "PatchMerging",
     "PositionEmbedding",
     "PositionalEncoding",
     "RotaryPositionalEmbedding",
+    "SwinBlock",
     "TokenEmbedding",
     "TransformerBlock",
+    "WindowAttention",
 ]
