@@ -18,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sides = [Side.parse(text) for text in (args.a, *args.b)]
         rounds = []
-        for done in runner.run(args.job, sides, Options(args.batch_size, args.tiny), args.rounds, args.repetitions):
+        for done in runner.run(
+            args.job, sides, Options(args.batch_size, args.tiny, args.dtype), args.rounds, args.repetitions
+        ):
             rounds.append(done)
             times = ", ".join(f"{turn.side} {turn.seconds * 1e3:.4g} ms" for turn in done.turns)
             print(f"round {len(rounds)} of {args.rounds}: {times}", file=sys.stderr, flush=True)
@@ -39,19 +41,21 @@ def _parser() -> argparse.ArgumentParser:
         prog="benchmarks", description="Times a job on several sides in turn and prints how many times as fast A is."
     )
     add = parser.add_argument
-    add("job", help="a module in benchmarks/jobs (train_step, generate), or any module if it has a dot")
+    add("job", help="a module in benchmarks/jobs (train_step, bert_forward, ...), or any module if it has a dot")
     add("--a", default="keras_tx", metavar="SIDE", help="library[:backend[:plain]]; %(default)s unless given")
     add("--b", default=["keras_hub"], metavar="SIDE", nargs="+", help="what to hold it against; %(default)s")
     add("--rounds", type=int, default=5, help="turns of each side; %(default)s")
     add("--repetitions", type=int, default=5, help="runs timed in a turn, whose median counts; %(default)s")
     add("--batch-size", type=int, help="rows; the job's own number unless given")
     add("--tiny", action="store_true", help="sizes that take no time, to see that everything runs")
+    add("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the BERT jobs; %(default)s")
     add("--save", action="store_true", help="write the result to benchmarks/results")
     return parser
 
 
 def _name(args: argparse.Namespace, today: datetime.date) -> str:
-    return f"{today}-{args.job}" + (f"-batch{args.batch_size}" if args.batch_size else "") + "-tiny" * args.tiny
+    name = f"{today}-{args.job}" + ("" if args.dtype == "float32" else f"-{args.dtype}")
+    return name + (f"-batch{args.batch_size}" if args.batch_size else "") + "-tiny" * args.tiny
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-PACKAGES = ("keras_tx", "keras", "keras-hub", "tensorflow", "jax")
+PACKAGES = ("keras_tx", "keras", "keras-hub", "tensorflow", "jax", "torch", "transformers", "timm")
 
 
 def describe() -> str:

@@ -108,9 +108,17 @@ def test_failures_are_one_clear_line(fake_job, arguments, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["train_step", "generate"])
-def test_real_jobs_run(job):
+@pytest.mark.parametrize(
+    ("job", "options", "said"),
+    [
+        ("train_step", (), "8528 parameters"),
+        ("generate", (), "8528 parameters"),
+        ("bert_forward", ("--dtype", "bfloat16"), "8866 parameters, bfloat16"),
+        ("bert_train_step", (), "8866 parameters, float32"),
+    ],
+)
+def test_real_jobs_run(job, options, said):
     sides = ("--a", "keras_tx", "--b", "keras_hub", "keras_hub:tensorflow:plain")
-    done = benchmarks(job, "--tiny", "--rounds", "1", "--batch-size", "3", *sides)
+    done = benchmarks(job, "--tiny", "--rounds", "1", "--batch-size", "3", *options, *sides)
     assert done.returncode == 0, done.stderr
-    assert "batch 3" in done.stdout and "8528 parameters" in done.stdout
+    assert "batch 3" in done.stdout and said in done.stdout

@@ -21,10 +21,12 @@ class Options(NamedTuple):
     Attributes:
         batch_size: rows; None for the job's own number.
         tiny: sizes that take no time, to see that everything runs.
+        dtype: what the libraries compute in, "float32" or "bfloat16", where the job lets them.
     """
 
     batch_size: int | None = None
     tiny: bool = False
+    dtype: str = "float32"
 
 
 class Work(NamedTuple):
