@@ -1,5 +1,5 @@
 """Looking inside: pictures of training and of attention."""
 
-from keras_tx.analysis.plots import plot_attention, plot_loss
+from keras_tx.analysis.plots import plot_attention, plot_metric
 
-__all__ = ["plot_attention", "plot_loss"]
+__all__ = ["plot_attention", "plot_metric"]

@@ -12,30 +12,38 @@ import numpy as np
 from keras_tx.files import whole_file
 
 
-def plot_loss(path: str | Path, table: Sequence[dict[str, float]], baselines: dict[str, float] | None = None) -> None:
-    """Draws training and validation loss over steps into a PNG file.
+def plot_metric(
+    path: str | Path,
+    table: Sequence[dict[str, float]],
+    metric: str = "loss",
+    label: str = "loss (nats per token)",
+    baselines: dict[str, float] | None = None,
+) -> None:
+    """Draws a metric of training and validation over steps into a PNG file.
 
     Args:
         path: of the file.
-        table: rows with `step`, `loss` and `val_loss`, in nats, as `read_table` gives them.
-        baselines: losses to draw as horizontal lines, by name.
+        table: rows with `step`, the metric, and it with `val_` before it, as `read_table` gives them.
+        metric: its name.
+        label: what stands at the axis.
+        baselines: values to draw as horizontal lines, by name.
 
     Raises:
         ValueError: if the table is empty.
     """
     if not table:
-        raise ValueError("`table` is empty: there is no loss to draw.")
+        raise ValueError(f"`table` is empty: there is no {metric} to draw.")
     figure = _figure(7, 4.2)
     axes = figure.add_subplot()
     note = partial(axes.annotate, xytext=(0, 6), textcoords="offset points", ha="right")
-    steps = [row["step"] for row in table]
-    axes.plot(steps, [row["loss"] for row in table], color="#9ab", marker=".", label="training, mean of the epoch")
-    axes.plot(steps, [row["val_loss"] for row in table], color="#c33", marker="o", label="validation")
-    for name, loss in (baselines or {}).items():
-        axes.axhline(loss, color="#555", linestyle=":")
-        note(f"{name} {loss:.2f}", (steps[-1], loss), color="#555")
-    note(f"{table[-1]['val_loss']:.3f}", (steps[-1], table[-1]["val_loss"]), color="#c33")
-    axes.set(xlabel="step", ylabel="loss (nats per token)", xlim=(0, None))
+    steps, validation = [row["step"] for row in table], [row[f"val_{metric}"] for row in table]
+    axes.plot(steps, [row[metric] for row in table], color="#9ab", marker=".", label="training, mean of the epoch")
+    axes.plot(steps, validation, color="#c33", marker="o", label="validation")
+    for name, value in (baselines or {}).items():
+        axes.axhline(value, color="#555", linestyle=":")
+        note(f"{name} {value:.2f}", (steps[-1], value), color="#555")
+    note(f"{validation[-1]:.3f}", (steps[-1], validation[-1]), color="#c33")
+    axes.set(xlabel="step", ylabel=label, xlim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     _save(figure, path)

@@ -158,14 +158,14 @@ def _report(run, model, data, bigram_bits: float) -> None:
     """Says how well it went, draws the pictures, and writes and prints a sample."""
     import keras
 
-    from keras_tx.analysis import plot_attention, plot_loss
+    from keras_tx.analysis import plot_attention, plot_metric
     from keras_tx.files import whole_file
     from keras_tx.training import read_table
 
     table = read_table(run.directory / "metrics.csv")
     for what, bits in (("GPT", table[-1]["val_bits"]), ("bigram", bigram_bits)):
         typer.echo(f"validation loss {bits * math.log(2):.4f} nats, {bits:.4f} bits a character: {what}")
-    plot_loss(run.directory / "loss.png", table, {"bigram": bigram_bits * math.log(2)})
+    plot_metric(run.directory / "loss.png", table, baselines={"bigram": bigram_bits * math.log(2)})
     window = _varied(data.validation_ids, min(24, model.config.max_positions))[None]
     maps = model(window, return_attention=True)["attentions"]
     tokens = [data.tokenizer.decode([i]) for i in window[0]]

@@ -7,7 +7,7 @@ from keras_tx.training.documents import Documents, pack, read_documents, split_d
 from keras_tx.training.finetune import FineTuning, compile_for_fine_tuning, fine_tune, freeze_layers, layer_scales
 from keras_tx.training.language_model import Recipe, compile_language_model, train_language_model
 from keras_tx.training.masking import Masking
-from keras_tx.training.metrics import BitsPerToken, MetricsTable, read_table
+from keras_tx.training.metrics import BitsPerToken, LabelAccuracy, MetricsTable, read_table
 from keras_tx.training.optimizer import LayerwiseAdamW, adamw
 from keras_tx.training.pretraining_data import masked_batches
 from keras_tx.training.records import read_records, write_records
@@ -22,6 +22,7 @@ __all__ = [
     "Documents",
     "FineTuning",
     "Interrupted",
+    "LabelAccuracy",
     "LayerwiseAdamW",
     "LinearDecay",
     "Masking",

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import keras
+from keras import ops
 
 from keras_tx.files import whole_file
 from keras_tx.layers.base import register
+from keras_tx.ops.losses import IGNORED
 
 
 @register
@@ -28,6 +30,20 @@ class BitsPerToken(keras.metrics.SparseCategoricalCrossentropy):
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype}
+
+
+@register
+class LabelAccuracy(keras.metrics.Mean):
+    """The share of labels that the highest logit names; labels of -100 do not count."""
+
+    def __init__(self, name: str = "accuracy", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Takes labels `(...)` and logits `(..., V)`; `sample_weight` as of `Mean`, of the labels that count."""
+        counts = ops.cast(ops.not_equal(y_true, IGNORED), self.dtype)
+        right = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), y_true.dtype), y_true)
+        return super().update_state(right, counts if sample_weight is None else counts * sample_weight)
 
 
 class MetricsTable(keras.callbacks.Callback):

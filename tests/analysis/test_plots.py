@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from keras_tx.analysis import plot_attention, plot_loss
+from keras_tx.analysis import plot_attention, plot_metric
 
 TABLE = [{"step": 10 * i, "loss": 3 / i, "val_loss": 3.5 / i} for i in (1, 2, 3)]
 
@@ -17,8 +17,8 @@ def colours(path) -> int:
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_loss(tmp_path, rows):
-    plot_loss(tmp_path / "bare.png", TABLE[:rows])
-    plot_loss(tmp_path / "loss.png", TABLE[:rows], {"bigram": 2.5})
+    plot_metric(tmp_path / "bare.png", TABLE[:rows])
+    plot_metric(tmp_path / "loss.png", TABLE[:rows], baselines={"bigram": 2.5})
     assert colours(tmp_path / "loss.png") > 10
     assert not np.array_equal(imread(tmp_path / "loss.png"), imread(tmp_path / "bare.png"))
 
@@ -35,7 +35,7 @@ def test_attention(tmp_path):
 
 def test_nothing_to_draw_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="`table` is empty"):
-        plot_loss(tmp_path / "loss.png", [])
+        plot_metric(tmp_path / "loss.png", [])
     with pytest.raises(ValueError, match="`maps` is empty"):
         plot_attention(tmp_path / "a.png", [], ["a"])
     assert not list(tmp_path.iterdir())

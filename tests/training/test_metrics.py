@@ -4,9 +4,17 @@ import keras
 import numpy as np
 import pytest
 from helpers import normal, numpy, softmax
+from keras import ops
 from small_run import IDS, RECIPE, small_model
 
-from keras_tx.training import BitsPerToken, MetricsTable, compile_language_model, read_table, whole_stream
+from keras_tx.training import (
+    BitsPerToken,
+    LabelAccuracy,
+    MetricsTable,
+    compile_language_model,
+    read_table,
+    whole_stream,
+)
 
 
 def test_bits_are_the_mean_over_weighted_tokens(rng):
@@ -31,6 +39,19 @@ def test_uniform_logits_cost_log2_of_the_vocabulary():
 def test_the_metric_is_saved_by_its_config():
     metric = keras.metrics.deserialize(keras.metrics.serialize(BitsPerToken(name="b")))
     assert isinstance(metric, BitsPerToken) and metric.name == "b"
+
+
+def test_accuracy_of_the_labels_that_count(rng):
+    metric = LabelAccuracy()
+    right = []
+    for batch in (2, 5):
+        logits, labels = normal(rng, batch, 3, 7), rng.integers(0, 7, (batch, 3))
+        labels[0, 1] = -100
+        logits[0, 0, labels[0, 0]] = 9.0
+        metric.update_state(ops.convert_to_tensor(labels), logits)
+        right += [bool(logits[i].argmax() == labels[i]) for i in np.ndindex(labels.shape) if labels[i] != -100]
+    assert 0 < sum(right) < len(right) == 19
+    assert float(metric.result()) == pytest.approx(sum(right) / len(right))
 
 
 @pytest.mark.parametrize("length", [78, 80])  # the last block full, and not

@@ -1,0 +1,147 @@
+"""Pre-trains a small BERT on prose from scratch, then fine-tunes it and the same model fresh, to see what that is worth.
+
+    python examples/pretrain_bert.py
+    python examples/pretrain_bert.py --text TEXT_FILE
+
+The text (Python's language reference unless given) is split 90/10 in order. The model learns to predict hidden tokens
+of the first part. Both then learn from a few hundred of its sentences, lower-cased, which words had a capital, and
+are held to the sentences of the second part, which neither has seen.
+"""
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_tx import BERTForMaskedLM, BERTForTokenClassification
+from keras_tx.analysis import plot_metric
+from keras_tx.tasks import TokenClassificationTask
+from keras_tx.text import WordPieceTokenizer, default_text, read_text
+from keras_tx.training import (
+    Documents,
+    FineTuning,
+    LabelAccuracy,
+    Masking,
+    MetricsTable,
+    adamw,
+    masked_batches,
+    pack,
+    read_table,
+)
+
+LENGTH = 64
+BATCH = 32
+SIZES = {"max_positions": LENGTH, "num_layers": 4, "num_heads": 4, "d_model": 128, "d_ff": 512}
+WORDS = {"num_labels": 2, "label_names": ("O", "B-CAPITAL")}
+EPOCHS = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=Path, help="a file of prose, paragraphs between blank lines")
+    parser.add_argument("--steps", type=int, default=5000, help="of pre-training; 5000 unless given")
+    parser.add_argument("--labelled", type=int, default=300, help="sentences to fine-tune on; 300 unless given")
+    parser.add_argument("--output", type=Path, default=Path("runs/pretrain_bert"), help="directory; %(default)s")
+    options = parser.parse_args()
+
+    sentences = split_sentences(read_text(options.text) if options.text else default_text())
+    split = int(0.9 * len(sentences))
+    train, held_out = sentences[:split], sentences[split:]
+    tokenizer = WordPieceTokenizer.train((" ".join(words) for words in train), 2000)
+    began = time.perf_counter()
+    pretrain(train, held_out, tokenizer, options.steps, options.output)
+    print(f"pre-trained in {(time.perf_counter() - began) / 60:.1f} minutes: {options.output}")
+    compare(train, held_out, tokenizer, options.output, options.labelled)
+
+
+def split_sentences(text: str) -> list[list[str]]:
+    """The sentences of a text as lists of words, marks among them."""
+    paragraphs = (" ".join(lines.split()) for lines in re.split(r"\n\s*\n", text))
+    sentences = (sentence for paragraph in paragraphs for sentence in re.split(r"(?<=[.!?:;])\s+", paragraph))
+    words = (re.findall(r"\w+|[^\w\s]", sentence) for sentence in sentences)
+    return [found for found in words if len(found) > 2]
+
+
+# === Pre-training ===
+
+
+def pretrain(train, held_out, tokenizer: WordPieceTokenizer, steps: int, output: Path) -> None:
+    """Leaves the model, its tokenizer, the metrics and their curve in `output`."""
+    keras.utils.set_random_seed(1337)
+    model = BERTForMaskedLM(vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id, **SIZES)
+    model.compile(
+        adamw(model, learning_rate=1e-3, steps=steps, warmup_steps=steps // 20, schedule="linear", weight_decay=0.01),
+        metrics=[LabelAccuracy()],
+        jit_compile=True,
+    )
+    masking = Masking.of(tokenizer)
+    rows, validation_rows = rows_of(train, tokenizer), rows_of(held_out, tokenizer)
+    batches = len(validation_rows["input_ids"]) // BATCH
+    validation = masked_batches(validation_rows, masking, BATCH, seed=1, dynamic=False).take(batches)
+    usual = np.bincount(rows["input_ids"][~np.isin(rows["input_ids"], tokenizer.all_special_ids)]).argmax()
+    labels = np.concatenate([of_batch["labels"].numpy().ravel() for _, of_batch in validation])
+    baseline = float(np.mean(labels[labels >= 0] == usual))
+    output.mkdir(parents=True, exist_ok=True)
+    table = MetricsTable(output / "metrics.csv")
+    model.fit(
+        masked_batches(rows, masking, BATCH, seed=1337),
+        epochs=10,
+        steps_per_epoch=max(steps // 10, 1),
+        validation_data=validation,
+        callbacks=[table],
+        shuffle=False,  # the batches are drawn at random already
+        verbose=2,
+    )
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+    found = read_table(output / "metrics.csv")
+    plot_metric(
+        output / "accuracy.png", found, "accuracy", "share of hidden tokens found", {"most frequent token": baseline}
+    )
+    print(f"hidden tokens found: {found[-1]['val_accuracy']:.3f}; always {tokenizer.decode([usual])!r}: {baseline:.3f}")
+
+
+def rows_of(sentences, tokenizer: WordPieceTokenizer) -> dict[str, np.ndarray]:
+    """Full rows of text."""
+    return pack(Documents.of([[" ".join(words) for words in sentences]], tokenizer), tokenizer, LENGTH)
+
+
+# === What it is worth ===
+
+
+def compare(train, held_out, tokenizer: WordPieceTokenizer, directory: Path, labelled: int) -> None:
+    """Fine-tunes the pre-trained model and a fresh one alike, three times each, and prints their F1."""
+    test = [sentence for sentence in held_out if len(sentence) < LENGTH // 2][:500]
+    scores: dict[str, list[float]] = {"pre-trained": [], "fresh": []}
+    for seed in range(3):
+        chosen = np.random.default_rng(seed).choice(len(train), labelled, replace=False)
+        few = [train[i] for i in chosen]
+        for name, of_seeds in scores.items():
+            keras.utils.set_random_seed(seed)
+            if name == "fresh":
+                sizes = {"vocab_size": tokenizer.vocab_size, "pad_token_id": tokenizer.pad_token_id, **SIZES}
+                model = BERTForTokenClassification(**sizes, **WORDS)
+            else:
+                model = BERTForTokenClassification.from_pretrained(directory, **WORDS)
+            task = TokenClassificationTask(model, tokenizer)
+            recipe = FineTuning(epochs=EPOCHS, batch_size=16, learning_rate=5e-4, layer_decay=1.0, seed=seed)
+            task.fit(lower(few), capitals(few), recipe, verbose=0)
+            of_seeds.append(task.evaluate(lower(test), capitals(test))["f1"])
+            print(f"capitals, {labelled} sentences, seed {seed}, {name}: F1 {of_seeds[-1]:.3f}", flush=True)
+    means = {name: np.mean(of_seeds) for name, of_seeds in scores.items()}
+    print("mean F1: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
+
+
+def lower(sentences) -> list[list[str]]:
+    return [[word.lower() for word in words] for words in sentences]
+
+
+def capitals(sentences) -> list[list[str]]:
+    return [["B-CAPITAL" if word[0].isupper() else "O" for word in words] for words in sentences]
+
+
+if __name__ == "__main__":
+    main()
