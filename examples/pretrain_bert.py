@@ -1,4 +1,4 @@
-"""Pre-trains a small BERT on prose from scratch, then fine-tunes it and the same model fresh, to see what that is worth.
+"""Pre-trains a small BERT on prose from scratch, then fine-tunes it and the same model fresh: what was it worth?
 
     python examples/pretrain_bert.py
     python examples/pretrain_bert.py --text TEXT_FILE
