@@ -136,7 +136,7 @@ class SwinBlock(Layer):
         """One block.
 
         Args:
-            x: a map, `(B, H, W, dim)`, H and W known.
+            x: a map, `(B, H, W, dim)`.
             return_attention: also return the attention maps.
             training: whether dropout is active.
 
@@ -154,31 +154,36 @@ class SwinBlock(Layer):
 
     def _attend(self, x, return_attention: bool, training) -> tuple:
         """Attention in windows: a map of the same size, and the weights if asked for."""
-        (height, width), window = x.shape[1:3], self.window_size
-        shift = self._shift_at((height, width))
-        if self.pad_first:
-            x = windows.pad(x, window)
-        rolled = x.shape[1:3]
+        batch, height, width, _ = ops.shape(x)
+        window, shift = self.window_size, self._shift_at(height, width)
+        x = windows.pad(x, window) if self.pad_first else x
+        _, *rolled, _ = ops.shape(x)
         x = windows.pad(windows.roll(x, shift), window)
-        size = tuple(x.shape[1:3])
+        _, *size, _ = ops.shape(x)
         attended = self.attention(
             windows.partition(x, window),
-            self._mask(ops.shape(x)[0], size, shift),
+            self._mask(batch, tuple(size), shift),
             return_attention=return_attention,
             training=training,
         )
         y, *weights = attended if return_attention else (attended,)
-        y = windows.merge(y, window, size)[:, : rolled[0], : rolled[1]]
+        y = windows.merge(y, window, tuple(size))[:, : rolled[0], : rolled[1]]
         y = windows.roll(y, (-shift[0], -shift[1]))[:, :height, :width]
         return (y, *weights)
 
-    def _shift_at(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The shift at maps of this height and width."""
-        return self.shift if self.shift_small_maps or min(size) > min(self.window_size) else (0, 0)
+    def _shift_at(self, height, width) -> tuple:
+        """The shift at maps of this height and width; tensors where that depends on a size not known yet."""
+        if self.shift_small_maps or self.shift == (0, 0):
+            return self.shift
+        limit = min(self.window_size)
+        if isinstance(height, int) and isinstance(width, int):
+            return self.shift if min(height, width) > limit else (0, 0)
+        large = ops.minimum(height, width) > limit
+        return tuple(ops.where(large, steps, 0) for steps in self.shift)
 
-    def _mask(self, batch, size: tuple[int, int], shift: tuple[int, int]):
+    def _mask(self, batch, size: tuple, shift: tuple):
         """Which tokens of a window look at which, `(B * N, 1, T, T)`; None where all look at all."""
-        if shift == (0, 0):
+        if windows.are_zero(*shift):
             return None
         segments = ops.tile(windows.segments(size, self.window_size, shift), (batch, 1))
         return ops.expand_dims(masks.segments(segments, segments), 1)

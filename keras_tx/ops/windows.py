@@ -1,7 +1,9 @@
 """Windows of feature maps, which Swin Transformers attend in (Liu et al. 2021, section 3.2).
 
-A window is a pair: its height and width in tokens. Shape letters, here and in the layers:
-    B batch, H and W height and width of a map, both known, C channels, N windows of a map, T tokens of a window.
+A window is a pair: its height and width in tokens. Sizes of maps may be tensors, where they are not known yet.
+
+Shape letters, here and in the layers:
+    B batch, H and W height and width of a map, C channels, N windows of a map, T tokens of a window.
 """
 
 from __future__ import annotations
@@ -16,16 +18,24 @@ Window = tuple[int, int]
 
 def pad(x, window: Window):
     """A map `(B, H, W, C)` with zeros below and to its right, so that it is made of whole windows."""
-    _, height, width, _ = x.shape
+    _, height, width, _ = ops.shape(x)
     below, right = -height % window[0], -width % window[1]
-    return ops.pad(x, ((0, 0), (0, below), (0, right), (0, 0))) if below or right else x
+    return x if are_zero(below, right) else ops.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
 
 
-def roll(x, shift: tuple[int, int]):
+def roll(x, shift: tuple):
     """A map `(B, H, W, C)` moved up and left by two numbers; what leaves it comes in again on the other side."""
-    down, across = (steps % size for steps, size in zip(shift, x.shape[1:3], strict=True))
-    x = ops.concatenate([x[:, down:], x[:, :down]], axis=1) if down else x
-    return ops.concatenate([x[:, :, across:], x[:, :, :across]], axis=2) if across else x
+    if are_zero(*shift):
+        return x
+    _, height, width, _ = ops.shape(x)
+    down, across = shift[0] % height, shift[1] % width
+    x = ops.concatenate([x[:, down:], x[:, :down]], axis=1)
+    return ops.concatenate([x[:, :, across:], x[:, :, :across]], axis=2)
+
+
+def are_zero(*numbers) -> bool:
+    """Whether all are known to be 0."""
+    return all(isinstance(number, int) and number == 0 for number in numbers)
 
 
 def partition(x, window: Window):
@@ -33,23 +43,23 @@ def partition(x, window: Window):
     return ops.reshape(patchify(x, window), (-1, window[0] * window[1], x.shape[-1]))
 
 
-def merge(x, window: Window, size: tuple[int, int]):
+def merge(x, window: Window, size: tuple):
     """The map of this height and width that `partition` made windows of: `(B * N, T, C)` to `(B, H, W, C)`."""
     count = size[0] // window[0] * (size[1] // window[1])
     return unpatchify(ops.reshape(x, (-1, count, x.shape[1] * x.shape[2])), window, size)
 
 
-def segments(size: tuple[int, int], window: Window, shift: tuple[int, int]) -> np.ndarray:
+def segments(size: tuple, window: Window, shift: tuple):
     """The segment of each token of a map of this height and width that `roll` moved: int32 `(N, T)`.
 
     In windows at the lower and right edges, tokens of another segment come from the opposite edge of the map: they do
     not look at each other (`masks.segments`).
     """
-    from_above, from_left = (np.arange(length) >= length - steps for length, steps in zip(size, shift, strict=True))
-    numbers = 2 * from_above[:, None] + from_left
-    (down, across), (height, width) = window, size
-    tiles = numbers.reshape(height // down, down, width // across, across).swapaxes(1, 2)
-    return tiles.reshape(-1, down * across).astype("int32")
+    from_above, from_left = (
+        ops.cast(ops.arange(length) >= length - steps, "int32") for length, steps in zip(size, shift, strict=True)
+    )
+    numbers = 2 * ops.expand_dims(from_above, 1) + from_left
+    return partition(ops.expand_dims(numbers, (0, 3)), window)[..., 0]
 
 
 # === Relative positions ===

@@ -108,16 +108,18 @@ def test_drop_path_drops_either_branch_of_a_sample(rng):
 
 
 @pytest.mark.parametrize("pad_first", [True, False])
-def test_same_numbers_under_xla_and_a_free_batch(rng, pad_first):
-    block = made(rng, shift=(1, 2), pad_first=pad_first, scores="cosine", position_bias="continuous")
+def test_same_numbers_under_xla_and_at_free_sizes(rng, pad_first):
+    options = {"pad_first": pad_first, "shift_small_maps": not pad_first}
+    block = made(rng, shift=(1, 2), scores="cosine", position_bias="continuous", **options)
     x = normal(rng, 2, 7, 9, DIM)
     expected, weights = block(x, return_attention=True)
     assert weights.shape == (2 * 9, HEADS, 12, 12)
     np.testing.assert_allclose(numpy(compiled(block)(x)), numpy(expected), atol=1e-4)
-    images = keras.Input((7, 9, DIM))
-    model = keras.Model(images, block(images))
-    assert model.output_shape == (None, 7, 9, DIM)
-    np.testing.assert_allclose(model.predict(x, verbose=0), numpy(expected), atol=1e-4)
+    for size in ((7, 9), (None, None)):
+        images = keras.Input((*size, DIM))
+        model = keras.Model(images, block(images))
+        assert model.output_shape == (None, *size, DIM)
+        np.testing.assert_allclose(model.predict(x, verbose=0), numpy(expected), atol=1e-4)
     copy = SwinBlock.from_config(block.get_config())
     copy.build()
     copy.set_weights(block.get_weights())

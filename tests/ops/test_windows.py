@@ -39,7 +39,7 @@ def test_roll(rng, shift):
 @pytest.mark.parametrize("shift", [(1, 2), (2, 0), (0, 3)])
 def test_segments_part_what_only_rolling_brought_together(shift):
     """Tokens of a window are neighbours if they lie as far from each other as they did before."""
-    segments = windows.segments((H, W), WINDOW, shift)
+    segments = numpy(windows.segments((H, W), WINDOW, shift))
     rows, columns = (np.roll(axis, (-shift[0], -shift[1]), axis=(0, 1)) for axis in np.indices((H, W)))
     moved = np.stack([rows - np.arange(H)[:, None], columns - np.arange(W)], axis=-1)
     moved = numpy(windows.partition(moved[None], WINDOW))
