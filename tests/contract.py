@@ -11,8 +11,9 @@ import numpy as np
 from helpers import numpy, randomize
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.base import Model, TextModel
+from keras_tx.models.base import LOSSES, Model, TextModel
 from keras_tx.models.config import Config
+from keras_tx.models.images import ImageModel
 from keras_tx.models.registry import MODELS
 
 BATCH, CHOICES, LENGTH = 3, 2, 7
@@ -38,6 +39,10 @@ class Case:
         return issubclass(self.cls, TextModel)
 
     @property
+    def is_image(self) -> bool:
+        return issubclass(self.cls, ImageModel)
+
+    @property
     def is_first(self) -> bool:
         """Whether this stands for its class where every config would take too long."""
         return self.config == MODELS[self.cls.__name__].tiny[0]
@@ -59,16 +64,21 @@ CASES = [
 ]
 
 
-def inputs(model: Model, batch: int = BATCH, length: int = LENGTH) -> dict[str, np.ndarray]:
-    """Something for each tensor of the model's signature; masks hide nothing, indices point at the first tokens."""
+def inputs(model: Model, batch: int = BATCH, length: int = LENGTH, **options) -> dict[str, np.ndarray]:
+    """Something for each tensor of the model's signature; masks hide nothing, indices point at the first tokens.
+
+    The options are those of `input_signature`: the size of images.
+    """
     rng = np.random.default_rng(batch * length)
-    signature = model.input_signature()
+    signature = model.input_signature(**options)
     rank = max(spec.shape.count(None) for spec in signature.values())
     given = {}
     for name, spec in signature.items():
         free = iter((batch, CHOICES, length) if rank == 3 else (batch, length))
         shape = [next(free) if axis is None else axis for axis in spec.shape]
-        if "mask" in name:
+        if spec.dtype == "bool":
+            given[name] = rng.random(shape) < 0.5
+        elif "mask" in name:
             given[name] = np.ones(shape, spec.dtype)
         elif "int" in spec.dtype:
             table = "type_vocab_size" if name == "token_type_ids" else "vocab_size"
@@ -81,6 +91,13 @@ def inputs(model: Model, batch: int = BATCH, length: int = LENGTH) -> dict[str, 
 def arrays(outputs) -> list[np.ndarray]:
     """Every tensor of a model's outputs, whatever their structure."""
     return [numpy(x).astype("float32") for x in keras.tree.flatten(outputs)]
+
+
+def predicted(outputs):
+    """What `predict` gives of a model's outputs: all but losses, which are no rows to be put together."""
+    if not isinstance(outputs, dict):
+        return outputs
+    return {name: x for name, x in outputs.items() if name not in LOSSES}
 
 
 def named(outputs, *asked: str) -> dict:

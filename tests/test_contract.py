@@ -12,10 +12,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from contract import BATCH, CASES, LENGTH, Case, arrays, greedy, inputs, labels, logits, named, padded
+from contract import BATCH, CASES, LENGTH, Case, arrays, greedy, inputs, labels, logits, named, padded, predicted
 from helpers import numpy, run_python
 
 from keras_tx.models.base import LOSSES, Model
+from keras_tx.ops.patches import pair
 
 BACKEND = keras.backend.backend()
 
@@ -32,6 +33,7 @@ def cases(*needs: str, **wanted: bool):
 
 every_case = cases()
 every_text = cases(is_text=True)
+every_image = cases(is_image=True)
 every_head = cases(has_head=True)
 every_generator = cases(generates=True)
 
@@ -55,11 +57,32 @@ def test_batch_and_length_are_free(case, model):
     functional = keras.Model(symbolic, model(symbolic))
     for batch, length in ((BATCH, LENGTH), (2, 5)):
         given = inputs(model, batch, length)
-        expected = arrays(model(given))
-        for other in (model.predict(given, verbose=0), functional(given)):
+        expected = arrays(predicted(model(given)))
+        for other in (model.predict(given, verbose=0), predicted(functional(given))):
             for have, want in zip(arrays(other), expected, strict=True):
                 assert have.shape == want.shape and have.shape[0] == batch
                 np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
+
+
+@every_image
+def test_image_size_is_free(case, model):
+    """Compiled and eager passes agree on images twice as high, which give other logits."""
+    height, width = pair(case.config.image_size)
+    given = inputs(model, image_size=(2 * height, width))
+    expected = arrays(predicted(model(given)))
+    for have, want in zip(arrays(model.predict(given, verbose=0)), expected, strict=True):
+        assert have.shape == want.shape and have.shape[0] == BATCH
+        np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
+    given["images"] = np.flip(given["images"], axis=1)
+    assert not np.allclose(logits(model(given)), logits(expected), atol=1e-3)
+
+
+@every_image
+def test_images_by_themselves_or_in_a_dict(case, model):
+    given = inputs(model)
+    by_name = {name: x for name, x in given.items() if name != "images"}
+    for found, expected in zip(arrays(model(given["images"], **by_name)), arrays(model(given)), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @every_generator
@@ -172,6 +195,8 @@ def task(case: Case, model: Model, given: dict) -> tuple:
     """What the outputs shall become, and a loss if the model has none of its own."""
     if case.has_head:
         return labels(model, given), None
+    if case.is_image and isinstance(model(given), dict):
+        return None, None  # the images are their own labels
     if case.is_text:
         rng = np.random.default_rng(3)
         return tuple(rng.uniform(-1, 1, x.shape).astype("float32") for x in model(given)), ["mse", "mse"]
@@ -228,14 +253,36 @@ def test_mixed_bfloat16(case):
     assert {keras.backend.standardize_dtype(x.dtype) for x in named(model(inputs(model))).values()} == {"bfloat16"}
 
 
+@every_image
+def test_images_in_mixed_bfloat16(case):
+    model = case.make(dtype="mixed_bfloat16")
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    outputs = model(inputs(model))
+    outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
+    assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
+
+
 @pytest.mark.slow
 @cases(has_head=True, is_first=True)
 def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
     model = case.make(dtype="mixed_bfloat16")
     given = inputs(model)
-    model.compile(keras.optimizers.Adam(0.03), jit_compile=True)
     given |= labels(model, given)
-    losses = model.fit(given, epochs=29, verbose=0, batch_size=BATCH).history["loss"]
+    learns(model, None, given, None)
+
+
+@pytest.mark.slow
+@cases(is_image=True, is_first=True)
+def test_fit_on_images_in_mixed_bfloat16(case):
+    model = case.make(dtype="mixed_bfloat16")
+    given = inputs(model)
+    y, loss = task(case, model, given)
+    learns(model, loss, given, y)
+
+
+def learns(model: Model, loss, given: dict, y) -> None:
+    model.compile(keras.optimizers.Adam(0.03), loss=loss, jit_compile=True)
+    losses = model.fit(given, y, epochs=29, verbose=0, batch_size=BATCH).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.8 * losses[0]
 
@@ -308,7 +355,7 @@ def test_padding_changes_nothing(case, model, side):
 # === What is inside ===
 
 
-@cases("return_attention")
+@cases("return_attention", is_text=True)
 def test_attention_maps_of_every_layer(case, model):
     given = padded(model, inputs(model), [LENGTH, 4, 2], "right")
     mask = given["attention_mask"].reshape(-1, LENGTH)
@@ -325,7 +372,7 @@ def test_attention_maps_of_every_layer(case, model):
     np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
 
 
-@cases("return_hidden_states")
+@cases("return_hidden_states", is_text=True)
 def test_hidden_states_of_every_layer(case, model):
     given = inputs(model)
     outputs = model(given, return_hidden_states=True)
@@ -334,6 +381,39 @@ def test_hidden_states_of_every_layer(case, model):
     assert {x.shape for x in states} == {(given["input_ids"].size // LENGTH, LENGTH, case.config.d_model)}
     assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
     np.testing.assert_array_equal(logits(outputs), logits(model(given)))
+
+
+@cases("return_attention", is_image=True)
+def test_attention_maps_of_every_block_of_images(case, model):
+    given = inputs(model)
+    outputs = model(given, return_attention=True)
+    maps = [numpy(x) for x in outputs["attentions"]]
+    for i, x in enumerate(maps):
+        assert x.ndim == 4 and x.shape[0] % BATCH == 0 and x.dtype == np.float32
+        assert (x >= 0).all()
+        np.testing.assert_allclose(x.sum(axis=-1), 1.0, atol=1e-5)
+        np.testing.assert_allclose(model.get_attention_maps(given, i), x, atol=1e-6)
+    np.testing.assert_allclose(model.get_attention_maps(given), maps[-1], atol=1e-6)
+    np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match=rf"`block_idx` must lie in \[-{len(maps)}, {len(maps)}\)"):
+        model.get_attention_maps(given, len(maps))
+    states = model(given, return_hidden_states=True)
+    assert len(states["hidden_states"]) == len(maps) + 1
+    assert all(x.shape[0] == BATCH for x in states["hidden_states"])
+    np.testing.assert_array_equal(logits(states), logits(model(given)))
+
+
+@cases("return_features", is_image=True)
+def test_features_are_what_the_head_reads(case, model):
+    given = inputs(model)
+    features = numpy(model(given, return_features=True))
+    assert features.shape[0] == BATCH and features.ndim == 2
+    headless = case.cls(case.config, num_classes=0)
+    for weight in headless.weights:
+        weight.assign(model.weights_by_path()[weight.path.split("/", 1)[1]])
+    np.testing.assert_allclose(headless(given), features, atol=1e-6)
+    np.testing.assert_array_equal(headless(given, return_features=True), headless(given))
+    assert case.cls(case.config, num_classes=11)(given).shape == (BATCH, 11)
 
 
 # === Cache and generation ===
@@ -430,9 +510,36 @@ def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
     return bad
 
 
+def bad_images(given: dict, config) -> dict[str, tuple[dict, str]]:
+    """Bad calls of an image model, and what the error must say."""
+    images = given["images"]
+    turned, channels = np.moveaxis(images, -1, 1), config.channels
+
+    def having(x):
+        return {**given, "images": x}
+
+    return {
+        "wrong rank": (having(images[0]), r"`images` must be \(batch, height, width, channels\)"),
+        "channels first": (having(turned), r"must be .*, the channels; .* `ops.transpose\(images, \(0, 2, 3, 1\)\)`"),
+        "other channels": (having(images[..., :1]), f"the last axis of `images` must be {channels}, the channels"),
+        "integers": (having(images.astype("uint8")), "`images` must be floating point, scaled .*; got dtype uint8"),
+        "unknown key": ({**given, "pixels": images}, "takes no 'pixels'; it takes 'images'"),
+        "no images": ({"pixels": images}, "the inputs must have \"images\"; got 'pixels'"),
+    }
+
+
 @every_text
 def test_bad_input(case, model):
-    for name, (bad, message) in bad_text(inputs(model), case.config).items():
+    rejects(model, bad_text(inputs(model), case.config))
+
+
+@every_image
+def test_bad_images(case, model):
+    rejects(model, bad_images(inputs(model), case.config))
+
+
+def rejects(model: Model, calls: dict[str, tuple[dict, str]]) -> None:
+    for name, (bad, message) in calls.items():
         with pytest.raises(ValueError, match=message):
             model(bad)
             pytest.fail(name)

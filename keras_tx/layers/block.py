@@ -137,7 +137,7 @@ class TransformerBlock(Layer):
     def _norm(self, name: str):
         return keras.layers.LayerNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
-    def _scale(self, name: str) -> LayerScale | None:
+    def _scale(self, name: str):
         if self.layer_scale is None:
             return None
         return LayerScale(self.d_model, self.layer_scale, dtype=self.dtype_policy, name=name)

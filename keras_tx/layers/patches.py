@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import ops
 
@@ -14,7 +16,7 @@ from keras_tx.ops.patches import Size, grid, pair, patchify
 class PatchEmbedding(Layer):
     """A linear map of each patch of an image (Dosovitskiy et al. 2020, equation 1).
 
-    Input: images `(B, H, W, channels)`, H and W known. Output: `(B, N, dim)`, the N patches row by row.
+    Input: images `(B, H, W, channels)`. Output: `(B, N, dim)`, the N patches row by row.
 
     It is a convolution whose stride is its kernel's size, `(p, q, channels, dim)`, computed as one matrix product:
     as fast under XLA, and in every runtime.
@@ -65,19 +67,14 @@ class PatchEmbedding(Layer):
         return x + ops.cast(self.bias, x.dtype) if self.use_bias else x
 
     def compute_output_shape(self, input_shape):
-        rows, columns = grid(tuple(input_shape[1:3]), self.patch_size)
-        return (input_shape[0], rows * columns, self.dim)
+        batch, *size, _ = input_shape
+        return (batch, None if None in size else math.prod(grid(tuple(size), self.patch_size)), self.dim)
 
 
 def require_whole_patches(images, patch_size: Size) -> None:
-    """Raise ValueError unless the images' height and width are known, and multiples of the patches'."""
+    """Raise ValueError unless the images' height and width are multiples of the patches', as far as they are known."""
     size, patch = tuple(images.shape[1:3]), pair(patch_size)
-    if None in size:
-        raise ValueError(
-            f"the height and width of `images` must be known when the model is traced; got shape "
-            f"{tuple(images.shape)}: give the dataset's images a fixed shape."
-        )
-    if any(length % part for length, part in zip(size, patch, strict=True)):
+    if any(length and length % part for length, part in zip(size, patch, strict=True)):
         raise ValueError(
             f"the height and width of `images` must be multiples of the patches', {patch}; got {size}: resize, crop "
             "or pad them."

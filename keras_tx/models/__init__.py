@@ -29,6 +29,16 @@ from keras_tx.models.gpt_heads import (
     GPTForTokenClassification,
 )
 from keras_tx.models.registry import create_model, list_models
+from keras_tx.models.vit import (
+    VisionTransformer,
+    vit_base_patch16_224,
+    vit_base_patch32_224,
+    vit_huge_patch14_224,
+    vit_large_patch16_224,
+    vit_small_patch16_224,
+    vit_tiny_patch16_224,
+)
+from keras_tx.models.vit_config import ViTConfig
 
 __all__ = [
     "BERTConfig",
@@ -48,6 +58,8 @@ __all__ = [
     "GPTForSequenceClassification",
     "GPTForTokenClassification",
     "GPTModel",
+    "ViTConfig",
+    "VisionTransformer",
     "bert_base",
     "bert_large",
     "create_model",
@@ -59,4 +71,10 @@ __all__ = [
     "gpt_small",
     "list_models",
     "load_pretrained",
+    "vit_base_patch16_224",
+    "vit_base_patch32_224",
+    "vit_huge_patch14_224",
+    "vit_large_patch16_224",
+    "vit_small_patch16_224",
+    "vit_tiny_patch16_224",
 ]

@@ -8,7 +8,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_tx.models.base import HeadModel, Model
+from keras_tx.models.base import LOSSES, HeadModel, Model
 from keras_tx.models.config import Config
 from keras_tx.ops.checks import require_positive, require_rank
 from keras_tx.ops.patches import Size, pair
@@ -54,13 +54,38 @@ class ImageModel(Model):
         shape = (None, *pair(image_size or self.config.image_size), self.config.channels)
         return {"images": keras.InputSpec(name="images", shape=shape, dtype="float32")}
 
-    def inputs(self, images, **named) -> dict[str, Any]:
+    def named_inputs(self, images, **named) -> dict[str, Any]:
         """`image_inputs` of this model."""
         return image_inputs(images, self.config.channels, **named)
+
+    def get_attention_maps(self, images, block_idx: int = -1):
+        """The attention map of one block.
+
+        Args:
+            images: as `call` takes its inputs.
+            block_idx: which block, counted through all stages; from the end if negative.
+
+        Returns:
+            float32 `(B, heads, queries, keys)`, as `call` gives it with `return_attention`.
+
+        Raises:
+            ValueError: if there is no such block.
+        """
+        maps = self(images, return_attention=True)["attentions"]
+        if not -len(maps) <= block_idx < len(maps):
+            raise ValueError(f"`block_idx` must lie in [-{len(maps)}, {len(maps)}); got {block_idx}.")
+        return maps[block_idx]
 
 
 class ImageHeadModel(ImageModel, HeadModel):
     """A model of images whose outputs are a dict with logits, and a loss where there is one."""
+
+    def predict_step(self, *arguments):
+        """Without the losses: `predict` puts the rows of all batches together, and a loss has none."""
+        result = super().predict_step(*arguments)
+        outputs, *state = result if isinstance(result, tuple) else (result,)
+        outputs = {name: x for name, x in outputs.items() if name not in LOSSES}
+        return (outputs, *state) if state else outputs
 
 
 def image_inputs(inputs, channels: int, **named) -> dict[str, Any]:
@@ -118,8 +143,8 @@ def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
     Returns:
         float32 scalar.
     """
-    _, height, width, channels = images.shape
-    shape = (-1, height // patch_size, width // patch_size, 1)
+    batch, height, width, channels = ops.shape(images)
+    shape = (batch, height // patch_size, width // patch_size, 1)
     mask = ops.cast(ops.reshape(masked, shape), "float32")
     mask = ops.repeat(ops.repeat(mask, patch_size, axis=1), patch_size, axis=2)
     errors = ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32"))

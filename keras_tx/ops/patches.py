@@ -15,7 +15,7 @@ def pair(size: Size) -> tuple[int, int]:
 
 
 def grid(image_size: Size, patch_size: Size) -> tuple[int, int]:
-    """How many patches an image is high and wide; what is left over does not count."""
+    """How many patches an image is high and wide; what is left over does not count. Sizes may be tensors."""
     (height, width), (rows, columns) = pair(image_size), pair(patch_size)
     return height // rows, width // columns
 
@@ -24,26 +24,27 @@ def patchify(images, patch_size: Size):
     """The pixels of each patch, side by side.
 
     Args:
-        images: `(B, H, W, C)`, H and W known.
+        images: `(B, H, W, C)`.
         patch_size: p, q, which divide H and W.
 
     Returns:
         `(B, H/p * W/q, p * q * C)`: patches row by row, and in each its pixels row by row.
     """
     p, q = pair(patch_size)
-    _, height, width, channels = images.shape
-    # Rank 4 is enough, and is what every runtime can transpose.
-    rows = ops.reshape(images, (-1, p, width // q, q * channels))
-    patches = ops.transpose(rows, (0, 2, 1, 3))
-    return ops.reshape(patches, (-1, height // p * (width // q), p * q * channels))
+    batch, height, width, channels = ops.shape(images)
+    rows, columns = height // p, width // q
+    # Rank 4 is enough, and is what every runtime can transpose. The batch is told so that no remainder goes unnoticed.
+    x = ops.reshape(images, (batch * rows, p, columns, q * channels))
+    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, rows * columns, p * q * channels))
 
 
 def unpatchify(patches, patch_size: Size, image_size: Size):
     """The images of `image_size` whose patches these are, as `patchify` gives them: `(B, H, W, C)`."""
     (p, q), (height, width) = pair(patch_size), pair(image_size)
+    batch, rows, columns = ops.shape(patches)[0], height // p, width // q
     channels = patches.shape[-1] // (p * q)
-    rows = ops.transpose(ops.reshape(patches, (-1, width // q, p, q * channels)), (0, 2, 1, 3))
-    return ops.reshape(rows, (-1, height, width, channels))
+    x = ops.transpose(ops.reshape(patches, (batch * rows, columns, p, q * channels)), (0, 2, 1, 3))
+    return ops.reshape(x, (batch, height, width, channels))
 
 
 def pixel_shuffle(x, scale: int):
@@ -51,8 +52,8 @@ def pixel_shuffle(x, scale: int):
 
     The channels of x are those of the output, each with its `scale` rows of `scale` pixels.
     """
-    _, height, width, depth = x.shape
+    batch, height, width, depth = ops.shape(x)
     channels = depth // scale**2
-    x = ops.reshape(x, (-1, height, width, channels, scale, scale))
+    x = ops.reshape(x, (batch, height, width, channels, scale, scale))
     x = ops.transpose(x, (0, 1, 4, 2, 5, 3))
-    return ops.reshape(x, (-1, height * scale, width * scale, channels))
+    return ops.reshape(x, (batch, height * scale, width * scale, channels))
