@@ -1,13 +1,17 @@
 """The SavedModel: the model's numbers and texts, from TensorFlow alone."""
 
+import itertools
+import json
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from generation_helpers import eagerly
 from helpers import numpy, randomize, run_python
 from small_run import small_model
 
-from keras_tx import BigramModel, CharTokenizer, export_saved_model
+from keras_tx import BigramModel, BPETokenizer, CharTokenizer, GPTModel, export_saved_model
 from keras_tx.generation import stream_rolling
 
 TOKENIZER = CharTokenizer("fabcdeghijkl\n")
@@ -57,6 +61,16 @@ if keras.backend.backend() == "tensorflow":
         ids = TOKENIZER(prompt)["input_ids"]
         new = np.concatenate(list(stream_rolling(model, ids, max_new_tokens=count, **options)), axis=1)
         return prompt + TOKENIZER.decode(new[0])
+
+    def from_tensorflow_alone(path, prompts) -> list[str]:
+        """The texts of `generate` in a process that has neither Keras nor us."""
+        script = (
+            "import json, sys; sys.modules['keras'] = sys.modules['keras_tx'] = None; import tensorflow as tf;"
+            f"loaded = tf.saved_model.load({str(path)!r}); generate = loaded.signatures['generate'];"
+            f"texts = generate(tf.constant({prompts}))['text'].numpy();"
+            "sys.stdout.write(json.dumps([text.decode(errors='replace') for text in texts]))"
+        )
+        return json.loads(run_python("-c", script))
 
     def test_logits_of_any_batch_and_length(model, signatures):
         serve = signatures["serving_default"]
@@ -109,13 +123,57 @@ if keras.backend.backend() == "tensorflow":
             generated(signatures, ["deaf", prompt], **options)
 
     def test_only_tensorflow_is_needed(path, signatures):
-        script = (
-            "import sys; sys.modules['keras'] = sys.modules['keras_tx'] = None; import tensorflow as tf;"
-            f"generate = tf.saved_model.load({str(path)!r}).signatures['generate'];"
-            "sys.stdout.write(generate(tf.constant(['deaf']))['text'][0].numpy().decode())"
-        )
         (want,) = generated(signatures, ["deaf"])
-        assert run_python("-c", script) == want
+        assert from_tensorflow_alone(path, ["deaf"]) == [want]
+
+    TEXT = "the cat sat on the mat, the rat sat on the cat."
+
+    def gpt2_tokenizer() -> BPETokenizer:
+        return BPETokenizer.train([TEXT] * 2, 271)
+
+    def gpt1_tokenizer() -> BPETokenizer:
+        ends = [f"{character}</w>" for character in "acehmnorst.,"]
+        pairs = [("t", "h"), ("th", "e</w>"), ("a", "t</w>"), ("c", "at</w>"), ("o", "n</w>")]
+        tokens = ["<unk>", *"acehmnorst", *ends, *map("".join, pairs)]
+        return BPETokenizer({t: i for i, t in enumerate(tokens)}, pairs, byte_level=False, unk_token="<unk>")
+
+    @pytest.mark.parametrize("kind", [gpt2_tokenizer, gpt1_tokenizer])
+    def test_texts_are_those_of_generate_up_to_its_end_token(kind, tmp_path):
+        tokenizer, prompts, count = kind(), ["the cat", "on the mat the rat sat", "rat"], 13
+        sizes = {"max_positions": 61, "num_layers": 1, "num_heads": 3, "d_model": 33}
+        model = randomize(GPTModel(vocab_size=tokenizer.vocab_size, **sizes), np.random.default_rng(2))
+        batch = tokenizer(prompts, padding_side="left")
+        width = batch["input_ids"].shape[1]
+        with eagerly():
+            end = int(model.generate(**batch, max_new_tokens=count)[0, width + 5])
+            rows = numpy(model.generate(**batch, max_new_tokens=count, eos_token_id=end))
+        new = [[*itertools.takewhile(lambda i: i != end, row[width:])] for row in rows]
+        assert len(new[0]) <= 5 and len({*map(len, new)}) > 1
+        read = [row[:width][mask > 0] for row, mask in zip(rows, batch["attention_mask"], strict=True)]
+        expected = [tokenizer.decode([*ids, *more]) for ids, more in zip(read, new, strict=True)]
+        assert all(text.startswith(prompt) for text, prompt in zip(expected, prompts, strict=True))
+
+        options = {"max_new_tokens": count, "temperature": 0.0, "eos_token_id": end}
+        export_saved_model(model, tmp_path / "1", tokenizer, **options)
+        assert from_tensorflow_alone(tmp_path / "1", prompts) == expected
+        if not tokenizer.byte_level:
+            loaded = tf.saved_model.load(str(tmp_path / "1"))
+            with pytest.raises(tf.errors.InvalidArgumentError, match="`prompt` must have a token"):
+                loaded.signatures["generate"](tf.constant(["the", " "]))
+
+    def test_texts_end_in_any_window_and_at_the_config_s_end_tokens(model, signatures, tmp_path):
+        drawn = {"max_new_tokens": 40, "temperature": 2.0, "seed": 3}
+        whole = [
+            text[len(prompt) :] for text, prompt in zip(generated(signatures, PROMPTS, **drawn), PROMPTS, strict=True)
+        ]
+        end = "e"
+        assert [text.index(end) for text in whole] == [5, 36, 8]  # windows are of 4 tokens
+        ending = GPTModel(model.config.replace(eos_token_id=TOKENIZER.characters.index(end)))
+        ending.set_weights(model.get_weights())
+        export_saved_model(ending, tmp_path / "1", TOKENIZER)
+        loaded = tf.saved_model.load(str(tmp_path / "1"))
+        expected = [prompt + text.split(end)[0] for prompt, text in zip(PROMPTS, whole, strict=True)]
+        assert generated(loaded.signatures, PROMPTS, **drawn) == expected
 
     def test_the_graph_has_core_operations_and_defaults_for_serving(path):
         from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
