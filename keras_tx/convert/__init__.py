@@ -2,7 +2,7 @@
 
 from keras_tx.convert.account import Account, account, match, over_layers
 from keras_tx.convert.directory import CheckpointDirectory
-from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.family import Family, Head, Setting, choose
 from keras_tx.convert.hub import locate
 from keras_tx.convert.load import filling
 from keras_tx.convert.save import sources, write_directory
@@ -16,6 +16,7 @@ __all__ = [
     "Rule",
     "Setting",
     "account",
+    "choose",
     "filling",
     "locate",
     "match",

@@ -72,7 +72,8 @@ def account(
         {name: tensor for name, tensor in tensors.items() if not _matches(family.ignored, name)},
         family.backbone(fields),
         family.head(class_name).rules(fields),
-        other_heads={name for rule in [*heads, *tied] for name in rule.names(family.prefix)},
+        other_heads={name for rule in [*heads, *tied] for name in rule.names(family.prefix)}
+        | {name for name in tensors if _matches(family.left_out, name)},
         dims=family.dims(fields),
         prefix=family.prefix,
         new_head=new_head,

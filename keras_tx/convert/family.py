@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras_tx.convert.table import Rule
@@ -84,6 +84,11 @@ class Family:
         backbone: the rules of the backbone, from our fields.
         heads: by the name of our class.
         ignored: patterns of tensors that hold no weights.
+        left_out: patterns of tensors of heads that none of our classes has.
+        classes: our field that counts the labels.
+        inferred: fields of ours that follow from several entries of the peer's config, or from what it lacks.
+        derived: entries of the peer's config that follow from several of our fields.
+        read_only: whether checkpoints are only read from it.
     """
 
     model_type: str
@@ -97,6 +102,11 @@ class Family:
     tensorflow: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     plain: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: fields
     ignored: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    classes: str = "num_labels"
+    inferred: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda config: {}
+    derived: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: {}
+    read_only: bool = False
 
     def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         """The fields of our config, from the peer's, for one of our classes.
@@ -108,7 +118,7 @@ class Family:
             if config.get(name, value) != value:
                 raise ValueError(f"the config says {name}={config[name]!r}; only {value!r} is supported.")
         settings = {setting.ours: setting.to_ours(config) for setting in self.settings}
-        return {**self.fixed, **settings, **_labels_to_ours(config)}
+        return {**self.fixed, **_labels_to_ours(config, self.classes), **settings, **self.inferred(config)}
 
     def config(self, fields: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         """The peer's config of one of our classes, from our fields.
@@ -124,8 +134,22 @@ class Family:
                 'with format="keras_tx".'
             )
         config = {"architectures": [head.architecture], "model_type": self.model_type, "dtype": "float32"}
-        config |= {setting.theirs: setting.to_theirs(fields[setting.ours]) for setting in self.settings}
-        return {**config, **self.demanded, **head.demanded, **_labels_to_theirs(fields)}
+        config |= self._entries(fields)
+        return {**config, **self.derived(fields), **self.demanded, **head.demanded, **self._labels(fields)}
+
+    def _entries(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        for setting in self.settings:
+            value = setting.to_theirs(fields[setting.ours])
+            if entries.setdefault(setting.theirs, value) != value:
+                raise ValueError(
+                    f"this format has one `{setting.theirs}` for several fields, which differ: {value!r} of "
+                    f'`{setting.ours}`, and {entries[setting.theirs]!r}. Save it with format="keras_tx".'
+                )
+        return entries
+
+    def _labels(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return _labels_to_theirs(fields, fields[self.classes])
 
     def differences(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What the format has for those of our fields that it cannot hold."""
@@ -142,30 +166,44 @@ class Family:
             raise ValueError(f"there is no {class_name} among {self.model_type}'s: there are {', '.join(self.heads)}.")
         return self.heads[class_name]
 
+    def reads(self, config: Mapping[str, Any]) -> bool:
+        """Whether a peer's config is of this family."""
+        return config.get("model_type") == self.model_type
+
+    def names(self, config: Mapping[str, Any]) -> bool:
+        """Whether it also names one of this family's heads."""
+        return bool(_architectures(config) & {head.architecture for head in self.heads.values()})
+
     def class_name(self, config: Mapping[str, Any]) -> str:
         """Our class for the peer's config; the first one, a language model, for a backbone saved by itself."""
-        named = set(config.get("architectures") or ())
-        named |= {name.removeprefix("TF") for name in named}
+        named = _architectures(config)
         return next((name for name, head in self.heads.items() if head.architecture in named), next(iter(self.heads)))
 
 
-def _labels_to_ours(config: Mapping[str, Any]) -> dict[str, Any]:
+def choose(families: Iterable[Family], config: Mapping[str, Any]) -> Family | None:
+    """The family that reads a peer's config, one that has the named head before others; None if there is none."""
+    reading = [family for family in families if family.reads(config)]
+    return next((family for family in reading if family.names(config)), reading[0] if reading else None)
+
+
+def _architectures(config: Mapping[str, Any]) -> set[str]:
+    return {name.removeprefix("TF") for name in config.get("architectures") or ()}
+
+
+def _labels_to_ours(config: Mapping[str, Any], classes: str) -> dict[str, Any]:
     labels = config.get("id2label")
-    if not labels:
-        return {"num_labels": config.get("num_labels", 2), "problem_type": config.get("problem_type")}
+    kind = {"problem_type": config.get("problem_type")} if classes == "num_labels" else {}
+    if labels is None:
+        return {classes: config.get("num_labels", 2), **kind}
     names = tuple(labels[key] for key in sorted(labels, key=int))
     generic = names == tuple(f"LABEL_{i}" for i in range(len(names)))
-    return {
-        "num_labels": len(names),
-        "label_names": None if generic else names,
-        "problem_type": config.get("problem_type"),
-    }
+    return {classes: len(names), "label_names": None if generic else names, **kind}
 
 
-def _labels_to_theirs(fields: Mapping[str, Any]) -> dict[str, Any]:
-    names = fields["label_names"] or [f"LABEL_{i}" for i in range(fields["num_labels"])]
+def _labels_to_theirs(fields: Mapping[str, Any], count: int) -> dict[str, Any]:
+    names = fields["label_names"] or [f"LABEL_{i}" for i in range(count)]
     labels: dict[str, Any] = {
         "id2label": {str(i): name for i, name in enumerate(names)},
         "label2id": {name: i for i, name in enumerate(names)},
     }
-    return labels | ({"problem_type": fields["problem_type"]} if fields["problem_type"] else {})
+    return labels | ({"problem_type": fields["problem_type"]} if fields.get("problem_type") else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import keras
 import numpy as np
@@ -15,6 +16,9 @@ from keras_tx.convert.tensors import Tensor
 
 Progress = Callable[[int, int], None]
 """Called with the number of tensors done, and of all."""
+
+Adapt = Callable[[str, np.ndarray], np.ndarray]
+"""The values that a weight of this path shall have, from those the checkpoint has for it."""
 
 
 @contextmanager
@@ -48,12 +52,15 @@ class Filling:
         self._begun: dict[Rule, dict[int, np.ndarray]] = {}
         self._done = 0
 
-    def supply(self, weights: Mapping[str, keras.Variable], account: Account) -> None:
+    def supply(
+        self, weights: Mapping[str, keras.Variable], account: Account, adapt: Adapt = lambda path, values: values
+    ) -> None:
         """Gives each weight its tensor for a first value; a fresh one keeps its initializer.
 
         Args:
             weights: the model's weights by path below the model.
             account: what fills what; without problems.
+            adapt: what is done to each weight's values, where the model differs in size from the checkpoint.
 
         Raises:
             ValueError: if the table and the model differ.
@@ -68,14 +75,16 @@ class Filling:
             _check_copy(self.tensors, name, copy)
         for rule, name in account.found:
             for part, path in enumerate(rule.ours):
-                weights[path]._initializer = self._initializer(rule, part, name, len(account.found))
+                values = partial(self._part, rule, part, name, len(account.found))
+                weights[path]._initializer = self._initializer(values, partial(adapt, path), rule.flattened)
 
-    def _initializer(self, rule: Rule, part: int, name: str, count: int):
+    def _initializer(self, values: Callable[[], np.ndarray], adapt: Callable[[np.ndarray], np.ndarray], flat: bool):
         def initial_value(shape, dtype=None):
             # Keras cannot go on after an error here, so it is kept until the scope has ended.
             try:
                 if not self.error:
-                    return _shared(self._part(rule, part, name, count), dtype)
+                    given = adapt(values())
+                    return _shared(given.reshape(shape) if flat else _of_shape(given, shape), dtype)
             except Exception as error:
                 self.error = error
             return keras.ops.zeros(shape, dtype)
@@ -94,6 +103,12 @@ class Filling:
             if self.progress:
                 self.progress(self._done, count)
         return values
+
+
+def _of_shape(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if values.shape != tuple(shape):
+        raise ValueError(f"a weight of shape {tuple(shape)} cannot be made of values of shape {values.shape}.")
+    return values
 
 
 def _values(tensor: Tensor, name: str) -> np.ndarray:

@@ -19,6 +19,7 @@ class Rule:
             ours.
         axes: the order in which ours takes its axes; None for the same.
         copies: other names under which the peer may keep the same numbers: of a tied output projection, or of old.
+        flattened: whether ours has them in fewer axes: those of the heads side by side. Such a rule only reads.
     """
 
     theirs: str
@@ -26,6 +27,7 @@ class Rule:
     ours: tuple[str, ...]
     axes: tuple[int, ...] | None = None
     copies: tuple[str, ...] = ()
+    flattened: bool = False
 
     def shape_in(self, dims: Mapping[str, int]) -> tuple[int, ...]:
         """The tensor's shape, given the dimensions: "3D" is three times `dims["D"]`."""
@@ -55,6 +57,12 @@ def same(theirs: str, shape: str, *ours: str, copies: tuple[str, ...] = ()) -> R
 def transposed(theirs: str, shape: str, *ours: str) -> Rule:
     """A matrix `(out, in)`, as torch's linear maps have it."""
     return Rule(theirs, tuple(shape.split()), ours, axes=(1, 0))
+
+
+def convolution(theirs: str, shape: str, ours: str, use_bias: bool = True) -> list[Rule]:
+    """Kernel and bias of torch's convolution; its kernel is `(out, in, height, width)`."""
+    kernel = Rule(f"{theirs}.weight", tuple(shape.split()), (f"{ours}/kernel",), axes=(2, 3, 1, 0))
+    return [kernel, *([same(f"{theirs}.bias", shape.split()[0], f"{ours}/bias")] if use_bias else [])]
 
 
 def linear(theirs: str, shape: str, ours: str) -> list[Rule]:

@@ -51,13 +51,14 @@ def model_class(config: Mapping[str, Any]) -> type[Model]:
         if config.get("class") not in MODELS:
             raise ValueError(f"the checkpoint holds a {config.get('class')}; known are {', '.join(sorted(MODELS))}.")
         return MODELS[config["class"]].cls
-    families = {family.model_type: family for family in _families()}
-    if config.get("model_type") not in families:
+    families = _families()
+    family = convert.choose(families, config)
+    if family is None:
         raise ValueError(
             f"the checkpoint's `model_type` is {config.get('model_type')!r}; known are "
-            f"{', '.join(map(repr, sorted(families)))}."
+            f"{', '.join(map(repr, sorted({family.model_type for family in families})))}."
         )
-    return MODELS[families[config["model_type"]].class_name(config)].cls
+    return MODELS[family.class_name(config)].cls
 
 
 def _families() -> list[convert.Family]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
+import numpy as np
 
 from keras_tx import convert
 from keras_tx.models.config import Config
@@ -25,11 +27,13 @@ class Pretrained:
     Attributes:
         formats: the peers' formats that the class can be read from and written in, each with its families.
         config_class: of the model.
+        adaptable: fields of the config in which a model may differ from its checkpoint, for `adapt` makes it fit.
         config: the model's.
     """
 
     formats: ClassVar[Mapping[str, tuple[convert.Family, ...]]] = {}
     config_class: ClassVar[type[Config]]
+    adaptable: ClassVar[tuple[str, ...]] = ()
     config: Config
     weights: list[keras.Variable]
 
@@ -94,29 +98,48 @@ class Pretrained:
         options = {"name": name, "dtype": dtype}
         read = cls._native if NATIVE in checkpoint.config else cls._foreign
         with convert.filling(checkpoint.tensors, progress) as filling:
-            model, account = read(checkpoint, overrides, options)
-            filling.supply(model.weights_by_path(), account)
+            before = cls.read_config(checkpoint)
+            model, account = read(checkpoint, before, overrides, options)
+            filling.supply(
+                model.weights_by_path(), account, lambda path, values: cls.adapt(path, values, before, model.config)
+            )
         for note in account.notes:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return model
 
     @classmethod
-    def _foreign(cls, checkpoint: convert.CheckpointDirectory, overrides: dict, options: dict):
+    def adapt(cls, path: str, values: np.ndarray, before: Any, after: Any) -> np.ndarray:
+        """A weight's values for a config that differs in `adaptable` fields from the one they were saved with.
+
+        Args:
+            path: the weight's, below the model.
+            values: those of the checkpoint, in our layout.
+            before: the checkpoint's config.
+            after: the model's.
+        """
+        return values
+
+    @classmethod
+    def _foreign(cls, checkpoint: convert.CheckpointDirectory, before: Config, overrides: dict, options: dict):
         """A model to be filled from a peer's checkpoint, and the account of that."""
-        before = cls.read_config(checkpoint)
-        config = before.replace(**overrides)
-        new_head = config.to_dict()["num_labels"] != before.to_dict()["num_labels"]
         family = cls.family(checkpoint.config)
-        account = convert.account(family, cls.__name__, config.to_dict(), checkpoint.tensors, new_head=new_head)
+        config = before.replace(**overrides)
+        fields, saved = config.to_dict(), before.to_dict()
+        new_head = fields[family.classes] != saved[family.classes]
+        held = fields | {name: saved[name] for name in cls.adaptable}
+        account = convert.account(family, cls.__name__, held, checkpoint.tensors, new_head=new_head)
         cls._require(account, checkpoint)  # before memory is taken for a model
         return cls(config, **options), account
 
     @classmethod
-    def _native(cls, checkpoint: convert.CheckpointDirectory, overrides: dict, options: dict):
+    def _native(cls, checkpoint: convert.CheckpointDirectory, before: Config, overrides: dict, options: dict):
         """A model to be filled from a checkpoint in our own format, and the account of that."""
-        model = cls(cls.read_config(checkpoint).replace(**overrides), **options)
+        model = cls(before.replace(**overrides), **options)
         rules = model.native_rules()
-        if checkpoint.config.get("class") == cls.__name__ and "num_labels" not in overrides:
+        if any(name in overrides for name in cls.adaptable):  # what does not fit then is an error of `adapt`
+            shapes = {name: tuple(map(str, tensor.shape)) for name, tensor in checkpoint.tensors.items()}
+            rules = [replace(rule, shape=shapes.get(rule.theirs, rule.shape)) for rule in rules]
+        if checkpoint.config.get("class") == cls.__name__ and not overrides.keys() & {"num_labels", "num_classes"}:
             account = convert.match(checkpoint.tensors, rules, [])
         else:  # the checkpoint is whole for its own class: what it lacks, or has too much, is a head
             account = convert.match(checkpoint.tensors, [], rules, other_heads=checkpoint.tensors, new_head=True)
@@ -158,13 +181,14 @@ class Pretrained:
             ValueError: if the class cannot be read from it.
         """
         families = [family for families in cls.formats.values() for family in families]
-        for family in families:
-            if family.model_type == config.get("model_type"):
-                return family
-        raise ValueError(
-            f"the checkpoint's `model_type` is {config.get('model_type')!r}; {cls.__name__} can be read from "
-            f"{', '.join(repr(family.model_type) for family in families) or 'our own format alone'}."
-        )
+        family = convert.choose(families, config)
+        if family is None:
+            known = dict.fromkeys(repr(family.model_type) for family in families)
+            raise ValueError(
+                f"the checkpoint's `model_type` is {config.get('model_type')!r}; {cls.__name__} can be read from "
+                f"{', '.join(known) or 'our own format alone'}."
+            )
+        return family
 
     def save_pretrained(
         self,
@@ -201,10 +225,13 @@ class Pretrained:
             tensors = convert.sources(self.weights_by_path(), self.native_rules())
             convert.write_directory(directory, config, tensors, sums=True, **options)
             return
-        if format not in self.formats:
-            known = ", ".join(map(repr, (NATIVE, *self.formats)))
+        writable = {
+            format: [family for family in families if not family.read_only] for format, families in self.formats.items()
+        }
+        if not writable.get(format):
+            known = ", ".join(repr(format) for format, families in {NATIVE: [None], **writable}.items() if families)
             raise ValueError(f"`format` of a {name} must be one of {known}; got {format!r}.")
-        family = min(self.formats[format], key=lambda family: len(family.differences(fields)))
+        family = min(writable[format], key=lambda family: len(family.differences(fields)))
         config = family.config(fields, name)
         rules = [*family.backbone(fields), *family.head(name).rules(fields)]
         tokens = {key: value for key, value in config.items() if key.endswith("_token_id")}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
+from keras_tx.convert.vit import FAMILIES as CHECKPOINTS
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.vit_backbone import ViTBackbone
@@ -30,6 +31,8 @@ class VisionTransformer(ViTBackbone):
         name, dtype: as in Keras.
         overrides: fields of the config to replace.
     """
+
+    formats: ClassVar = {"huggingface": CHECKPOINTS}
 
     def make_head(self):
         c = self.config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from keras_tx.layers.patch_dropout import PatchDropout
 from keras_tx.models.images import ImageModel
 from keras_tx.models.vit_config import ViTConfig
 from keras_tx.ops.patches import grid, pair
-from keras_tx.ops.resample import resample_positions
+from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
 
 
 class ViTBackbone(ImageModel):
@@ -29,6 +29,7 @@ class ViTBackbone(ImageModel):
 
     config_class = ViTConfig
     config: ViTConfig
+    adaptable: ClassVar = ("image_size", "patch_size", "channels")
 
     def __init__(self, config: ViTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
@@ -117,6 +118,16 @@ class ViTBackbone(ImageModel):
         """The position table, `(1, rows, d_model)`."""
         rows = self.config.position_rows + int(np.prod(self.config.grid))
         return self.token("position_embedding", rows)
+
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        if path == "position_embedding":
+            return resample_positions(values, before.position_rows, before.grid, after.grid)
+        if path != "patch_embedding/kernel":
+            return values
+        if pair(before.patch_size) != pair(after.patch_size):
+            values = resample_kernel(values, pair(after.patch_size))
+        return values if before.channels == after.channels else adapt_channels(values, after.channels)
 
     # --- From images to hidden states ---
 
