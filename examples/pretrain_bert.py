@@ -36,7 +36,6 @@ LENGTH = 64
 BATCH = 32
 SIZES = {"max_positions": LENGTH, "num_layers": 4, "num_heads": 4, "d_model": 128, "d_ff": 512}
 WORDS = {"num_labels": 2, "label_names": ("O", "B-CAPITAL")}
-EPOCHS = 20
 
 
 def main() -> None:
@@ -44,6 +43,8 @@ def main() -> None:
     parser.add_argument("--text", type=Path, help="a file of prose, paragraphs between blank lines")
     parser.add_argument("--steps", type=int, default=5000, help="of pre-training; 5000 unless given")
     parser.add_argument("--labelled", type=int, default=300, help="sentences to fine-tune on; 300 unless given")
+    parser.add_argument("--epochs", type=int, default=20, help="of fine-tuning; 20 unless given")
+    parser.add_argument("--seeds", type=int, default=3, help="how often to fine-tune each; 3 unless given")
     parser.add_argument("--output", type=Path, default=Path("runs/pretrain_bert"), help="directory; %(default)s")
     options = parser.parse_args()
 
@@ -54,15 +55,15 @@ def main() -> None:
     began = time.perf_counter()
     pretrain(train, held_out, tokenizer, options.steps, options.output)
     print(f"pre-trained in {(time.perf_counter() - began) / 60:.1f} minutes: {options.output}")
-    compare(train, held_out, tokenizer, options.output, options.labelled)
+    compare(train, held_out, tokenizer, options)
 
 
 def split_sentences(text: str) -> list[list[str]]:
-    """The sentences of a text as lists of words, marks among them."""
+    """The sentences of a text as lists of words, marks among them; without tables, rules and code."""
     paragraphs = (" ".join(lines.split()) for lines in re.split(r"\n\s*\n", text))
     sentences = (sentence for paragraph in paragraphs for sentence in re.split(r"(?<=[.!?:;])\s+", paragraph))
     words = (re.findall(r"\w+|[^\w\s]", sentence) for sentence in sentences)
-    return [found for found in words if len(found) > 2]
+    return [found for found in words if sum(map(str.isalpha, found)) > max(2, 0.6 * len(found))]
 
 
 # === Pre-training ===
@@ -112,12 +113,12 @@ def rows_of(sentences, tokenizer: WordPieceTokenizer) -> dict[str, np.ndarray]:
 # === What it is worth ===
 
 
-def compare(train, held_out, tokenizer: WordPieceTokenizer, directory: Path, labelled: int) -> None:
-    """Fine-tunes the pre-trained model and a fresh one alike, three times each, and prints their F1."""
+def compare(train, held_out, tokenizer: WordPieceTokenizer, options: argparse.Namespace) -> None:
+    """Fine-tunes the pre-trained model and a fresh one alike, and prints their F1."""
     test = [sentence for sentence in held_out if len(sentence) < LENGTH // 2][:500]
     scores: dict[str, list[float]] = {"pre-trained": [], "fresh": []}
-    for seed in range(3):
-        chosen = np.random.default_rng(seed).choice(len(train), labelled, replace=False)
+    for seed in range(options.seeds):
+        chosen = np.random.default_rng(seed).choice(len(train), options.labelled, replace=False)
         few = [train[i] for i in chosen]
         for name, of_seeds in scores.items():
             keras.utils.set_random_seed(seed)
@@ -125,12 +126,12 @@ def compare(train, held_out, tokenizer: WordPieceTokenizer, directory: Path, lab
                 sizes = {"vocab_size": tokenizer.vocab_size, "pad_token_id": tokenizer.pad_token_id, **SIZES}
                 model = BERTForTokenClassification(**sizes, **WORDS)
             else:
-                model = BERTForTokenClassification.from_pretrained(directory, **WORDS)
+                model = BERTForTokenClassification.from_pretrained(options.output, **WORDS)
             task = TokenClassificationTask(model, tokenizer)
-            recipe = FineTuning(epochs=EPOCHS, batch_size=16, learning_rate=5e-4, layer_decay=1.0, seed=seed)
+            recipe = FineTuning(epochs=options.epochs, batch_size=16, learning_rate=5e-4, layer_decay=1.0, seed=seed)
             task.fit(lower(few), capitals(few), recipe, verbose=0)
             of_seeds.append(task.evaluate(lower(test), capitals(test))["f1"])
-            print(f"capitals, {labelled} sentences, seed {seed}, {name}: F1 {of_seeds[-1]:.3f}", flush=True)
+            print(f"capitals, {options.labelled} sentences, seed {seed}, {name}: F1 {of_seeds[-1]:.3f}", flush=True)
     means = {name: np.mean(of_seeds) for name, of_seeds in scores.items()}
     print("mean F1: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
 
