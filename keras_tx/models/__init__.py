@@ -29,6 +29,23 @@ from keras_tx.models.gpt_heads import (
     GPTForTokenClassification,
 )
 from keras_tx.models.registry import create_model, list_models
+from keras_tx.models.swin import (
+    SwinTransformer,
+    swin_base_patch4_window7_224,
+    swin_base_patch4_window12_384,
+    swin_large_patch4_window7_224,
+    swin_large_patch4_window12_384,
+    swin_small_patch4_window7_224,
+    swin_tiny_patch4_window7_224,
+    swinv2_base_patch4_window8_256,
+    swinv2_base_patch4_window16_256,
+    swinv2_small_patch4_window8_256,
+    swinv2_small_patch4_window16_256,
+    swinv2_tiny_patch4_window8_256,
+    swinv2_tiny_patch4_window16_256,
+)
+from keras_tx.models.swin_config import SwinConfig
+from keras_tx.models.swin_heads import SwinForMaskedImageModeling
 from keras_tx.models.vit import (
     VisionTransformer,
     vit_base_patch16_224,
@@ -58,6 +75,9 @@ __all__ = [
     "GPTForSequenceClassification",
     "GPTForTokenClassification",
     "GPTModel",
+    "SwinConfig",
+    "SwinForMaskedImageModeling",
+    "SwinTransformer",
     "ViTConfig",
     "VisionTransformer",
     "bert_base",
@@ -71,6 +91,18 @@ __all__ = [
     "gpt_small",
     "list_models",
     "load_pretrained",
+    "swin_base_patch4_window7_224",
+    "swin_base_patch4_window12_384",
+    "swin_large_patch4_window7_224",
+    "swin_large_patch4_window12_384",
+    "swin_small_patch4_window7_224",
+    "swin_tiny_patch4_window7_224",
+    "swinv2_base_patch4_window8_256",
+    "swinv2_base_patch4_window16_256",
+    "swinv2_small_patch4_window8_256",
+    "swinv2_small_patch4_window16_256",
+    "swinv2_tiny_patch4_window8_256",
+    "swinv2_tiny_patch4_window16_256",
     "vit_base_patch16_224",
     "vit_base_patch32_224",
     "vit_huge_patch14_224",
