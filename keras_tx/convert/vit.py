@@ -103,7 +103,7 @@ SETTINGS = (
     Setting("attention_probs_dropout_prob", "attention_dropout", 0.0),
     Setting("initializer_range", "initializer_range", 0.02),
 )
-FIXED = {
+FIXED: dict[str, Any] = {
     "qk_norm": False,
     "layer_scale": None,
     "class_token": True,
@@ -147,12 +147,12 @@ VIT = Family(
     plain=plain,
     left_out=(r"classifier\.\w+", r"(vit\.)?pooler\.dense\.\w+", r"(vit\.)?embeddings\.mask_token", r"decoder\..*"),
     classes="num_classes",
-    derived=lambda fields: {"encoder_stride": fields["patch_size"]},
+    derived=lambda fields: {"encoder_stride": pair(fields["patch_size"])[0]},
 )
 
 VIT_MODEL = dataclasses.replace(
     VIT,
-    fixed=_without("representation_size") | {"num_classes": 0},
+    fixed={**_without("representation_size"), "num_classes": 0},
     settings=(*SETTINGS, Setting("pooler_output_size", "representation_size", None)),
     demanded={"pooler_act": "tanh"},
     heads={"VisionTransformer": Head("ViTModel", lambda fields: linear("vit.pooler.dense", "E D", "representation"))},
@@ -165,14 +165,14 @@ DEIT = dataclasses.replace(
     model_type="deit",
     prefix="deit.",
     backbone=_backbone("deit."),
-    fixed=FIXED | {"distillation_token": True},
+    fixed={**FIXED, "distillation_token": True},
     heads={"VisionTransformer": Head("DeiTForImageClassification", _classifier(("classifier", "head")))},
     left_out=(r"(cls_|distillation_)?classifier\.\w+", r"(deit\.)?pooler\.dense\.\w+", r"decoder\..*"),
 )
 
 DEIT_WITH_TEACHER = dataclasses.replace(
     DEIT,
-    fixed=DEIT.fixed | {"distillation_head": True},
+    fixed={**DEIT.fixed, "distillation_head": True},
     heads={
         "VisionTransformer": Head(
             "DeiTForImageClassificationWithTeacher",
@@ -183,11 +183,49 @@ DEIT_WITH_TEACHER = dataclasses.replace(
 
 DEIT_MODEL = dataclasses.replace(
     DEIT,
-    fixed=_without("representation_size") | {"distillation_token": True, "num_classes": 0},
+    fixed={**_without("representation_size"), "distillation_token": True, "num_classes": 0},
     settings=VIT_MODEL.settings,
     demanded=VIT_MODEL.demanded,
     heads={"VisionTransformer": Head("DeiTModel", lambda fields: linear("deit.pooler.dense", "E D", "representation"))},
     inferred=VIT_MODEL.inferred,
+)
+
+
+def _mae_decoder(fields: Fields) -> list[Rule]:
+    widths = {"D": "I", "F": "J"}
+
+    def renamed(rule: Rule, i: int) -> Rule:
+        """A rule of the decoder's block i, which newer versions write under another name."""
+        shape = tuple(widths[axis] for axis in rule.shape)
+        copies = tuple(f"decoder.decoder_encoder.layer.{i}.{name}" for name in (rule.theirs, *rule.copies))
+        (rule,) = below(f"decoder.decoder_layers.{i}.", f"decoder_block_{i}/", [rule])
+        return dataclasses.replace(rule, shape=shape, copies=(*rule.copies, *copies))
+
+    return [
+        same("decoder.mask_token", "1 1 I", "decoder_mask_token"),
+        same("decoder.decoder_pos_embed", "1 P I", "decoder_position_embedding"),
+        *linear("decoder.decoder_embed", "I D", "decoder_embedding"),
+        *(renamed(rule, i) for i in range(fields["decoder_num_layers"]) for rule in _block(fields["qkv_bias"])),
+        *norm("decoder.decoder_norm", "I", "decoder_norm"),
+        *linear("decoder.decoder_pred", "X I", "decoder_prediction"),
+    ]
+
+
+MAE = dataclasses.replace(
+    VIT,
+    model_type="vit_mae",
+    settings=(
+        *SETTINGS,
+        Setting("decoder_num_hidden_layers", "decoder_num_layers", 8),
+        Setting("decoder_num_attention_heads", "decoder_num_heads", 16),
+        Setting("decoder_hidden_size", "decoder_d_model", 512),
+        Setting("decoder_intermediate_size", "decoder_d_ff", 2048),
+        Setting("mask_ratio", "mask_ratio", 0.75),
+        Setting("norm_pix_loss", "norm_pix_loss", False),
+    ),
+    dims=lambda fields: {**dims(fields), "I": fields["decoder_d_model"], "J": fields["decoder_d_ff"]},
+    heads={"ViTMAEForPreTraining": Head("ViTMAEForPreTraining", _mae_decoder)},
+    derived=lambda fields: {},
 )
 
 MAE_ENCODER = dataclasses.replace(
@@ -195,6 +233,7 @@ MAE_ENCODER = dataclasses.replace(
     model_type="vit_mae",
     heads={"VisionTransformer": Head("ViTMAEModel", _classifier(("classifier", "head")))},
     inferred=lambda config: {"num_classes": 0},
+    derived=lambda fields: {},
     read_only=True,
 )
 """The encoder of a masked autoencoder, to be fine-tuned; its head starts fresh."""

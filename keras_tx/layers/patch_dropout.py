@@ -35,13 +35,20 @@ class PatchDropout(Layer):
             return x
         batch, count, _ = ops.shape(x)
         noise = keras.random.uniform((batch, count), seed=self.seed_generator)
-        return keep_lowest(x, noise, max(1, int(count * (1 - self.rate))))[0]
+        return keep_lowest(x, noise, part_of(count, 1 - self.rate))[0]
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
 
-def keep_lowest(x, noise, count: int):
+def part_of(count, part: float):
+    """A part of so many, rounded down but at least 1; a tensor where their number is one."""
+    if isinstance(count, int):
+        return max(1, int(count * part))
+    return ops.maximum(1, ops.cast(ops.cast(count, "float32") * part, "int32"))
+
+
+def keep_lowest(x, noise, count):
     """The vectors of each image with the lowest noise.
 
     Args:

@@ -56,6 +56,7 @@ from keras_tx.models.vit import (
     vit_tiny_patch16_224,
 )
 from keras_tx.models.vit_config import ViTConfig
+from keras_tx.models.vit_heads import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
 
 __all__ = [
     "BERTConfig",
@@ -79,6 +80,9 @@ __all__ = [
     "SwinForMaskedImageModeling",
     "SwinTransformer",
     "ViTConfig",
+    "ViTForMaskedImageModeling",
+    "ViTMAEConfig",
+    "ViTMAEForPreTraining",
     "VisionTransformer",
     "bert_base",
     "bert_large",

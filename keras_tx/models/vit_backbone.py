@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import keras
@@ -14,7 +15,7 @@ from keras_tx.layers.linear import Linear
 from keras_tx.layers.patch_dropout import PatchDropout
 from keras_tx.models.images import ImageModel
 from keras_tx.models.vit_config import ViTConfig
-from keras_tx.ops.patches import grid, pair
+from keras_tx.ops.patches import Size, grid, pair
 from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
 
 
@@ -29,7 +30,7 @@ class ViTBackbone(ImageModel):
 
     config_class = ViTConfig
     config: ViTConfig
-    adaptable: ClassVar = ("image_size", "patch_size", "channels")
+    adaptable: ClassVar[tuple[str, ...]] = ("image_size", "patch_size", "channels")
 
     def __init__(self, config: ViTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
@@ -116,7 +117,7 @@ class ViTBackbone(ImageModel):
 
     def make_positions(self):
         """The position table, `(1, rows, d_model)`."""
-        rows = self.config.position_rows + int(np.prod(self.config.grid))
+        rows = self.config.position_rows + self.patches_in()
         return self.token("position_embedding", rows)
 
     @classmethod
@@ -144,10 +145,18 @@ class ViTBackbone(ImageModel):
         if masked is not None:
             hidden = ops.expand_dims(ops.cast(masked, "bool"), -1)
             x = ops.where(hidden, ops.cast(self.mask_token, x.dtype), x)
-        _, height, width, _ = ops.shape(images)
-        new = grid((height, width), c.patch_size)
+        new = self._new_grid(images)
         table = resample_positions(ops.cast(self.position_embedding, x.dtype), c.position_rows, c.grid, new)
         return x + table[:, c.position_rows :], table[:, : c.position_rows]
+
+    def _new_grid(self, images) -> tuple:
+        """How many patches these images are high and wide; tensors where it is not known yet."""
+        _, height, width, _ = ops.shape(images)
+        return grid((height, width), self.config.patch_size)
+
+    def patches_in(self, image_size: Size | None = None) -> int:
+        """The number of patches of an image of this size; the config's unless given."""
+        return math.prod(grid(image_size or self.config.image_size, self.config.patch_size))
 
     def _padded(self, images):
         _, height, width, _ = ops.shape(images)
