@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
+from keras_tx.convert.swin import CLASSIFIERS
 from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
 from keras_tx.layers.patch_merging import PatchMerging
@@ -18,7 +19,7 @@ from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.swin_config import TINY, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
 from keras_tx.ops import windows
 from keras_tx.ops.patches import grid, pair
-from keras_tx.ops.resample import resample_positions
+from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
 
 EPSILON = 1e-5
 """Of the norms of the patches and between stages, which no config changes."""
@@ -35,6 +36,7 @@ class SwinBackbone(ImageModel):
 
     config_class = SwinConfig
     config: SwinConfig
+    adaptable: ClassVar = ("image_size", "patch_size", "channels", "window_size")
     mask_token: keras.Variable
 
     def __init__(self, config: SwinConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
@@ -122,6 +124,19 @@ class SwinBackbone(ImageModel):
             layer.build()
         self.final_norm.build((None, None, None, c.widths[-1]))
 
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        if path == "positions":
+            return resample_positions(values, 0, before.grid, after.grid)
+        if path.endswith("position_bias/table"):
+            stage = int(path.split("_")[1])
+            return windows.resample_bias_table(values, before.windows()[stage][0], after.windows()[stage][0])
+        if path != "patch_embedding/kernel":
+            return values
+        if pair(before.patch_size) != pair(after.patch_size):
+            values = resample_kernel(values, pair(after.patch_size))
+        return values if before.channels == after.channels else adapt_channels(values, after.channels)
+
     def embed(self, images, masked=None, training=None):
         """The map of embedded patches, `(B, H / patch, W / patch, embed_dim)`.
 
@@ -186,6 +201,8 @@ class SwinTransformer(SwinBackbone):
         name, dtype: as in Keras.
         overrides: fields of the config to replace.
     """
+
+    formats: ClassVar = {"huggingface": CLASSIFIERS}
 
     def make_head(self):
         self.head_drop = Dropout(self.config.head_dropout, dtype=self.dtype_policy, name="head_drop")

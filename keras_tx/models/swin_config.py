@@ -8,9 +8,7 @@ from typing import Literal, get_args
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.patches import Size, grid, pair
-from keras_tx.ops.windows import Window
-
-WindowFit = Literal["axes", "shorter_side", "height"]
+from keras_tx.ops.windows import Shift, Window, WindowFit, fit_windows, window_of_each
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,33 +117,14 @@ class SwinConfig(ImageConfig):
         last = sum(self.depths) - 1
         return tuple(self.drop_path * i / max(last, 1) for i in range(last + 1))
 
-    def windows(self) -> tuple[tuple[Window, tuple[int, int]], ...]:
+    def windows(self) -> list[tuple[Window, Shift]]:
         """Each stage's window, and the shift of its shifted blocks."""
-        return tuple(self._fitted(stage, window) for stage, window in enumerate(self._by_stage("window_size")))
+        return fit_windows(window_of_each(self.window_size, len(self.depths)), self.grid, self.window_fit)
 
-    def _fitted(self, stage: int, window: Window) -> tuple[Window, tuple[int, int]]:
-        down, across = (size // 2 for size in window)
-        if self.window_fit == "shorter_side":
-            return window, (down, across)
-        rows, columns = self.grid
-        if self.window_fit == "axes":
-            height, width = -(-rows // 2**stage), -(-columns // 2**stage)
-        else:
-            height = width = rows // 2**stage
-        shift = (down if height > window[0] else 0, across if width > window[1] else 0)
-        return (min(height, window[0]), min(width, window[1])), shift
-
-    def pretrained_windows(self) -> tuple[Window | None, ...]:
+    def pretrained_windows(self) -> list[Window | None]:
         """The window that each stage's position bias was trained at; None for its own."""
-        return tuple(window if min(window) else None for window in self._by_stage("pretrained_window_size"))
-
-    def _by_stage(self, name: str) -> list[Window]:
-        """A pair for each stage."""
-        value = getattr(self, name)
-        each = (value,) * len(self.depths) if isinstance(value, int) else value
-        if len(each) != len(self.depths):
-            raise ValueError(f"`{name}` must be one number, or one for each of {len(self.depths)} stages; got {value}.")
-        return [pair(size) for size in each]
+        each = window_of_each(self.pretrained_window_size, len(self.depths), "pretrained_window_size")
+        return [window if min(window) else None for window in each]
 
 
 def _tuples(value):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import keras
 
+from keras_tx.convert.swin import MASKED
 from keras_tx.models.images import ImageHeadModel, masked_pixel_loss
 from keras_tx.models.registry import register_model
 from keras_tx.models.swin import SwinBackbone
@@ -18,10 +20,12 @@ from keras_tx.ops.patches import grid, pair, pixel_shuffle
 class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
     """Predicts the pixels of hidden patches (SimMIM, Xie et al. 2021).
 
-    `model({"images": images, "masked": masked})` gives the whole image as `"logits"`, `(B, H, W, C)`, and `"loss"`: the
-    mean absolute error of the hidden pixels. Patches are hidden behind a learned token; without `masked` none is, and
-    there is no loss. A linear map makes `encoder_stride` x `encoder_stride` pixels of each token of the last stage, so
-    that the images' height and width must be that many times the last map's.
+    `model({"images": images, "bool_masked_pos": masked})` gives `{"logits": (B, H, W, C), "loss": scalar}`: the pixels,
+    and their mean absolute error in the patches that are hidden, `(B, N)`, True where. Without `bool_masked_pos`
+    nothing is hidden, and there is no loss. It trains with `compile(optimizer)` alone.
+
+    Each token of the last stage becomes `encoder_stride` x `encoder_stride` pixels, so that the images have to be that
+    many times as high and wide as the last map.
 
     Args:
         config: a `SwinConfig`; Swin-T unless given.
@@ -29,11 +33,20 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
         overrides: fields of the config to replace.
     """
 
+    formats: ClassVar = {"huggingface": MASKED}
+    adaptable = ("image_size", "window_size")  # other patches, or channels, would be another head
+
     def make_head(self):
         c = self.config
         if len(set(pair(c.patch_size))) != 1:
             raise ValueError(f"`patch_size` must be one number for masked images; got {c.patch_size}.")
-        self.decoder = self.linear(c.encoder_stride**2 * c.channels, "decoder")
+        self.decoder = keras.layers.Conv2D(
+            c.encoder_stride**2 * c.channels,
+            1,
+            kernel_initializer=self.initializer(),
+            dtype=self.dtype_policy,
+            name="decoder",
+        )
 
     def build(self, input_shape=None):
         super().build(input_shape)
@@ -45,12 +58,13 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
     def input_signature(self, image_size=None):
         signature = super().input_signature(image_size)
         count = math.prod(grid(image_size or self.config.image_size, self.config.patch_size))
-        return {**signature, "masked": keras.InputSpec(name="masked", shape=(None, count), dtype="bool")}
+        masked = keras.InputSpec(name="bool_masked_pos", shape=(None, count), dtype="bool")
+        return {**signature, "bool_masked_pos": masked}
 
     def call(
         self,
         images,
-        masked=None,
+        bool_masked_pos=None,
         return_attention: bool = False,
         return_hidden_states: bool = False,
         training=None,
@@ -58,22 +72,22 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
         """Reconstructs images.
 
         Args:
-            images: `(B, H, W, C)`, floating point, or a dict with them as `"images"`, and `"masked"`.
-            masked: `(B, N)`, True or not 0 for each of the N patches, row by row, that is hidden.
+            images: `(B, H, W, C)`, floating point, or a dict with them as `"images"`, and `"bool_masked_pos"`.
+            bool_masked_pos: `(B, N)`, True or not 0 for each of the N patches, row by row, that is hidden.
             return_attention, return_hidden_states: as `SwinTransformer` takes them.
             training: whether dropout is active.
 
         Returns:
-            A dict of `"logits"`, with `masked` also `"loss"`, and what else was asked for.
+            A dict of `"logits"`, with `bool_masked_pos` also `"loss"`, and what else was asked for.
 
         Raises:
             ValueError: for images that `SwinTransformer` does not take, or that differ in size from what is made of
-                the last map; for `masked` of another shape.
+                the last map; for `bool_masked_pos` of another shape.
         """
-        given = self.named_inputs(images, masked=masked)
-        images, masked = given["images"], given["masked"]
+        given = self.named_inputs(images, bool_masked_pos=bool_masked_pos)
+        images, masked = given["images"], given["bool_masked_pos"]
         if masked is not None:
-            require_shape(masked, (images.shape[0], self._count(images)), "masked")
+            require_shape(masked, (images.shape[0], self._count(images)), "bool_masked_pos")
         inside = self.encode(images, masked, return_attention=return_attention, training=training)
         x = self.decoder(self.final_norm(inside["feature_maps"][-1]))
         pixels = pixel_shuffle(x, self.config.encoder_stride)
@@ -84,7 +98,7 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
         return outputs
 
     def own_losses(self, outputs, labels):
-        raise ValueError('no patch is hidden, so that there is no loss: pass "masked" among the inputs.')
+        raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
 
     def _count(self, images) -> int | None:
         """How many patches the images have; None where it is not known yet."""

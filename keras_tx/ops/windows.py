@@ -8,12 +8,18 @@ Shape letters, here and in the layers:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 from keras import ops
 
-from keras_tx.ops.patches import patchify, unpatchify
+from keras_tx.ops.patches import Size, pair, patchify, unpatchify
 
 Window = tuple[int, int]
+Shift = tuple[int, int]
+WindowFit = Literal["axes", "shorter_side", "height"]
+"""What becomes of windows in stages whose maps are no larger; see `fit_windows`."""
 
 
 def pad(x, window: Window):
@@ -62,6 +68,46 @@ def segments(size: tuple, window: Window, shift: tuple):
     return partition(ops.expand_dims(numbers, (0, 3)), window)[..., 0]
 
 
+# === Windows of stages ===
+
+
+def window_of_each(size: int | Sequence[Size], stages: int, name: str = "window_size") -> list[Window]:
+    """The windows of all stages, from one number or from one number or pair for each.
+
+    Raises:
+        ValueError: for another number of them; `name` is what they are called.
+    """
+    each = [size] * stages if isinstance(size, int) else list(size)
+    if len(each) != stages:
+        raise ValueError(f"`{name}` must be one number, or one for each of {stages} stages; got {size}.")
+    return [pair(window) for window in each]
+
+
+def fit_windows(sizes: Sequence[Window], grid: tuple[int, int], fit: WindowFit) -> list[tuple[Window, Shift]]:
+    """The windows of the stages of a Swin Transformer, and the shifts of those blocks that shift theirs, by half.
+
+    Each stage's map is half as high and wide as the one before.
+
+    Args:
+        sizes: the window that each stage should have.
+        grid: height and width of the first stage's map.
+        fit: "axes", along either axis a window no smaller than the map shrinks to it and is not shifted; "height",
+            likewise, but the height, halved rounding down, counts for both axes; "shorter_side", they stay.
+    """
+    result = []
+    for stage, (down, across) in enumerate(sizes):
+        scale = 2**stage
+        if fit == "axes":
+            height, width = -(-grid[0] // scale), -(-grid[1] // scale)
+        elif fit == "height":
+            height = width = grid[0] // scale
+        else:
+            height, width = down + 1, across + 1
+        shift = (down // 2 if height > down else 0, across // 2 if width > across else 0)
+        result.append(((min(height, down), min(width, across)), shift))
+    return result
+
+
 # === Relative positions ===
 
 
@@ -90,3 +136,32 @@ def log_spaced_offsets(window: Window, reference: Window) -> np.ndarray:
     axes = [np.arange(1 - size, size) * (8.0 / max(of - 1, 1)) for size, of in zip(window, reference, strict=True)]
     offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     return (np.sign(offsets) * np.log2(1 + np.abs(offsets)) / np.log2(8)).astype("float32")
+
+
+def resample_bias_table(table: np.ndarray, old: Window, new: Window) -> np.ndarray:
+    """A table with a row for each offset, `(offsets, D)`, for windows of another size.
+
+    Along each axis the old offsets are spread over the new ones in geometric progression, those between neighbours
+    staying as they are, and the new ones are interpolated linearly: as in BEiT (Bao et al. 2021) and timm.
+    """
+    if old == new:
+        return table
+    rows, columns = (_spread(2 * a - 1, 2 * b - 1) for a, b in zip(old, new, strict=True))
+    grid = table.reshape(2 * old[0] - 1, 2 * old[1] - 1, -1)
+    resampled = np.einsum("ih,jw,hwd->ijd", rows, columns, grid)
+    return resampled.reshape(-1, table.shape[-1]).astype(table.dtype)
+
+
+def _spread(old: int, new: int) -> np.ndarray:
+    """The matrix `(new, old)` that interpolates one axis."""
+    low, high = 1.01, 1.5
+    while high - low > 1e-6:  # the ratio at which the old axis ends where the new one does
+        ratio = (low + high) / 2
+        if (ratio ** (old // 2) - 1) / (ratio - 1) > new // 2:
+            high = ratio
+        else:
+            low = ratio
+    steps = np.cumsum(ratio ** np.arange(old // 2))
+    places = np.concatenate([-steps[::-1], [0.0], steps])
+    wanted = np.arange(new) - new // 2
+    return np.stack([np.interp(wanted, places, row) for row in np.eye(old)], axis=1)
