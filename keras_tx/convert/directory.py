@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tx.convert.h5 import read_h5
+from keras_tx.convert.npz import read_npz
 from keras_tx.convert.tensors import Tensor, read_safetensors
 from keras_tx.files import read_json
 
@@ -15,6 +16,7 @@ GENERATION_CONFIG = "generation_config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 H5_WEIGHTS = "tf_model.h5"
+NPZ = ".npz"
 SUMS = "SHA256SUMS"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -25,11 +27,14 @@ class CheckpointDirectory:
     Weights are `model.safetensors`, the shards that `model.safetensors.index.json` names, or `tf_model.h5`, the first
     of these that is there. Pickles are never read: they can run any code.
 
+    A single file of arrays, `.npz`, counts as one, too; it has no config but its arrays' names and shapes.
+
     Args:
-        path: the directory.
+        path: the directory, or the `.npz`.
 
     Attributes:
-        config: what `config.json` holds, with the special tokens of `generation_config.json`, if there is one.
+        config: what `config.json` holds, with the special tokens of `generation_config.json`, if there is one. Its
+            `model_type` is "timm/ARCHITECTURE" for timm's; of an `.npz` it is "npz", with `shapes` by name.
         tensors: the tensors by name; their data is not read yet.
         is_h5: whether they lie in `tf_model.h5`.
 
@@ -40,6 +45,11 @@ class CheckpointDirectory:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        if self.path.suffix == NPZ and self.path.is_file():
+            self.tensors = read_npz(self.path)
+            self.config = {"model_type": "npz", "shapes": {name: x.shape for name, x in self.tensors.items()}}
+            self.is_h5 = False
+            return
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path}.")
         if (self.path / SUMS).exists():
@@ -59,6 +69,8 @@ class CheckpointDirectory:
 
     def _config(self) -> dict[str, Any]:
         config = self._json(CONFIG)
+        if "architecture" in config:
+            config.setdefault("model_type", f"timm/{config['architecture']}")
         if (self.path / GENERATION_CONFIG).exists():
             generation = self._json(GENERATION_CONFIG)
             config.update({key: value for key, value in generation.items() if key.endswith("_token_id")})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, WEIGHTS, shard_places
+from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, NPZ, WEIGHTS, shard_places
 
 
 def locate(
@@ -23,7 +23,7 @@ def locate(
     Only what is needed is downloaded: the configs, and the weights in one form, safetensors before `tf_model.h5`.
 
     Args:
-        source: a directory, or a hub id such as "openai-community/gpt2".
+        source: a directory, an `.npz`, or a hub id such as "openai-community/gpt2".
         revision: branch, tag or commit on the hub; "main" unless given.
         cache_dir: the hub's cache; as `huggingface_hub` has it (`HF_HOME`) unless given.
         local_files_only: take what is in the cache and ask no server. So does HF_HUB_OFFLINE=1.
@@ -33,7 +33,7 @@ def locate(
     Raises:
         FileNotFoundError: if there is neither such a directory nor, within reach, such a hub id.
     """
-    if Path(source).is_dir():
+    if Path(source).is_dir() or (Path(source).suffix == NPZ and Path(source).is_file()):
         return Path(source)
     _require_hub_id(str(source))
     options = {

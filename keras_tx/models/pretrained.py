@@ -57,10 +57,10 @@ class Pretrained:
     ) -> Self:
         """The model that a checkpoint holds.
 
-        It may be in Transformers' format (`model.safetensors`, its shards, or `tf_model.h5`) or in ours. Every tensor
-        is accounted for: the backbone must be whole, and nothing may be left that the family does not know. A head
-        that the checkpoint lacks starts fresh, and one that this class lacks is left out, each with a warning that
-        names it. Pickles are never read.
+        It may be in Transformers' format (`model.safetensors`, its shards, or `tf_model.h5`), in timm's, or in ours; of
+        some models also the `.npz` of their authors. Every tensor is accounted for: the backbone must be whole, and
+        nothing may be left that the family does not know. A head that the checkpoint lacks starts fresh, and one that
+        this class lacks is left out, each with a warning that names it. Pickles are never read.
 
         Args:
             source: a directory, or a hub id such as "openai-community/gpt2".
@@ -205,7 +205,7 @@ class Pretrained:
         Args:
             directory: where to; made if need be.
             format: "keras_tx", which holds any model, or a peer's: "huggingface" for a directory that Transformers
-                loads with no key missing and none left over.
+                loads with no key missing and none left over, "timm" likewise.
             max_shard_size: bytes, or as "500MB"; weights of more than that are split into several files.
             progress: called with the number of tensors done, and of all.
 

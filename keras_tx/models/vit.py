@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from keras_tx.convert.vit import FAMILIES as CHECKPOINTS
+from keras_tx.convert import vit, vit_npz, vit_timm
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.vit_backbone import ViTBackbone
@@ -32,7 +32,7 @@ class VisionTransformer(ViTBackbone):
         overrides: fields of the config to replace.
     """
 
-    formats: ClassVar = {"huggingface": CHECKPOINTS}
+    formats: ClassVar = {"huggingface": vit.FAMILIES, "timm": vit_timm.FAMILIES, "npz": vit_npz.FAMILIES}
 
     def make_head(self):
         c = self.config

@@ -1,0 +1,90 @@
+"""timm's directories: `config.json` names an architecture, and the arguments in which the model differs from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from keras_tx.convert.family import Family
+
+_HARMLESS = {"weight_init", "fix_init", "dynamic_img_size", "strict_img_size", "num_classes"}
+"""Arguments that change nothing in a model whose weights are loaded."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TimmFamily(Family):
+    """A model family as timm keeps it. Its settings are arguments of timm's class.
+
+    Attributes:
+        architectures: the arguments of each architecture that timm names.
+        implied: names of settings that no argument says, but an architecture.
+        pretrained_cfg: what timm wants to know of a checkpoint: which layers are first and last.
+    """
+
+    architectures: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    implied: tuple[str, ...] = ()
+    pretrained_cfg: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def reads(self, config: Mapping[str, Any]) -> bool:
+        return config.get("architecture") in self.architectures
+
+    def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
+        return super().fields(self._flat(config), class_name)
+
+    def _flat(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments by name, and the labels as Transformers has them."""
+        about = config.get("pretrained_cfg") or {}
+        name, given = config["architecture"], {**(config.get("model_args") or {})}
+        known = {setting.theirs for setting in self.settings} | self.demanded.keys() | {"mlp_ratio"}
+        for argument in given:
+            if argument not in known | _HARMLESS:
+                raise ValueError(
+                    f"the config's `model_args` have {argument}={given[argument]!r}, which is not supported."
+                )
+        channels, *size = about.get("input_size") or (3, 224, 224)
+        arguments = {"in_chans": channels, "img_size": size if about.get("fixed_input_size") else 224}
+        if "global_pool" in config:
+            arguments["global_pool"] = config["global_pool"]
+        arguments |= {**self.architectures[name], **{key: x for key, x in given.items() if x is not None}}
+        arguments["img_size"] = _plain(arguments["img_size"])
+        count = config.get("num_classes", about.get("num_classes", 1000))
+        names = config.get("label_names") or about.get("label_names")
+        names = names if isinstance(names, list) and len(names) == count else [f"LABEL_{i}" for i in range(count)]
+        return arguments | {"id2label": {str(i): label for i, label in enumerate(names)}}
+
+    def config(self, fields: Mapping[str, Any], class_name: str) -> dict[str, Any]:
+        flat = super().config(fields, class_name)
+        entries = {**self._entries(self.plain(fields)), **self.derived(fields)}
+        architecture = self._architecture(entries)
+        arguments = {name: value for name, value in entries.items() if name not in self.implied}
+        size = arguments["img_size"]
+        height, width = (size, size) if isinstance(size, int) else size
+        config = {
+            "architecture": architecture,
+            "num_classes": fields[self.classes],
+            "global_pool": flat["global_pool"],
+            "model_args": arguments,
+            "pretrained_cfg": {
+                "input_size": [arguments["in_chans"], height, width],
+                "fixed_input_size": True,
+                "num_classes": fields[self.classes],
+                **self.pretrained_cfg,
+            },
+        }
+        return config | ({"label_names": list(fields["label_names"])} if fields["label_names"] else {})
+
+    def _architecture(self, entries: Mapping[str, Any]) -> str:
+        """The architecture that has most of these arguments."""
+        defaults = {setting.theirs: setting.default for setting in self.settings}
+        full = {name: {**defaults, **arguments} for name, arguments in self.architectures.items()}
+        fitting = [name for name in full if all(full[name][key] == entries[key] for key in self.implied)]
+        if not fitting:
+            said = ", ".join(f"{key}={entries[key]!r}" for key in self.implied)
+            raise ValueError(f'no architecture of timm\'s has {said}: save it with format="keras_tx".')
+        return max(fitting, key=lambda name: sum(full[name].get(key) == value for key, value in entries.items()))
+
+
+def _plain(size: Any) -> Any:
+    """One number for a square."""
+    return size if isinstance(size, int) else size[0] if len(set(size)) == 1 else tuple(size)
