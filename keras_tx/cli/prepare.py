@@ -29,7 +29,7 @@ def prepare(
 ) -> None:
     """Write texts as TFRecord files to pre-train BERT on.
 
-    OUTPUT gets all of them and a manifest.json, or is left as it was. Masks are drawn in training.
+    OUTPUT gets all of them, an index.npy and a manifest.json, or is left as it was. Masks are drawn in training.
     """
     with quiet():
         import keras  # noqa: F401

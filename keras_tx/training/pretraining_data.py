@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_tx.training.masking import Masking
+from keras_tx.training.records import Records
 
 TARGETS = ("next_sentence_label",)
 """What of the rows is no input."""
 
 
 def masked_batches(
-    rows: Mapping[str, np.ndarray],
+    rows: Mapping[str, np.ndarray] | Records,
     masking: Masking,
     batch_size: int,
     *,
@@ -28,7 +29,8 @@ def masked_batches(
     alone, so a run that resumes at a step sees what it would have seen.
 
     Args:
-        rows: `input_ids`, int32 `(R, T)`, and whatever goes with them, as `pack` and `sentence_pairs` give it.
+        rows: `input_ids`, int32 `(R, T)`, and whatever goes with them, as `pack` and `sentence_pairs` give it; or
+            `Records` of the like, whose rows are read when their turn comes, and which give the same batches.
         masking: hides tokens.
         batch_size: rows in a batch; one may have the end of an epoch and the beginning of the next.
         seed: of orders and masks.
@@ -46,24 +48,25 @@ def masked_batches(
     """
     import tensorflow as tf
 
-    count = len(rows["input_ids"])
+    count, names = (len(rows), rows.features) if isinstance(rows, Records) else (len(rows["input_ids"]), rows)
     if not count or batch_size < 1:
         raise ValueError(f"there must be rows, and `batch_size` must be 1 or above; got {count} and {batch_size}.")
-    if documents_apart and "segment_ids" not in rows:
+    if documents_apart and "segment_ids" not in names:
         raise ValueError("`documents_apart=True` needs rows with `segment_ids`, as `pack` gives them.")
-    tensors = {name: tf.constant(array) for name, array in rows.items()}
-    if not dynamic:
-        tensors["input_ids"], tensors["labels"] = masking(tensors["input_ids"], tf.constant([seed, -1], tf.int64))
+    seed = tf.constant(seed, tf.int64)
 
-    def batch(step):
+    def order(step):
         places = step * batch_size + tf.range(batch_size, dtype=tf.int64)
         epochs = places // count
-        keys = tf.stack([tf.fill([batch_size], tf.cast(seed, tf.int64)), epochs, tf.zeros_like(epochs)], 1)
-        order = _shuffled(places % count, tf.cast(keys, tf.int32), count - 1)
-        taken = {name: tf.gather(tensor, order) for name, tensor in tensors.items()}
+        keys = tf.stack([tf.fill([batch_size], seed), epochs, tf.zeros_like(epochs)], 1)
+        return _shuffled(places % count, tf.cast(keys, tf.int32), count - 1)
+
+    def batch(step, places, taken):
+        ids = taken["input_ids"]
         if dynamic:
-            key = tf.stack([tf.cast(seed, tf.int64), step])
-            taken["input_ids"], taken["labels"] = masking(taken["input_ids"], key)
+            taken["input_ids"], taken["labels"] = masking(ids, tf.stack([seed, step]))
+        else:
+            taken["input_ids"], taken["labels"] = _masked_by_row(masking, ids, seed, places)
         segments = taken.pop("segment_ids", None)
         if documents_apart:
             apart = (segments[:, :, None] == segments[:, None]) & (segments[:, None] > 0)
@@ -71,7 +74,30 @@ def masked_batches(
         labels = {name: taken.pop(name) for name in ("labels", *TARGETS) if name in taken}
         return taken, labels
 
-    return tf.data.Dataset.range(start, np.iinfo("int64").max).map(batch).prefetch(4)
+    steps = tf.data.Dataset.range(start, np.iinfo("int64").max)
+    orders = steps.map(order)
+    taken = rows.batches(orders, batch_size) if isinstance(rows, Records) else orders.map(_gatherer(rows))
+    return tf.data.Dataset.zip(steps, orders, taken).map(batch).prefetch(4)
+
+
+def _gatherer(rows: Mapping[str, np.ndarray]):
+    """A function that gives the rows at places."""
+    import tensorflow as tf
+
+    tensors = {name: tf.constant(array) for name, array in rows.items()}
+    return lambda places: {name: tf.gather(tensor, places) for name, tensor in tensors.items()}
+
+
+def _masked_by_row(masking: Masking, ids, seed, places):
+    """Ids with tokens hidden, the same ones each time the row of a place comes, and labels."""
+    import tensorflow as tf
+
+    def masked(row):
+        of_row, place = row
+        hidden, labels = masking(of_row[None], tf.stack([seed, -1 - place]))  # steps are not negative
+        return hidden[0], labels[0]
+
+    return tf.map_fn(masked, (ids, places), fn_output_signature=(ids.dtype, ids.dtype))
 
 
 def _shuffled(places, keys, last: int):

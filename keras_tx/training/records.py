@@ -12,9 +12,16 @@ import numpy as np
 
 from keras_tx.files import dump_json, read_json, whole_directory
 from keras_tx.text import Tokenizer
+from keras_tx.text.rows import required
 
 MANIFEST = "manifest.json"
-"""What lies beside the shards: how many rows they have, of what, made by which tokenizer and how."""
+"""What lies beside the shards: their sizes and rows, of what these are, made by which tokenizer and how."""
+
+INDEX = "index.npy"
+"""Where each row's record begins in its shard, int64 `(R,)`."""
+
+_FRAME = 16
+"""Bytes around what is written: TFRecord's length and two checksums."""
 
 
 def write_records(
@@ -26,7 +33,7 @@ def write_records(
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Writes rows as TFRecord files of `tf.train.Example`s, the directory whole or not at all.
+    """Writes rows as TFRecord files of `tf.train.Example`s and an index of them, the directory whole or not at all.
 
     Args:
         directory: new, or empty.
@@ -57,42 +64,127 @@ def write_records(
         "settings": dict(settings or {}),
         "shards": [],
     }
+    index = np.zeros(count, "int64")
     with whole_directory(directory) as partial:
         for shard, places in enumerate(np.array_split(np.arange(count), shards)):
             name = f"rows-{shard:05}-of-{shards:05}.tfrecord"
+            end = 0
             with tf.io.TFRecordWriter(str(partial / name)) as writer:
                 for place in places:
-                    writer.write(_example({key: array[place] for key, array in rows.items()}))
-            manifest["shards"].append({"file": name, "rows": len(places)})
+                    example = _example({key: array[place] for key, array in rows.items()})
+                    writer.write(example)
+                    index[place] = end
+                    end += len(example) + _FRAME
+            manifest["shards"].append({"file": name, "rows": len(places), "bytes": end})
             progress(int(places[-1]) + 1, count)
+        np.save(partial / INDEX, index)
         dump_json(partial / MANIFEST, manifest)
     return manifest
 
 
+class Records:
+    """The rows that `write_records` wrote, read from disk one by one, so that there may be more than memory holds.
+
+    Of each row only 8 bytes are kept, which say where it is.
+
+    Args:
+        directory: of the records.
+        tokenizer: that made them.
+
+    Attributes:
+        features: the shapes of a row's arrays, by name.
+
+    Raises:
+        ValueError: if they are of another tokenizer, or files are missing or damaged as far as their size tells.
+    """
+
+    def __init__(self, directory: str | Path, tokenizer: Tokenizer):
+        self.directory = Path(directory)
+        manifest = read_manifest(self.directory)
+        if manifest["tokenizer"] != fingerprint(tokenizer):
+            raise ValueError(f"{directory} was made with another tokenizer: read it with that one, or prepare it anew.")
+        self.features = {name: tuple(shape) for name, shape in manifest["features"].items()}
+        self._files = [self.directory / shard["file"] for shard in manifest["shards"]]
+        for file, shard in zip(self._files, manifest["shards"], strict=True):
+            if not file.exists() or file.stat().st_size != shard.get("bytes"):
+                raise _damaged(file)
+        self._limits = np.cumsum([shard["rows"] for shard in manifest["shards"]])
+        self._index = _read_index(self.directory / INDEX, self._limits[-1])
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def batches(self, places, batch_size: int):
+        """The rows at given places.
+
+        Args:
+            places: a `tf.data.Dataset` of int64 `(batch_size,)`.
+            batch_size: rows in a batch.
+
+        Returns:
+            A `tf.data.Dataset` of int32 tensors `(batch_size, ...)` by name. A row that is damaged raises
+            TensorFlow's `InvalidArgumentError` when its turn comes.
+        """
+        import tensorflow as tf
+
+        # By TensorFlow alone: Python's lock is held while an iterator is deleted, which waits for reads to end.
+        examples = places.unbatch().interleave(
+            self._reader(), cycle_length=16, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        return examples.batch(batch_size, drop_remainder=True).map(self._parsed)
+
+    def read(self) -> dict[str, np.ndarray]:
+        """All rows, int32 arrays `(R, ...)` by name.
+
+        Raises:
+            ValueError: if one is damaged.
+        """
+        import tensorflow as tf
+
+        data = tf.data.TFRecordDataset([str(file) for file in self._files]).batch(1024).map(self._parsed)
+        try:
+            batches = list(data.as_numpy_iterator())
+        except tf.errors.OpError as error:
+            raise _damaged(self.directory) from error
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in self.features}
+
+    def _reader(self):
+        """A function that gives the record at a place, "" if it is damaged, as a set of one."""
+        import tensorflow as tf
+
+        files = tf.constant([str(file) for file in self._files])
+        limits, index = tf.constant(self._limits, tf.int64), tf.constant(self._index, tf.int64)
+        nothing = tf.data.Dataset.from_tensors("")
+
+        def record(place):
+            place = place[None]
+            from_there_on = tf.raw_ops.TFRecordDatasetV2(
+                filenames=tf.gather(files, tf.searchsorted(limits, place, side="right")),
+                compression_type="",
+                buffer_size=1 << 14,
+                byte_offsets=tf.gather(index, place),
+            )
+            data = tf.data.experimental.from_variant(from_there_on, tf.TensorSpec((), tf.string))
+            return data.take(1).ignore_errors().concatenate(nothing).take(1)
+
+        return record
+
+    def _parsed(self, examples) -> dict[str, Any]:
+        import tensorflow as tf
+
+        examples = required(examples, tf.reduce_all(examples != ""), str(_damaged(self.directory)))
+        features = {name: tf.io.FixedLenFeature(shape, tf.int64) for name, shape in self.features.items()}
+        parsed = tf.io.parse_example(examples, features)
+        return {name: tf.cast(parsed[name], tf.int32) for name in features}
+
+
 def read_records(directory: str | Path, tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    """The rows that `write_records` wrote, int32 arrays `(R, ...)` by name, in memory.
+    """The rows that `write_records` wrote, int32 arrays `(R, ...)` by name, all of them in memory.
 
     Raises:
         ValueError: if they are of another tokenizer, or files are missing or damaged.
     """
-    import tensorflow as tf
-
-    directory = Path(directory)
-    manifest = read_manifest(directory)
-    if manifest["tokenizer"] != fingerprint(tokenizer):
-        raise ValueError(f"{directory} was made with another tokenizer: read it with that one, or prepare it anew.")
-    files = [str(directory / shard["file"]) for shard in manifest["shards"]]
-    features = {name: tf.io.FixedLenFeature(shape, tf.int64) for name, shape in manifest["features"].items()}
-    data = tf.data.TFRecordDataset(files).batch(1024).map(lambda batch: tf.io.parse_example(batch, features))
-    try:
-        batches = list(data.as_numpy_iterator())
-    except tf.errors.OpError as error:
-        raise ValueError(f"{directory} is damaged, {error.message.splitlines()[0]}: prepare it anew.") from error
-    rows = {name: np.concatenate([batch[name] for batch in batches]).astype("int32") for name in features}
-    found = len(rows["input_ids"])
-    if found != manifest["rows"]:
-        raise ValueError(f"{directory} has {found} rows, and its manifest says {manifest['rows']}: prepare it anew.")
-    return rows
+    return Records(directory, tokenizer).read()
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any]:
@@ -107,7 +199,7 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
     manifest = read_json(path)
     keys = {"rows", "features", "tokenizer", "shards"}
     if not isinstance(manifest, dict) or not keys <= manifest.keys():
-        raise ValueError(f"{path} is damaged: prepare the records anew.")
+        raise _damaged(path)
     return manifest
 
 
@@ -117,6 +209,20 @@ def fingerprint(tokenizer: Tokenizer) -> str:
         tokenizer.save_pretrained(directory)
         [path] = [*Path(directory).glob("*tokenizer.json")]
         return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_index(path: Path, rows: int) -> np.ndarray:
+    try:
+        index = np.load(path)
+    except (OSError, EOFError, ValueError) as error:
+        raise _damaged(path) from error
+    if index.shape != (rows,):
+        raise _damaged(path)
+    return index
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(f"{path} is {'damaged' if path.exists() else 'missing'}: prepare the records anew.")
 
 
 def _example(row: Mapping[str, np.ndarray]) -> bytes:

@@ -10,6 +10,7 @@ from keras_tx.text import CharTokenizer, WordPieceTokenizer
 from keras_tx.training.documents import Documents, pack, read_documents
 from keras_tx.training.masking import Masking
 from keras_tx.training.pretraining_data import masked_batches
+from keras_tx.training.records import Records, write_records
 from keras_tx.training.sentence_pairs import sentence_pairs
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -233,6 +234,22 @@ def test_every_row_comes_once_an_epoch(dynamic):
     np.testing.assert_array_equal(np.where(labels == -100, by_row, labels), np.tile(rows()["input_ids"], (6, 1, 1)))
     assert (by_row == by_row[:1]).all() == (not dynamic)
     assert (labels != -100).any()
+
+
+@pytest.mark.parametrize("options", [{}, {"dynamic": False}, {"documents_apart": True}, {"start": 7}])
+def test_batches_from_disk_are_those_from_memory(options, tmp_path):
+    kept = {**rows(), "segment_ids": np.cumsum(rows()["input_ids"] % 3 == 0, axis=1)}
+    write_records(tmp_path, kept, TOKENIZER, shards=3)
+    batches = [
+        [*masked_batches(source, Masking.of(TOKENIZER), 3, seed=5, **options).take(9)]
+        for source in (kept, Records(tmp_path, TOKENIZER))
+    ]
+    for memory, disk in zip(*batches, strict=True):
+        for part, again in zip(memory, disk, strict=True):
+            assert part.keys() == again.keys()
+            for name in part:
+                assert part[name].shape == again[name].shape
+                np.testing.assert_array_equal(part[name], again[name])
 
 
 def test_documents_of_a_row_are_kept_apart():
