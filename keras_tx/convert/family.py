@@ -89,6 +89,7 @@ class Family:
         inferred: fields of ours that follow from several entries of the peer's config, or from what it lacks.
         derived: entries of the peer's config that follow from several of our fields.
         read_only: whether checkpoints are only read from it.
+        respelled: a checkpoint's tensors by the names that the rules know, where it may call them otherwise.
     """
 
     model_type: str
@@ -107,6 +108,7 @@ class Family:
     inferred: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda config: {}
     derived: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: {}
     read_only: bool = False
+    respelled: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda tensors: tensors
 
     def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         """The fields of our config, from the peer's, for one of our classes.

@@ -222,6 +222,11 @@ _V2_RULES = {
 }
 
 
+def pretrained_windows(sizes: Any, stages: int) -> Any:
+    """Our field of what peers keep for each stage, and for stages that there are not."""
+    return tuple(sizes)[:stages] if sizes else 0
+
+
 def _pretrained_windows(fields: Fields) -> dict[str, Any]:
     windows = window_of_each(fields["pretrained_window_size"], len(fields["depths"]), "pretrained_window_size")
     if any(height != width for height, width in windows):
@@ -247,7 +252,9 @@ SWIN_V2 = dataclasses.replace(
     plain=plain("height", True),
     ignored=(r".*\.relative_(position_index|coords_table)",),
     left_out=(r"classifier\.\w+", r"(swinv2\.)?embeddings\.mask_token", r"decoder\..*"),
-    inferred=lambda config: {"pretrained_window_size": tuple(config.get("pretrained_window_sizes") or ()) or 0},
+    inferred=lambda config: {
+        "pretrained_window_size": pretrained_windows(config.get("pretrained_window_sizes"), len(config["depths"]))
+    },
     derived=_pretrained_windows,
 )
 

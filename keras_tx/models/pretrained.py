@@ -97,6 +97,8 @@ class Pretrained:
         """As `from_pretrained`, of a directory that is open already."""
         options = {"name": name, "dtype": dtype}
         read = cls._native if NATIVE in checkpoint.config else cls._foreign
+        if NATIVE not in checkpoint.config:
+            checkpoint.tensors = dict(cls.family(checkpoint.config).respelled(checkpoint.tensors))
         with convert.filling(checkpoint.tensors, progress) as filling:
             before = cls.read_config(checkpoint)
             model, account = read(checkpoint, before, overrides, options)

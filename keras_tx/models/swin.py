@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_tx.convert.swin import CLASSIFIERS
+from keras_tx.convert import swin, swin_timm
 from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
 from keras_tx.layers.patch_merging import PatchMerging
@@ -202,7 +202,7 @@ class SwinTransformer(SwinBackbone):
         overrides: fields of the config to replace.
     """
 
-    formats: ClassVar = {"huggingface": CLASSIFIERS}
+    formats: ClassVar = {"huggingface": swin.CLASSIFIERS, "timm": swin_timm.FAMILIES}
 
     def make_head(self):
         self.head_drop = Dropout(self.config.head_dropout, dtype=self.dtype_policy, name="head_drop")
