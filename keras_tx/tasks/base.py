@@ -30,7 +30,7 @@ class Task:
 
     Raises:
         ValueError: if model, tokenizer and task do not fit together, or `max_length` is more than the model's
-            positions.
+            positions; of a model without such a limit, more than the tokenizer's `model_max_length`.
     """
 
     heads: ClassVar[str]
@@ -44,12 +44,15 @@ class Task:
             raise ValueError(
                 f"the tokenizer has {tokenizer.vocab_size} ids and the model {config.vocab_size}: they are no pair."
             )
-        limits = [limit for limit in (getattr(config, "max_positions", None), tokenizer.model_max_length) if limit]
-        if max_length is not None and limits and max_length > limits[0]:
-            raise ValueError(f"`max_length` must be at most {limits[0]}, as the model has it; got {max_length}.")
+        positions, tokens = getattr(config, "max_positions", None), tokenizer.model_max_length
+        limit, whose = (
+            (positions, "the model's positions") if positions else (tokens, "the tokenizer's `model_max_length`")
+        )
+        if max_length is not None and limit and max_length > limit:
+            raise ValueError(f"`max_length` must be at most {limit}, {whose}; got {max_length}.")
         self.model, self.batch_size = model, batch_size
         self.tokenizer = _giving_token_types(tokenizer) if "token_type_ids" in model.input_signature() else tokenizer
-        self.max_length = max_length or min([*limits, 512])
+        self.max_length = max_length or min(positions or 512, tokens or 512, 512)
 
     @staticmethod
     def fits(model: TextModel) -> bool:
