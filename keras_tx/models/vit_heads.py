@@ -57,11 +57,11 @@ class ViTForMaskedImageModeling(ViTPixels):
     def make_head(self):
         c = self.config
         super().make_head()
-        height, width = pair(c.patch_size)
-        if height != width:
+        self.patch_length, width = pair(c.patch_size)
+        if self.patch_length != width:
             raise ValueError(f"`patch_size` of {type(self).__name__} must be square; got {c.patch_size}.")
         self.decoder = keras.layers.Conv2D(
-            height * width * c.channels,
+            self.patch_length**2 * c.channels,
             1,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
