@@ -14,16 +14,24 @@ from wrapt import when_imported
 
 from keras_tx.version import __version__ as __version__
 
-_FOLDERS = ("ops", "layers", "generation", "convert", "models", "text", "training", "tasks", "export", "analysis")
+_FOLDERS = "ops layers generation convert models text vision training tasks export analysis".split()
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention MultiHeadAttention MultiQueryAttention
-        PositionEmbedding PositionalEncoding RotaryPositionalEmbedding TokenEmbedding TransformerBlock""",
+    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
+        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RotaryPositionalEmbedding
+        SwinBlock TokenEmbedding TransformerBlock WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
-        GPTForTokenClassification GPTModel bert_base bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl
-        gpt_char gpt_small list_models load_pretrained""",
+        GPTForTokenClassification GPTModel SwinConfig SwinForMaskedImageModeling SwinTransformer ViTConfig
+        ViTForMaskedImageModeling ViTMAEConfig ViTMAEForPreTraining VisionTransformer bert_base bert_large create_model
+        gpt2_large gpt2_medium gpt2_small gpt2_xl gpt_char gpt_small list_models load_pretrained
+        swin_base_patch4_window7_224 swin_base_patch4_window12_384 swin_large_patch4_window7_224
+        swin_large_patch4_window12_384 swin_small_patch4_window7_224 swin_tiny_patch4_window7_224
+        swinv2_base_patch4_window8_256 swinv2_base_patch4_window16_256 swinv2_small_patch4_window8_256
+        swinv2_small_patch4_window16_256 swinv2_tiny_patch4_window8_256 swinv2_tiny_patch4_window16_256
+        vit_base_patch16_224 vit_base_patch32_224 vit_huge_patch14_224 vit_large_patch16_224 vit_small_patch16_224
+        vit_tiny_patch16_224""",
     "generation": "GenerationConfig GenerateOutput",
     "ops": "apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer WordPieceTokenizer default_text load_tokenizer",
