@@ -14,7 +14,19 @@ from wrapt import when_imported
 
 from keras_tx.version import __version__ as __version__
 
-_FOLDERS = "ops layers generation convert models text vision training tasks export analysis".split()
+_FOLDERS = (
+    "ops",
+    "layers",
+    "generation",
+    "convert",
+    "models",
+    "text",
+    "vision",
+    "training",
+    "tasks",
+    "export",
+    "analysis",
+)
 
 _PUBLIC = {
     "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
