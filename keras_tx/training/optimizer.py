@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 
@@ -59,6 +59,7 @@ def adamw(
     beta_2: float = 0.999,
     clip_norm: float | None = 1.0,
     scales: Sequence[float] | None = None,
+    ema: float | None = None,
 ) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) with linear warm-up, decay of the rate, and clipping.
 
@@ -75,6 +76,7 @@ def adamw(
         beta_2: decay of the second moment.
         clip_norm: the longest gradient, over all weights together; None for no limit.
         scales: by what the learning rate is multiplied for each of `model.trainable_variables`; None for all alike.
+        ema: decay of a moving average of the weights, as Keras's `use_ema` keeps it; None for none.
 
     Raises:
         ValueError: if the warm-up is as long as the whole, or rates are out of order.
@@ -88,7 +90,9 @@ def adamw(
     if schedule not in _SCHEDULES:
         raise ValueError(f"`schedule` must be one of {', '.join(map(repr, _SCHEDULES))}; got {schedule!r}.")
     rate = _SCHEDULES[schedule](learning_rate, steps, warmup_steps, min_learning_rate)
-    adam = {"beta_2": beta_2, "epsilon": 1e-8, "global_clipnorm": clip_norm}
+    adam: dict[str, Any] = {"beta_2": beta_2, "epsilon": 1e-8, "global_clipnorm": clip_norm}
+    if ema is not None:
+        adam |= {"use_ema": True, "ema_momentum": ema}
     weights = model.trainable_variables
     optimizer: keras.optimizers.Optimizer
     if scales is None:

@@ -1,0 +1,113 @@
+"""Preprocessing: the numbers of Transformers' processors, and their files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import numpy
+
+from keras_tx.vision import ImagePreprocessor
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "preprocessing"
+CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
+EXPECTED = np.load(GOLDEN / "expected.npz")
+IMAGE = EXPECTED["image"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_transformers(case):
+    """But for rounding: a fifth of the values lie one of 255 steps off."""
+    preprocessor = ImagePreprocessor.from_pretrained(GOLDEN / case)
+    found = numpy(preprocessor(IMAGE))
+    steps = np.abs(found - EXPECTED[case]) * np.array(preprocessor.std) / preprocessor.scale
+    assert found.shape == EXPECTED[case].shape and found.dtype == "float32"
+    assert steps.max() < 1.01 and np.mean(steps > 0.01) < 0.25
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_files_round_trip(case, tmp_path):
+    preprocessor = ImagePreprocessor.from_pretrained(GOLDEN / case)
+    preprocessor.save_pretrained(tmp_path)
+    assert ImagePreprocessor.from_pretrained(tmp_path) == preprocessor
+    theirs = json.loads((GOLDEN / case / "preprocessor_config.json").read_text())
+    ours = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    assert ours["image_processor_type"] == theirs["image_processor_type"]
+    assert ours["size"] == theirs["size"] and ours["resample"] == theirs["resample"]
+
+
+def test_images_of_the_right_size_are_only_normalized():
+    preprocessor = ImagePreprocessor(image_size=IMAGE.shape[:2], mean=(0.1, 0.2, 0.3), std=(0.5, 0.4, 0.3))
+    want = (IMAGE / 255 - np.array([0.1, 0.2, 0.3])) / np.array([0.5, 0.4, 0.3])
+    np.testing.assert_allclose(numpy(preprocessor(IMAGE))[0], want, atol=1e-5)
+    batch = np.stack([IMAGE, IMAGE[::-1]])
+    np.testing.assert_allclose(numpy(preprocessor(batch))[1], want[::-1], atol=1e-5)
+    np.testing.assert_allclose(preprocessor.normalize(batch.astype("float32"))[0], want, atol=1e-5)
+
+
+def test_floats_are_not_rounded():
+    half = np.zeros((4, 4, 1), "float32")
+    half[:, 2:] = 1.0
+    preprocessor = ImagePreprocessor(image_size=(2, 3), mean=(0.0,), std=(1.0,), scale=1.0)
+    found = numpy(preprocessor(half))[0, 0, :, 0]
+    np.testing.assert_allclose(found, [0.0, 0.5, 1.0], atol=0.2)
+    assert 0 < found[1] < 1
+    np.testing.assert_array_equal(numpy(preprocessor(half.astype("uint8"))), np.round(numpy(preprocessor(half))))
+
+
+def test_timm_config(tmp_path):
+    config = {
+        "input_size": [3, 13, 13],
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+        "mean": [0.4] * 3,
+        "std": [0.2] * 3,
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit", "pretrained_cfg": config}))
+    preprocessor = ImagePreprocessor.from_pretrained(tmp_path)
+    assert preprocessor == ImagePreprocessor(
+        image_size=(13, 13), resize=14, interpolation="bicubic", mean=(0.4,) * 3, std=(0.2,) * 3
+    )
+    assert numpy(preprocessor(IMAGE)).shape == (1, 13, 13, 3)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"do_resize": False}, '"do_resize": false .* is not supported'),
+        ({"resample": 7}, '"resample" .* must be one of 0, 1, 2, 3; got 7'),
+        ({"size": {"shortest_edge": 5}}, '"shortest_edge" without "do_center_crop"'),
+    ],
+)
+def test_configs_that_ask_for_more(tmp_path, config, words):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=words):
+        ImagePreprocessor.from_pretrained(tmp_path)
+
+
+def test_no_config(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no preprocessor_config\.json"):
+        ImagePreprocessor.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"interpolation": "cubic"}, "`interpolation` must be one of 'nearest', .*; got 'cubic'"),
+        ({"image_size": (0, 3)}, "`image_size` must be a whole number"),
+        ({"std": (1.0, 0.0, 1.0)}, "`std` above 0"),
+        ({"mean": (0.5, 0.5)}, "`mean` and `std` must be as many"),
+    ],
+)
+def test_bad_fields(fields, words):
+    with pytest.raises(ValueError, match=words):
+        ImagePreprocessor(**fields)
+
+
+def test_bad_images():
+    with pytest.raises(ValueError, match=r"`images` must be \(height, width, channels\) or"):
+        ImagePreprocessor()(IMAGE[0])
+    with pytest.raises(ValueError, match="`mean` has 3 channels; got images"):
+        ImagePreprocessor()(IMAGE[..., :2])
+    with pytest.raises(ValueError, match=r"`image_size` \(13, 13\) is larger than images resized to \(11, 17\)"):
+        ImagePreprocessor(image_size=(13, 13), resize=(11, 17))(IMAGE)
