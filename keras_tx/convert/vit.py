@@ -78,6 +78,12 @@ def _classifier(*names: tuple[str, str]) -> Callable[[Fields], list[Rule]]:
     return lambda fields: rules if fields["num_classes"] else []
 
 
+def _pooler(prefix: str) -> Callable[[Fields], list[Rule]]:
+    """The rules of the layer after an encoder by itself, and of a classifier that it is given."""
+    pooler, classifier = linear(f"{prefix}pooler.dense", "E D", "representation"), _classifier(("classifier", "head"))
+    return lambda fields: [*(pooler if fields["representation_size"] else []), *classifier(fields)]
+
+
 def _decoder(prefix: str) -> Callable[[Fields], list[Rule]]:
     return lambda fields: [
         same(f"{prefix}embeddings.mask_token", "1 1 D", "mask_token"),
@@ -155,7 +161,7 @@ VIT_MODEL = dataclasses.replace(
     fixed={**_without("representation_size"), "num_classes": 0},
     settings=(*SETTINGS, Setting("pooler_output_size", "representation_size", None)),
     demanded={"pooler_act": "tanh"},
-    heads={"VisionTransformer": Head("ViTModel", lambda fields: linear("vit.pooler.dense", "E D", "representation"))},
+    heads={"VisionTransformer": Head("ViTModel", _pooler("vit."))},
     inferred=lambda config: {"num_classes": 0, **_pooler_width(config)},
 )
 """The encoder by itself, whose tensors are called as those of the others, or without their prefix."""
@@ -186,7 +192,7 @@ DEIT_MODEL = dataclasses.replace(
     fixed={**_without("representation_size"), "distillation_token": True, "num_classes": 0},
     settings=VIT_MODEL.settings,
     demanded=VIT_MODEL.demanded,
-    heads={"VisionTransformer": Head("DeiTModel", lambda fields: linear("deit.pooler.dense", "E D", "representation"))},
+    heads={"VisionTransformer": Head("DeiTModel", _pooler("deit."))},
     inferred=VIT_MODEL.inferred,
 )
 
