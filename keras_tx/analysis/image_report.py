@@ -20,7 +20,7 @@ from keras_tx.analysis.images import (
 from keras_tx.analysis.plots import plot_metric
 from keras_tx.models.swin import SwinBackbone
 from keras_tx.models.vit_backbone import ViTBackbone
-from keras_tx.training.images import predicted_classes
+from keras_tx.training.images import PREPROCESSOR, predicted_classes
 from keras_tx.training.metrics import read_table
 from keras_tx.vision import ImagePreprocessor
 
@@ -56,8 +56,9 @@ def report_image_classifier(
     plot_confusion_matrix(directory / "confusion.png", counts, label_names)
     images = first_images(data, SHOWN)
     titles = [f"{label_names[i]}, taken for {label_names[j]}" for i, j in zip(labels, predictions, strict=True)]
-    attention = attention_of(model, (preprocessor or ImagePreprocessor(mean=(0.5,), std=(0.5,))).normalize(images))
-    plot_overlays(directory / "attention.png", images, attention, titles[: len(images)])
+    normalized = (preprocessor or PREPROCESSOR).normalize(images)
+    maps, names = attention_of(model, normalized)
+    plot_overlays(directory / "attention.png", images, maps, titles[: len(images)], names)
     if isinstance(model, ViTBackbone):
         plot_position_similarity(directory / "positions.png", position_similarity(model))
     return float(np.mean(labels == predictions))

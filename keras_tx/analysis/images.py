@@ -77,7 +77,7 @@ def attended_tokens(block: SwinBlock, maps, size: tuple[int, int]) -> np.ndarray
     (height, width), (rows, columns) = size, block.window_size
     padded, shift = (height + -height % rows, width + -width % columns), block._shift_at(*size)
     seen = ops.expand_dims(ops.sum(ops.mean(ops.cast(maps, "float32"), axis=1), axis=1), -1)
-    seen = windows.merge(seen, block.window_size, padded)
+    seen = windows.merge(seen, (rows, columns), padded)
     rolled = padded if block.pad_first else size
     seen = windows.roll(seen[:, : rolled[0], : rolled[1]], (-shift[0], -shift[1]))
     return np.asarray(ops.convert_to_numpy(seen))[:, :height, :width, 0]
@@ -114,8 +114,8 @@ def confusion_matrix(labels, predictions, num_classes: int) -> np.ndarray:
     return counts
 
 
-def attention_of(model: ViTBackbone | SwinBackbone, images) -> np.ndarray:
-    """What a picture of a model's attention shows, map by map.
+def attention_of(model: ViTBackbone | SwinBackbone, images) -> tuple[np.ndarray, list[str]]:
+    """What a picture of a model's attention shows, map by map, and the maps' names.
 
     Returns:
         `(B, M, rows, columns)`: for a Vision Transformer the rollout, then the heads of the last block; for a Swin
@@ -123,27 +123,35 @@ def attention_of(model: ViTBackbone | SwinBackbone, images) -> np.ndarray:
     """
     if not isinstance(model, SwinBackbone):
         rollout, heads = attended_patches(model, images), attended_patches(model, images, rollout=False)
-        return np.concatenate([rollout[:, None], heads], axis=1)
+        names = ["rollout", *(f"head {i + 1}" for i in range(heads.shape[1]))]
+        return np.concatenate([rollout[:, None], heads], axis=1), names
     outputs = model(images, return_attention=True, return_hidden_states=True)
     ends, size, found = np.cumsum(model.config.depths) - 1, model.config.grid, []
     for blocks, end, of_stage in zip(model.stages, ends, outputs["feature_maps"], strict=True):
         seen = attended_tokens(blocks[-1], outputs["attentions"][end], tuple(of_stage.shape[1:3]))
         rows, columns = (np.arange(new) * old // new for new, old in zip(size, seen.shape[1:], strict=True))
         found.append(seen[:, rows][:, :, columns])
-    return np.stack(found, axis=1)
+    return np.stack(found, axis=1), [f"stage {i + 1}" for i in range(len(found))]
 
 
 # === Pictures ===
 
 
-def plot_overlays(path: str | Path, images: np.ndarray, maps: np.ndarray, titles: Sequence[str] | None = None) -> None:
+def plot_overlays(
+    path: str | Path,
+    images: np.ndarray,
+    maps: np.ndarray,
+    titles: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+) -> None:
     """Draws images, and maps over them, into a PNG file: a row an image, first as it is, then under each map.
 
     Args:
         path: of the file.
-        images: `(B, H, W, C)` of 1 or 3 channels; drawn from their least value to their greatest.
+        images: `(B, H, W, C)` of 1 or 3 channels; each is drawn from its least value to its greatest.
         maps: `(B, rows, columns)`, or `(B, M, rows, columns)` for several an image, as one a head.
-        titles: of the rows.
+        titles: of the images.
+        names: of the maps.
 
     Raises:
         ValueError: if there are no images, or not as many maps.
@@ -165,6 +173,8 @@ def plot_overlays(path: str | Path, images: np.ndarray, maps: np.ndarray, titles
             axes.imshow(_unit(weights), cmap="inferno", alpha=0.6, extent=over, interpolation="bilinear")
         if titles is not None:
             grid[row, 0].set_title(titles[row], fontsize=8)
+    for axes, name in zip(grid[0, 1:], names or (), strict=False):
+        axes.set_title(name, fontsize=8)
     _save(figure, path)
 
 

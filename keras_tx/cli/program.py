@@ -14,9 +14,11 @@ from keras_tx.cli.generate import generate
 from keras_tx.cli.inspect import inspect
 from keras_tx.cli.prepare import prepare
 from keras_tx.cli.train import train
+from keras_tx.cli.train_images import train_images
 
 app = typer.Typer(
-    help="Train a character GPT, generate text with it, and export it; convert and inspect checkpoints.",
+    help="Train a character GPT, generate text with it, and export it; train image classifiers; convert and inspect "
+    "checkpoints.",
     epilog="Try: keras-tx train --name first, then: keras-tx generate runs/first --prompt 'The '",
     add_completion=False,
     rich_markup_mode=None,
@@ -24,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-for command in (train, generate, export, convert, inspect, prepare):
+for command in (train, train_images, generate, export, convert, inspect, prepare):
     app.command()(command)
 
 
@@ -45,7 +47,8 @@ def main() -> None:
 def _explained(error: Exception) -> str:
     if hasattr(error, "format_message"):  # an error of usage
         command = getattr(getattr(error, "ctx", None), "command_path", "keras-tx")
-        return f"{error.format_message().rstrip('.')}: see {command} --help."
+        message = " ".join(error.format_message().split())  # choices come in lines of their own
+        return f"{message.rstrip('.')}: see {command} --help."
     message = " ".join(str(error).split()) or "no more is known"
     if isinstance(error, ValueError) or hasattr(error, "signal"):
         return message

@@ -31,6 +31,13 @@ class LabelledImages:
     validation: Any
     label_names: tuple[str, ...]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: height, width, channels."""
+        of_part = self.train[0].shape[1:] if isinstance(self.train, tuple) else self.train.element_spec[0].shape
+        height, width, channels = of_part
+        return height, width, channels
+
 
 def digits() -> LabelledImages:
     """1,797 handwritten digits of 8 x 8 grey pixels (Alpaydin & Kaynak 1998), which scikit-learn ships.
@@ -50,7 +57,7 @@ def digits() -> LabelledImages:
 def folder_images(
     directory: str | Path, image_size: Size, channels: int = 3, *, validation: float = 0.2, seed: int = 0
 ) -> LabelledImages:
-    """Images in a folder for each class, resized.
+    """Images in a folder for each class, resized. All are decoded once to see that they are whole.
 
     Args:
         directory: of the folders, which are named as their classes.
@@ -91,14 +98,13 @@ _COLOURS = {1: "grayscale", 3: "rgb"}
 
 
 def _require_image(path: str) -> None:
-    """By its first bytes: whether the rest is whole shows when it is decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=("JPEG", "PNG", "GIF", "BMP")):  # what TensorFlow decodes
-            pass
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} is not a JPEG, PNG, GIF or BMP image: replace or remove it.") from error
+        with Image.open(path, formats=("JPEG", "PNG", "GIF", "BMP")) as image:  # what TensorFlow decodes
+            image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:  # a broken PNG is the last, to Pillow
+        raise ValueError(f"{path} is not a whole JPEG, PNG, GIF or BMP image: replace or remove it.") from error
 
 
 def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = None) -> LabelledImages:
@@ -116,23 +122,20 @@ def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = No
     import tensorflow_datasets as tfds
 
     try:
-        splits, info = tfds.load(
-            name, data_dir=None if data_dir is None else str(data_dir), as_supervised=True, with_info=True
-        )
+        splits, info = tfds.load(name, data_dir=None if data_dir is None else str(data_dir), with_info=True)
     except Exception as error:  # TFDS raises whatever it meets
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(f"cannot load the TFDS set {name!r}: {reason}. Give a folder of images instead.") from error
     held_out = next((part for part in ("validation", "test") if part in splits), None)
     if "train" not in splits or held_out is None:
         raise ValueError(f"the TFDS set {name!r} has the parts {', '.join(splits)}: it needs train, and one to test.")
-    if info.supervised_keys != ("image", "label"):
-        raise ValueError(f"the TFDS set {name!r} holds {info.supervised_keys}, not images and labels.")
+    if not {"image", "label"} <= set(info.features):
+        raise ValueError(f"the TFDS set {name!r} holds {', '.join(info.features)}: it needs image and label.")
     size = pair(image_size)
 
-    def resized(image, label):
-        channels = image.shape[-1]
-        image = tf.image.resize(tf.cast(image, "float32"), size, antialias=True)
-        return tf.ensure_shape(image, (*size, channels)), tf.cast(label, "int32")
+    def resized(example):
+        image = tf.image.resize(tf.cast(example["image"], "float32"), size, antialias=True)
+        return image, tf.cast(example["label"], "int32")
 
     parts = [splits[part].map(resized, num_parallel_calls=tf.data.AUTOTUNE) for part in ("train", held_out)]
     return LabelledImages(parts[0], parts[1], tuple(info.features["label"].names))

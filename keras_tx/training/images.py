@@ -21,8 +21,11 @@ from keras_tx.training.optimizer import adamw
 from keras_tx.vision import Augmentation, ImagePreprocessor
 
 METRICS = "metrics.csv"
-_PREPROCESSOR = ImagePreprocessor(mean=(0.5,), std=(0.5,))
 BEST, LAST = "best.weights.h5", "last.weights.h5"
+
+PREPROCESSOR = ImagePreprocessor(mean=(0.5,), std=(0.5,))
+"""Of images of any number of channels, where none is given."""
+"""Of images of any number of channels, where none is given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,8 @@ class ImageRecipe(Config):
     """The highest, of the topmost block."""
     min_learning_rate: float = 0.0
     """The last."""
-    warmup_epochs: float = 5
-    """In which the rate rises."""
+    warmup: float = 5 / 300
+    """The share of all steps in which the rate rises."""
     schedule: Literal["cosine", "linear"] = "cosine"
     weight_decay: float = 0.05
     beta_2: float = 0.999
@@ -55,9 +58,9 @@ class ImageRecipe(Config):
         if isinstance(self.augmentation, dict):  # as JSON has it
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
         require_positive(epochs=self.epochs, batch_size=self.batch_size)
-        require_rate(label_smoothing=self.label_smoothing)
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise ValueError(f"`warmup_epochs` must lie in [0, epochs) = [0, {self.epochs}); got {self.warmup_epochs}.")
+        require_rate(label_smoothing=self.label_smoothing, warmup=self.warmup)
+        if not self.learning_rate > 0:
+            raise ValueError(f"`learning_rate` must be above 0; got {self.learning_rate}.")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"`layer_decay` must lie in (0, 1], 1 for one rate; got {self.layer_decay}.")
         if self.ema is not None and not 0 < self.ema < 1:
@@ -74,24 +77,34 @@ RECIPES = {
     "vit": ImageRecipe(
         batch_size=4096,
         learning_rate=3e-3,
-        warmup_epochs=32,
+        warmup=32 / 300,
         weight_decay=0.3,
         clip_norm=1.0,
         augmentation=Augmentation(crop=(0.05, 1.0), flip=True),
     ),
     "deit": _DEIT,
-    "swin": _DEIT.replace(warmup_epochs=20, clip_norm=1.0),
+    "swin": _DEIT.replace(warmup=20 / 300, clip_norm=1.0),
+    "small": ImageRecipe(
+        epochs=60,
+        batch_size=64,
+        warmup=0.1,
+        clip_norm=1.0,
+        label_smoothing=0.1,
+        augmentation=Augmentation(crop=(0.3, 1.0), flip=True),
+    ),
     "digits": ImageRecipe(
         epochs=60,
         batch_size=64,
         learning_rate=2e-3,
+        warmup=0.1,
         clip_norm=1.0,
         label_smoothing=0.1,
         augmentation=Augmentation(translation=0.1),
     ),
 }
 """By name: ViT from scratch on ImageNet (Dosovitskiy et al. 2020, table 3 and appendix B.1, whose 10,000 steps of
-warm-up are 32 epochs), DeiT (Touvron et al. 2021, table 9), Swin (Liu et al. 2021, appendix A2.1), and one for digits.
+warm-up are 32 epochs), DeiT (Touvron et al. 2021, table 9), Swin (Liu et al. 2021, appendix A2.1); and our own for a
+few thousand pictures, and for digits, which no mirror leaves what they are.
 
 What belongs to the model is given to it: `drop_path=0.1` for DeiT, 0.2 to 0.5 for Swin, `dropout=0.1` for ViT. DeiT's
 repeated augmentation is left out, and magnitudes of RandAugment are drawn up to the papers' 9 instead of around it.
@@ -128,11 +141,12 @@ def compile_image_classifier(model: ImageModel, recipe: ImageRecipe, epoch_steps
     scales = None
     if recipe.layer_decay < 1:
         scales = layer_scales(model, recipe.layer_decay, depth_of=image_layer_depth(model))
+    steps = recipe.epochs * epoch_steps
     optimizer = adamw(
         model,
         learning_rate=recipe.learning_rate,
-        steps=recipe.epochs * epoch_steps,
-        warmup_steps=int(recipe.warmup_epochs * epoch_steps),
+        steps=steps,
+        warmup_steps=int(recipe.warmup * steps),
         min_learning_rate=recipe.min_learning_rate,
         schedule=recipe.schedule,
         weight_decay=recipe.weight_decay,
@@ -179,7 +193,7 @@ def train_image_classifier(
         ValueError: for no images, sizes or channels that are not the model's, labels that are no classes of it.
     """
     directory = Path(directory)
-    preprocessor = preprocessor or _PREPROCESSOR
+    preprocessor = preprocessor or PREPROCESSOR
     batches, epoch_steps = training_batches(train, model.config, preprocessor, recipe)
     compile_image_classifier(model, recipe, epoch_steps)
     averages = [] if recipe.ema is None else [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
@@ -207,7 +221,7 @@ def predicted_classes(
         preprocessor: that of the training.
         batch_size: of the calls.
     """
-    batches = validation_batches(data, model.config, preprocessor or _PREPROCESSOR, batch_size)
+    batches = validation_batches(data, model.config, preprocessor or PREPROCESSOR, batch_size)
     labels = np.concatenate([np.argmax(labels, axis=-1) for _, labels in batches])
     logits = model.predict(batches.map(lambda images, _: images), verbose=0)
     return labels, np.argmax(logits, axis=-1)

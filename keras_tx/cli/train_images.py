@@ -1,0 +1,163 @@
+"""`keras-tx train-images`: a Vision Transformer or Swin Transformer, from labelled images to a run's directory."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_tx.cli.console import named, quiet
+from keras_tx.cli.options import MAX_SEED
+
+
+class ModelName(StrEnum):
+    vit = "vit"
+    swin = "swin"
+
+
+def train_images(
+    model: Annotated[ModelName, typer.Argument(help="Which model.", show_default=False)],
+    images: Annotated[
+        Path | None, typer.Option(help="Directory with a folder of images for each class.", show_default=False)
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="TFDS set to train on instead, as mnist; TFDS_DATA_DIR says where sets lie.", show_default=False
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "images",
+    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
+    ] = False,
+    image_size: Annotated[int, typer.Option(min=1, help="Height and width that images are resized to.")] = 64,
+    grey: Annotated[bool, typer.Option("--grey", help="Take the images in a folder without colours.")] = False,
+    patch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Height and width of a patch; an eighth of the image's, and 2 for digits.", show_default=False
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="How: vit, deit, swin, small or digits; small, and digits for digits.", show_default=False),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The recipe's unless given.", show_default=False)] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="The recipe's unless given.", show_default=False)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest; the recipe's unless given.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train a small image classifier, a Vision Transformer (vit) or a Swin Transformer (swin).
+
+    Without --images or --dataset the images are 1,797 handwritten digits of 8 x 8 pixels.
+
+    A fifth of a folder's images, drawn at random, or the set's own validation or test part is validated on. RUNS/NAME
+    gets the model (model.keras), its preprocessor (preprocessor_config.json), the weights of the last and of the best
+    epoch, the metrics (metrics.csv) and curves of them, a confusion matrix (confusion.png), and what the model looks at
+    (attention.png; positions.png for vit).
+    """
+    options = {
+        "model": model.value,
+        "images": str(images.resolve()) if images else None,
+        "dataset": dataset,
+        "image_size": image_size,
+        "channels": 1 if grey else 3,
+        "patch_size": patch_size,
+        "recipe": recipe,
+        "fields": {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed},
+    }
+    with quiet():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401 - for tf.data, on any backend
+    from keras_tx.training import Run
+
+    run = Run(runs / name)
+    if run.record.exists() and not overwrite:
+        raise ValueError(f"{run.directory} already holds a run: choose another --name, or move it with --overwrite.")
+    _train(run, options)
+
+
+def _train(run, options: dict) -> None:
+    import keras
+
+    from keras_tx.analysis import report_image_classifier
+    from keras_tx.files import whole_file
+    from keras_tx.training.images import train_image_classifier
+    from keras_tx.vision import ImagePreprocessor
+
+    recipe = _recipe(options)
+    data = _read(options)
+    height, width, channels = data.shape
+    keras.utils.set_random_seed(recipe.seed)
+    model = _model(options, data)
+    preprocessor = ImagePreprocessor(image_size=(height, width), mean=(0.5,), std=(0.5,))
+    run.begin(options, " ".join(data.label_names), overwrite=True)
+    typer.echo(
+        f"{len(data.label_names)} classes of images of {height} x {width} x {channels}; {model.count_params():,} "
+        f"parameters; {recipe.epochs} epochs on {keras.backend.backend()}"
+    )
+    verbose = 1 if sys.stdout.isatty() else 2
+    train_image_classifier(
+        model, data.train, data.validation, recipe, run.directory, preprocessor=preprocessor, verbose=verbose
+    )
+    preprocessor.save_pretrained(run.directory)
+    with whole_file(run.model_path) as partial:
+        model.save(partial)
+    accuracy = report_image_classifier(run.directory, model, data.validation, data.label_names, preprocessor)
+    typer.echo(f"validation accuracy {accuracy:.2%}")
+    typer.echo(f"All of it is in {run.directory}: {run.model_path.name}, metrics.csv, accuracy.png, attention.png, ...")
+
+
+def _recipe(options: dict):
+    """The recipe that the options name, with the fields they give."""
+    from keras_tx.training.images import RECIPES
+
+    name = options["recipe"] or ("small" if options["images"] or options["dataset"] else "digits")
+    if name not in RECIPES:
+        raise ValueError(f"--recipe {name} is not one of {', '.join(RECIPES)}.")
+    return RECIPES[name].replace(**{field: x for field, x in options["fields"].items() if x is not None})
+
+
+def _read(options: dict):
+    """The images that the options name."""
+    from keras_tx.training.image_data import dataset_images, digits, folder_images
+
+    if options["images"] and options["dataset"]:
+        raise ValueError("give --images or --dataset, not both.")
+    if options["images"]:
+        with named("--images"):
+            seed = options["fields"]["seed"]
+            return folder_images(options["images"], options["image_size"], options["channels"], seed=seed)
+    if options["dataset"]:
+        with named("--dataset"), quiet():
+            return dataset_images(options["dataset"], options["image_size"])
+    return digits()
+
+
+def _model(options: dict, data):
+    """A small model of the images."""
+    from keras_tx.models import SwinTransformer, VisionTransformer
+
+    *size, channels = data.shape
+    patch_size = options["patch_size"] or max(size[0] // 8, 2)
+    common = {
+        "image_size": tuple(size),
+        "channels": channels,
+        "num_classes": len(data.label_names),
+        "label_names": data.label_names,
+        "patch_size": patch_size,
+        "initializer_range": 0.1,  # wide models start narrower
+        "drop_path": 0.1,
+    }
+    if options["model"] == "vit":
+        return VisionTransformer(num_layers=3, num_heads=4, d_model=48, d_ff=192, **common)
+    window = max(size[0] // patch_size // 2, 1)
+    return SwinTransformer(embed_dim=32, depths=(2, 2), num_heads=(2, 4), window_size=window, **common)
