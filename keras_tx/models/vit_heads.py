@@ -28,6 +28,11 @@ class ViTPixels(ViTBackbone, ImageHeadModel):
 
     adaptable = ("image_size",)  # other patches, or channels, would be another head
 
+    def make_head(self):
+        super().make_head()
+        if self.config.pad_images:
+            raise ValueError("`pad_images` is for classifiers: pixels that are not there cannot be painted.")
+
     def answer(self, x, *, return_attention: bool, return_hidden_states: bool, training) -> tuple[Any, dict]:
         """The encoder's output, of what its first block gets, and what else was asked for."""
         states, maps = self.run_blocks(x, return_attention=return_attention, training=training)

@@ -151,6 +151,7 @@ def test_the_loss_is_its_own(rng):
         ({"decoder_num_heads": 5}, "`decoder_d_model` must be a multiple of `decoder_num_heads`"),
         ({"register_tokens": 1}, "the class token alone"),
         ({"decoder_d_ff": 0}, "`decoder_d_ff` must be"),
+        ({"pad_images": True}, "`pad_images` is for classifiers"),
     ],
 )
 def test_bad_configs(fields, message):
