@@ -47,7 +47,10 @@ class CheckpointDirectory:
         self.path = Path(path)
         if self.path.suffix == NPZ and self.path.is_file():
             self.tensors = read_npz(self.path)
-            self.config: dict[str, Any] = {"model_type": "npz", "shapes": {name: x.shape for name, x in self.tensors.items()}}
+            self.config: dict[str, Any] = {
+                "model_type": "npz",
+                "shapes": {name: x.shape for name, x in self.tensors.items()},
+            }
             self.is_h5 = False
             return
         if not self.path.is_dir():
