@@ -10,7 +10,7 @@ from keras_tx.training.masking import Masking
 from keras_tx.training.metrics import BitsPerToken, LabelAccuracy, MetricsTable, read_table
 from keras_tx.training.optimizer import LayerwiseAdamW, adamw
 from keras_tx.training.pretraining_data import masked_batches
-from keras_tx.training.records import read_records, write_records
+from keras_tx.training.records import Records, read_records, write_records
 from keras_tx.training.run import Run
 from keras_tx.training.schedules import LinearDecay
 from keras_tx.training.sentence_pairs import sentence_pairs
@@ -28,6 +28,7 @@ __all__ = [
     "Masking",
     "MetricsTable",
     "Recipe",
+    "Records",
     "Run",
     "SaveState",
     "ShuffledBatches",
