@@ -13,6 +13,7 @@ from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.window_attention import WindowAttention
 from keras_tx.ops import masks, windows
 from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.patches import pair
 from keras_tx.ops.windows import Window
 
 
@@ -78,8 +79,8 @@ class SwinBlock(Layer):
             raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
         self.dim = dim
         self.num_heads = num_heads
-        self.window_size = tuple(window_size)
-        self.shift = tuple(shift)
+        self.window_size = pair(window_size)
+        self.shift = pair(shift)
         if any(not 0 <= steps < size for steps, size in zip(self.shift, self.window_size, strict=True)):
             raise ValueError(f"`shift` must lie inside the window of {self.window_size}; got {self.shift}.")
         self.d_ff = d_ff

@@ -14,6 +14,7 @@ from keras_tx.layers.linear import Linear
 from keras_tx.layers.window_bias import ContinuousPositionBias, RelativePositionBias, require_window
 from keras_tx.ops.attention import attention
 from keras_tx.ops.checks import require_divides, require_positive, require_rate, require_shape
+from keras_tx.ops.patches import pair
 from keras_tx.ops.windows import Window
 
 MAX_SCALE = 100.0
@@ -68,7 +69,7 @@ class WindowAttention(Layer):
             raise ValueError(f'`position_bias` must be "table" or "continuous"; got {position_bias!r}.')
         self.dim = dim
         self.num_heads = num_heads
-        self.window_size = tuple(window_size)
+        self.window_size = pair(window_size)
         self.scores = scores
         self.position_bias = position_bias
         self.pretrained_window_size = pretrained_window_size

@@ -12,6 +12,7 @@ from keras_tx.layers.base import Layer, register
 from keras_tx.layers.feedforward import clone
 from keras_tx.layers.linear import Linear
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.patches import pair
 from keras_tx.ops.windows import Window, log_spaced_offsets, relative_position_index
 
 
@@ -32,7 +33,7 @@ class RelativePositionBias(Layer):
         super().__init__(**kwargs)
         require_window(window_size, "window_size")
         require_positive(num_heads=num_heads)
-        self.window_size = tuple(window_size)
+        self.window_size = pair(window_size)
         self.num_heads = num_heads
         self.initializer = keras.initializers.get(initializer)
 
@@ -77,10 +78,10 @@ class ContinuousPositionBias(Layer):
         super().__init__(**kwargs)
         require_window(window_size, "window_size")
         require_positive(num_heads=num_heads, width=width)
-        self.window_size = tuple(window_size)
+        self.window_size = pair(window_size)
         self.num_heads = num_heads
         require_window(pretrained_window_size or window_size, "pretrained_window_size")
-        self.pretrained_window_size = tuple(pretrained_window_size or window_size)
+        self.pretrained_window_size = pair(pretrained_window_size or window_size)
         self.width = width
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         options = {"dtype": self.dtype_policy}
