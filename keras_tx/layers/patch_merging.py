@@ -10,6 +10,7 @@ from keras import ops
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.linear import Linear
 from keras_tx.ops.checks import require_positive, require_rank, require_width
+from keras_tx.ops.patches import patchify
 from keras_tx.ops.windows import pad
 
 
@@ -62,7 +63,10 @@ class PatchMerging(Layer):
         require_rank(x, 4, "x", "(batch, height, width, dim)")
         require_width(x, self.dim, "x")
         x = pad(x, (2, 2))
-        x = ops.concatenate([x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)], axis=-1)
+        batch, height, width, _ = ops.shape(x)
+        above_left, above_right, below_left, below_right = ops.split(patchify(x, 2), 4, axis=-1)
+        x = ops.concatenate([above_left, below_left, above_right, below_right], axis=-1)
+        x = ops.reshape(x, (batch, height // 2, width // 2, 4 * self.dim))
         return self.reduction(self.norm(x)) if self.norm_position == "pre" else self.norm(self.reduction(x))
 
     def compute_output_shape(self, input_shape):

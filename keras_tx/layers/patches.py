@@ -74,7 +74,7 @@ class PatchEmbedding(Layer):
 def require_whole_patches(images, patch_size: Size) -> None:
     """Raise ValueError unless the images' height and width are multiples of the patches', as far as they are known."""
     size, patch = tuple(images.shape[1:3]), pair(patch_size)
-    if any(length and length % part for length, part in zip(size, patch, strict=True)):
+    if any(isinstance(length, int) and length % part for length, part in zip(size, patch, strict=True)):
         raise ValueError(
             f"the height and width of `images` must be multiples of the patches', {patch}; got {size}: resize, crop "
             "or pad them."

@@ -16,7 +16,7 @@ from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.models.images import ImageModel
 from keras_tx.models.registry import register_model, register_variant
-from keras_tx.models.swin_config import TINY, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
+from keras_tx.models.swin_config import TINY, TINY_HEADLESS, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
 from keras_tx.ops import windows
 from keras_tx.ops.patches import grid, pair
 from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
@@ -36,7 +36,7 @@ class SwinBackbone(ImageModel):
 
     config_class = SwinConfig
     config: SwinConfig
-    adaptable: ClassVar = ("image_size", "patch_size", "channels", "window_size")
+    adaptable: ClassVar[tuple[str, ...]] = ("image_size", "patch_size", "channels", "window_size")
     mask_token: keras.Variable
 
     def __init__(self, config: SwinConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
@@ -169,7 +169,7 @@ class SwinBackbone(ImageModel):
             block, if asked for.
         """
         x = self.embed(images, masked, training)
-        states, maps, attentions = [x], [], []
+        states, maps, attentions = [x], list[Any](), list[Any]()
         for stage, blocks in enumerate(self.stages):
             x = self.mergings[stage - 1](x) if stage else x
             for block in blocks:
@@ -187,7 +187,7 @@ class SwinBackbone(ImageModel):
         return {name: inside[name] for name in names}
 
 
-@register_model(TINY, TINY_V2, TINY_PADDED, TINY.replace(num_classes=0))
+@register_model(TINY, TINY_V2, TINY_PADDED, TINY_HEADLESS)
 class SwinTransformer(SwinBackbone):
     """The Swin Transformer as a classifier, or without a head as an encoder of images.
 

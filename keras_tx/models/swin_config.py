@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
@@ -140,11 +140,11 @@ _V2 = SwinConfig(
     norm_position="post",
     norm_scale=0.0,
 )
-_T = {"embed_dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "drop_path": 0.2}
-_S = {"embed_dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), "drop_path": 0.3}
-_B = {"embed_dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), "drop_path": 0.5}
-_L = {"embed_dim": 192, "depths": (2, 2, 18, 2), "num_heads": (6, 12, 24, 48), "drop_path": 0.2}
-_384 = {"image_size": 384, "window_size": 12}
+_T: dict[str, Any] = {"embed_dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24), "drop_path": 0.2}
+_S: dict[str, Any] = {"embed_dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24), "drop_path": 0.3}
+_B: dict[str, Any] = {"embed_dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32), "drop_path": 0.5}
+_L: dict[str, Any] = {"embed_dim": 192, "depths": (2, 2, 18, 2), "num_heads": (6, 12, 24, 48), "drop_path": 0.2}
+_384: dict[str, Any] = {"image_size": 384, "window_size": 12}
 
 VARIANTS = {
     "swin_tiny_patch4_window7_224": SwinConfig(**_T),
@@ -163,25 +163,33 @@ VARIANTS = {
 """Liu et al. 2021, section 3.3, and 2022, section 4.1."""
 
 TINY = SwinConfig(
-    image_size=(26, 34),  # maps of 13 x 17, 7 x 9 and 4 x 5 tokens, which no window divides
+    image_size=(26, 34),  # maps of 13 x 17 and 7 x 9 tokens, which no window divides
     patch_size=2,
     num_classes=5,
     embed_dim=6,
-    depths=(2, 1, 2),
-    num_heads=(1, 3, 2),
-    window_size=3,
+    depths=(2, 1),
+    num_heads=(1, 3),
+    window_size=(3, (2, 5)),
     drop_path=0.01,
 )
 TINY_V2 = TINY.replace(
-    window_size=(5, (3, 4), 2),
+    window_size=3,
     window_fit="height",
-    pretrained_window_size=(3, 0, 0),
+    pad_images=True,
+    pretrained_window_size=(5, 0),
     scores="cosine",
     position_bias="continuous",
     norm_position="post",
-    qkv_bias=False,
 )
 TINY_PADDED = TINY.replace(
-    image_size=(25, 33), pad_images=True, window_fit="shorter_side", absolute_positions=True, patch_norm=False
+    image_size=(25, 33),
+    pad_images=True,
+    window_size=3,
+    window_fit="shorter_side",
+    absolute_positions=True,
+    qkv_bias=False,
 )
-TINY_MASKED = TINY.replace(image_size=(24, 40), encoder_stride=8)  # the last map of 3 x 5 tokens becomes the image
+TINY_HEADLESS = TINY.replace(num_classes=0, patch_norm=False)
+TINY_MASKED = TINY.replace(  # each of the 6 x 7 tokens of the last map becomes a square of the image
+    image_size=(24, 28), pad_images=True, window_size=3, window_fit="shorter_side", encoder_stride=4
+)

@@ -30,10 +30,16 @@ def pad(x, window: Window):
 
 
 def roll(x, shift: tuple):
-    """A map `(B, H, W, C)` moved up and left by two numbers; what leaves it comes in again on the other side."""
+    """A map `(B, H, W, C)` moved up and left by two numbers; what leaves it comes in again on the other side.
+
+    Where the numbers are known it is cut and put together again; tensors, otherwise, say which row is taken.
+    """
     if are_zero(*shift):
         return x
     _, height, width, _ = ops.shape(x)
+    if not all(isinstance(steps, int) for steps in shift):
+        x = ops.take(x, (ops.arange(height) + shift[0]) % height, axis=1)
+        return ops.take(x, (ops.arange(width) + shift[1]) % width, axis=2)
     down, across = shift[0] % height, shift[1] % width
     x = ops.concatenate([x[:, down:], x[:, :down]], axis=1)
     return ops.concatenate([x[:, :, across:], x[:, :, :across]], axis=2)
