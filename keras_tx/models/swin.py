@@ -16,7 +16,7 @@ from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.models.images import ImageModel
 from keras_tx.models.registry import register_model, register_variant
-from keras_tx.models.swin_config import TINY, TINY_HEADLESS, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
+from keras_tx.models.swin_config import TINY, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
 from keras_tx.ops import windows
 from keras_tx.ops.patches import grid, pair
 from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
@@ -187,7 +187,7 @@ class SwinBackbone(ImageModel):
         return {name: inside[name] for name in names}
 
 
-@register_model(TINY, TINY_V2, TINY_PADDED, TINY_HEADLESS)
+@register_model(TINY, TINY_V2, TINY_PADDED)
 class SwinTransformer(SwinBackbone):
     """The Swin Transformer as a classifier, or without a head as an encoder of images.
 

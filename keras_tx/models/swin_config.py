@@ -188,8 +188,8 @@ TINY_PADDED = TINY.replace(
     window_fit="shorter_side",
     absolute_positions=True,
     qkv_bias=False,
+    num_classes=0,
 )
-TINY_HEADLESS = TINY.replace(num_classes=0, patch_norm=False)
 TINY_MASKED = TINY.replace(  # each of the 6 x 7 tokens of the last map becomes a square of the image
     image_size=(24, 28), pad_images=True, window_size=3, window_fit="shorter_side", encoder_stride=4
 )

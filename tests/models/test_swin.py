@@ -100,6 +100,14 @@ def test_traces_for_images_of_any_size(rng):
         np.testing.assert_allclose(numpy(run(traced, images)), numpy(run(model, images)), atol=1e-5)
 
 
+def test_patches_need_not_be_normalized(rng):
+    model = randomize(SwinTransformer(TINY, patch_norm=False), rng)
+    images = normal(rng, 2, 26, 34, 3)
+    assert not any("patch_norm" in weight.path for weight in model.weights)
+    embedded = numpy(model.patch_embedding(images)).reshape(2, 13, 17, 6)
+    np.testing.assert_allclose(numpy(model.embed(images)), embedded, atol=1e-6)
+
+
 # === Masked images ===
 
 
