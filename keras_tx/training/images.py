@@ -25,7 +25,6 @@ BEST, LAST = "best.weights.h5", "last.weights.h5"
 
 PREPROCESSOR = ImagePreprocessor(mean=(0.5,), std=(0.5,))
 """Of images of any number of channels, where none is given."""
-"""Of images of any number of channels, where none is given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

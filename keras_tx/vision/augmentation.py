@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 
 from keras_tx.ops.checks import require_rate
-from keras_tx.vision.rand_augment import operations, rand_augment
-
-PIXELS = (0, 255)
-"""The range of the values of images that are not yet normalized."""
+from keras_tx.vision.rand_augment import PIXELS, operations, rand_augment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,23 +64,23 @@ def augment(batches, augmentation: Augmentation, *, seed: int = 0):
     import tensorflow as tf
 
     changes, mixers = _changes(augmentation, seed), _mixers(augmentation, seed)
-    erasing, drawn = _erasing(augmentation, seed), list[keras.layers.Layer]()
+    erasing, drawn = _erasing(augmentation, seed), list[Any]()
     if augmentation.rand_augment:
         channels = batches.element_spec[0].shape[-1]
-        drawn = operations(augmentation.rand_augment, PIXELS, channels, seed + 4)
+        drawn = operations(augmentation.rand_augment, channels, seed + 4)
 
     def change(step, batch):
         images, labels = (tf.cast(x, "float32") for x in batch)
-        draw = tf.stack([tf.constant(seed, "int64"), step])
+        seeds = tf.unstack(tf.random.split(tf.stack([tf.constant(seed, "int64"), step]), 3))
         if augmentation.crop is not None:
-            images = resized_crops(images, augmentation.crop, draw)
+            images = resized_crops(images, augmentation.crop, seeds[0])
         for layer in changes:
             images = layer(images, training=True)
         if drawn:
-            images = rand_augment(images, drawn, draw)
+            images = rand_augment(images, drawn, seeds[1])
         if mixers:
             mixed = [mixer({"images": images, "labels": labels}, training=True) for mixer in mixers]
-            first = tf.random.stateless_uniform((), draw) < 1 / len(mixers)
+            first = tf.random.stateless_uniform((), seeds[2]) < 1 / len(mixers)
             images, labels = (tf.where(first, mixed[0][name], mixed[-1][name]) for name in ("images", "labels"))
         for layer in erasing:
             images = layer(images, training=True)

@@ -5,7 +5,7 @@ import pytest
 
 from keras_tx.vision import Augmentation, augment
 from keras_tx.vision.augmentation import resized_crops
-from keras_tx.vision.rand_augment import operations, rand_augment
+from keras_tx.vision.rand_augment import equalize, operations, rand_augment
 
 BATCH, HEIGHT, WIDTH, CLASSES = 5, 11, 13, 7
 FULL = Augmentation(
@@ -123,10 +123,24 @@ def test_rand_augment_draws_for_each_image(rng, channels):
     import tensorflow as tf
 
     images = np.repeat(rng.integers(0, 256, (1, HEIGHT, WIDTH, channels)), 9, axis=0).astype("float32")
-    layers = operations(0.9, (0, 255), channels, seed=0)
+    layers = operations(0.9, channels, seed=0)
     assert len(layers) == 12 + (channels == 3)
     x = rand_augment(tf.constant(images), layers, tf.constant([0, 1], "int64")).numpy()
     assert x.shape == images.shape and len(np.unique(x.reshape(9, -1), axis=0)) > 4
+
+
+def test_equalized_values_are_as_frequent(rng):
+    import tensorflow as tf
+
+    skewed = np.stack([np.arange(143) % 100, np.arange(143) ** 2 % 37], axis=-1).reshape(1, HEIGHT, WIDTH, 2)
+    images = np.concatenate([skewed, np.full_like(skewed, 7)]).astype("float32")
+    x = equalize(tf.constant(images)).numpy()
+    np.testing.assert_array_equal(x[1], images[1])  # of one value alone
+    for channel in range(2):
+        before, after = images[0, ..., channel].ravel(), x[0, ..., channel].ravel()
+        not_least = before > before.min()
+        share = [np.mean(before[not_least] <= value) if value > before.min() else 0 for value in before]
+        np.testing.assert_array_equal(after, np.round(np.float32(share) * 255))
 
 
 def test_one_operation_at_a_time(images):
