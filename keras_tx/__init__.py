@@ -47,15 +47,18 @@ _PUBLIC = {
     "generation": "GenerationConfig GenerateOutput",
     "ops": "apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer WordPieceTokenizer default_text load_tokenizer",
-    "training": "FineTuning Recipe fine_tune freeze_layers train_language_model",
+    "vision": "Augmentation ImagePreprocessor",
+    "training": "FineTuning ImageRecipe Recipe fine_tune freeze_layers train_image_classifier train_language_model",
     "tasks": "MultipleChoiceTask QuestionAnsweringTask TextClassificationTask TokenClassificationTask",
     "export": "export_saved_model",
+    "analysis": "attention_rollout",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
+    from keras_tx.analysis import attention_rollout as attention_rollout
     from keras_tx.export import export_saved_model as export_saved_model
     from keras_tx.generation import GenerateOutput as GenerateOutput
     from keras_tx.generation import GenerationConfig as GenerationConfig
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from keras_tx.tasks import *  # noqa: F403
     from keras_tx.text import *  # noqa: F403
     from keras_tx.training import *  # noqa: F403
+    from keras_tx.vision import *  # noqa: F403
 
 
 _complete: set[str] = set()

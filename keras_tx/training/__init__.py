@@ -5,6 +5,14 @@ from keras_tx.training.character import CharacterText
 from keras_tx.training.data import random_blocks, whole_stream
 from keras_tx.training.documents import Documents, pack, read_documents, split_documents
 from keras_tx.training.finetune import FineTuning, compile_for_fine_tuning, fine_tune, freeze_layers, layer_scales
+from keras_tx.training.image_data import LabelledImages, dataset_images, digits, folder_images
+from keras_tx.training.images import (
+    RECIPES,
+    ImageRecipe,
+    compile_image_classifier,
+    predicted_classes,
+    train_image_classifier,
+)
 from keras_tx.training.language_model import Recipe, compile_language_model, train_language_model
 from keras_tx.training.masking import Masking
 from keras_tx.training.metrics import BitsPerToken, LabelAccuracy, MetricsTable, read_table
@@ -17,12 +25,15 @@ from keras_tx.training.sentence_pairs import sentence_pairs
 from keras_tx.training.state import Interrupted, SaveState, restore_state, save_state
 
 __all__ = [
+    "RECIPES",
     "BitsPerToken",
     "CharacterText",
     "Documents",
     "FineTuning",
+    "ImageRecipe",
     "Interrupted",
     "LabelAccuracy",
+    "LabelledImages",
     "LayerwiseAdamW",
     "LinearDecay",
     "Masking",
@@ -34,12 +45,17 @@ __all__ = [
     "ShuffledBatches",
     "adamw",
     "compile_for_fine_tuning",
+    "compile_image_classifier",
     "compile_language_model",
+    "dataset_images",
+    "digits",
     "fine_tune",
+    "folder_images",
     "freeze_layers",
     "layer_scales",
     "masked_batches",
     "pack",
+    "predicted_classes",
     "random_blocks",
     "read_documents",
     "read_records",
@@ -48,6 +64,7 @@ __all__ = [
     "save_state",
     "sentence_pairs",
     "split_documents",
+    "train_image_classifier",
     "train_language_model",
     "whole_stream",
     "write_records",
