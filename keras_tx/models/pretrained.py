@@ -238,7 +238,7 @@ class Pretrained:
         rules = [*family.backbone(fields), *family.head(name).rules(fields)]
         tokens = {key: value for key, value in config.items() if key.endswith("_token_id")}
         tensors = convert.sources(self.weights_by_path(), rules)
-        convert.write_directory(directory, config, tensors, generation_config=tokens, **options)
+        convert.write_directory(directory, config, tensors, generation_config=tokens or None, **options)
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """The weights by their paths below the model."""

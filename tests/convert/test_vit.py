@@ -144,6 +144,7 @@ def test_timm_round_trip(config, tmp_path, rng):
     config = config.replace(label_names=tuple("abcde"))
     model = randomize(VisionTransformer(config), rng)
     model.save_pretrained(tmp_path, format="timm")
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
     again = VisionTransformer.from_pretrained(tmp_path)
     assert again.config == config and equal(again, model)
 
