@@ -99,6 +99,13 @@ def count_parameters(build: Callable[[], keras.Model]) -> int:
         keras.utils.clear_session()  # Keras keeps a list of variables to be filled later: these never shall
 
 
+def tiny_for(entry, format: str):
+    """The first tiny config of a registered model that this format can hold; the native format holds all."""
+    families = entry.cls.formats.get(format, ())
+    held = (config for config in entry.tiny if any(not family.differences(config.to_dict()) for family in families))
+    return entry.tiny[0] if format == "keras_tx" else next(held)
+
+
 def run_python(*arguments: str, backend: str | None = None) -> str:
     """What a fresh interpreter prints."""
     environment = {**os.environ, "KERAS_BACKEND": backend or keras.backend.backend()}

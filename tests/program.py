@@ -104,7 +104,7 @@ DAMAGES = {
     "no weights": (lambda path: (path / "model.safetensors").unlink(), "holds no model.safetensors"),
     "unknown model type": (
         lambda path: configure(path, model_type="mamba"),
-        "`model_type` is 'mamba'; known are .*'gpt2', 'openai-gpt'",
+        "`model_type` is 'mamba'; known are .*'gpt2', .*'openai-gpt'",
     ),
     "no model type": (lambda path: configure(path, model_type=None), "`model_type` is None; known are"),
     "unknown activation": (

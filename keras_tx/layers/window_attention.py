@@ -126,8 +126,9 @@ class WindowAttention(Layer):
         query, key, value = (self._split(project(x)) for project in (self.query, self.key, self.value))
         scale = None
         if self.scores == "cosine":
-            scales = ops.exp(ops.minimum(self.logit_scale, math.log(MAX_SCALE)))
-            query, key = ops.cast(_unit(query) * scales, x.dtype), ops.cast(_unit(key), x.dtype)
+            query, key = _unit(query), _unit(key)
+            scales = ops.exp(ops.minimum(ops.cast(self.logit_scale, query.dtype), math.log(MAX_SCALE)))
+            query, key = ops.cast(query * scales, x.dtype), ops.cast(key, x.dtype)
             scale = 1.0
         attended = attention(
             query,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import tiny_for
 from program import DAMAGES, change, configure, run, wrong_shape
 
 from keras_tx.convert import over_layers
@@ -82,7 +83,7 @@ def test_every_class(name, format, tmp_path, capfd):
     entry = MODELS[name]
     if format != "keras_tx" and format not in entry.cls.formats:
         pytest.skip(f"{name} has no such format")
-    model = entry.cls(entry.tiny[0])
+    model = entry.cls(tiny_for(entry, format))
     model.save_pretrained(tmp_path, format=format)
     code, report = inspected(capfd, tmp_path)
     assert (code, report["class"], report["parameters"]) == (0, name, model.count_params())

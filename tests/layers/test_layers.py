@@ -54,6 +54,18 @@ LAYERS = {
         lambda **k: layers.PatchEmbedding((2, 3), D, 5, use_bias=False, **k),
         lambda rng: (normal(rng, B, 4, 9, 5),),
     ),
+    "PatchMerging": (
+        lambda **k: layers.PatchMerging(D, "post", 1e-3, "he_normal", **k),
+        lambda rng: (normal(rng, B, 5, 7, D),),
+    ),
+    "WindowAttention": (
+        lambda **k: layers.WindowAttention(D, 3, (2, 3), scores="cosine", position_bias="continuous", dropout=0.1, **k),
+        lambda rng: {"x": normal(rng, B, 6, D)},
+    ),
+    "SwinBlock": (
+        lambda **k: layers.SwinBlock(D, 3, (2, 3), (1, 2), 29, 0.1, drop_path=0.1, attention_dropout=0.2, **k),
+        lambda rng: (normal(rng, B, 5, 7, D),),
+    ),
     "DropPath": (lambda **k: layers.DropPath(0.3, seed=5, **k), vectors),
     "TokenEmbedding": (lambda **k: layers.TokenEmbedding(13, D, "normal", **k), ids),
     "PositionEmbedding": (lambda **k: layers.PositionEmbedding(13, D, "normal", **k), ids),

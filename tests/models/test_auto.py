@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import numpy, randomize
+from helpers import numpy, randomize, tiny_for
 
 from keras_tx.models import GPTConfig, GPTForSequenceClassification, GPTModel, load_pretrained
 from keras_tx.models.registry import MODELS
@@ -21,7 +21,7 @@ def configure(directory, **entries) -> None:
 @pytest.mark.parametrize("format", ["keras_tx", "huggingface"])
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.cls.formats])
 def test_the_class_that_was_saved(tmp_path, name, format):
-    model = MODELS[name].cls(MODELS[name].tiny[0])
+    model = MODELS[name].cls(tiny_for(MODELS[name], format))
     model.save_pretrained(tmp_path, format=format)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
