@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.patches import Size, pair
+from keras_tx.text.rows import required
 from keras_tx.vision import ImagePreprocessor, augment
 
 SHUFFLED = 10_000
@@ -160,7 +161,7 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
 
     def soft(images, labels):
         spread = recipe.label_smoothing / config.num_classes
-        return images, tf.one_hot(labels, config.num_classes, 1 - recipe.label_smoothing + spread, spread)
+        return images, _one_hot(labels, config.num_classes, 1 - recipe.label_smoothing + spread, spread)
 
     batches = examples.batch(recipe.batch_size, drop_remainder=True).map(soft)
     batches = augment(batches, recipe.augmentation, seed=recipe.seed)
@@ -173,10 +174,19 @@ def validation_batches(data, config: ImageConfig, preprocessor: ImagePreprocesso
     import tensorflow as tf
 
     def prepared(images, labels):
-        return preprocessor.normalize(tf.cast(images, "float32")), tf.one_hot(labels, config.num_classes)
+        return preprocessor.normalize(tf.cast(images, "float32")), _one_hot(labels, config.num_classes)
 
     examples, _ = _examples(data, config)
     return examples.batch(batch_size).map(prepared).prefetch(tf.data.AUTOTUNE)
+
+
+def _one_hot(labels, classes: int, on: float = 1.0, off: float = 0.0):
+    """`tf.one_hot`, which gives no class at all to a label that is none; here that is an error."""
+    import tensorflow as tf
+
+    inside = tf.reduce_all((labels >= 0) & (labels < tf.cast(classes, labels.dtype)))
+    labels = required(labels, inside, f"labels must lie in [0, num_classes) = [0, {classes}).")
+    return tf.one_hot(labels, classes, on, off)
 
 
 def _examples(data, config: ImageConfig):
@@ -188,7 +198,10 @@ def _examples(data, config: ImageConfig):
         if len(images) != len(labels):
             raise ValueError(f"images and labels must be as many; got {len(images)} and {len(labels)}.")
         if len(labels) and not 0 <= labels.min() <= labels.max() < config.num_classes:
-            raise ValueError(f"labels must lie in [0, num_classes) = [0, {config.num_classes}); got {labels.max()}.")
+            raise ValueError(
+                f"labels must lie in [0, num_classes) = [0, {config.num_classes}); got values from {labels.min()} to "
+                f"{labels.max()}."
+            )
         data = tf.data.Dataset.from_tensor_slices((images, labels))
     shape = (*pair(config.image_size), config.channels)
     if tuple(data.element_spec[0].shape) != shape:

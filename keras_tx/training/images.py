@@ -189,7 +189,8 @@ def train_image_classifier(
         verbose: as in `fit`.
 
     Raises:
-        ValueError: for no images, sizes or channels that are not the model's, labels that are no classes of it.
+        ValueError: for no images, sizes or channels that are not the model's, labels that are no classes of it; those
+            of a `tf.data.Dataset` raise TensorFlow's `InvalidArgumentError` when their turn comes.
     """
     directory = Path(directory)
     preprocessor = preprocessor or PREPROCESSOR

@@ -7,11 +7,12 @@ from helpers import numpy
 
 from keras_tx.models import SwinTransformer, VisionTransformer
 from keras_tx.training.finetune import layer_scales
-from keras_tx.training.image_data import digits, training_batches
+from keras_tx.training.image_data import digits, training_batches, validation_batches
 from keras_tx.training.images import (
     BEST,
     LAST,
     METRICS,
+    PREPROCESSOR,
     RECIPES,
     ImageRecipe,
     image_layer_depth,
@@ -162,12 +163,28 @@ def test_images_that_do_not_fit_are_errors(data, tmp_path):
 
     fails((train[0][:, :3], train[1]), r"images must have the shape \(4, 6, 1\) of the model's; got \(3, 6, 1\)")
     fails((train[0], train[1][:5]), "images and labels must be as many; got 29 and 5")
-    fails((train[0], train[1] + 1), r"labels must lie in \[0, num_classes\) = \[0, 3\); got 3")
+    fails((train[0], train[1] + 1), r"labels must lie in \[0, num_classes\) = \[0, 3\); got values from 1 to 3")
+    fails((train[0], train[1] - 1), r"labels must lie in \[0, num_classes\) = \[0, 3\); got values from -1 to 1")
     fails((train[0][:0], train[1][:0]), "there are no images")
     import tensorflow as tf
 
     endless = tf.data.Dataset.from_tensor_slices(train).repeat()
     fails(endless, "it is not known how many images there are")
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_labels_of_a_data_set_that_are_no_classes(data, step):
+    import tensorflow as tf
+
+    images, labels = data[0]
+    wrong = tf.data.Dataset.from_tensor_slices((images, labels + step))
+    config = vit().config
+    for batches in (
+        training_batches(wrong, config, PREPROCESSOR, RECIPE)[0],
+        validation_batches(wrong, config, PREPROCESSOR, 7),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must lie in \[0, num_classes\) = \[0, 3\)"):
+            list(batches.take(5))
 
 
 def test_digits_are_split_by_class():
