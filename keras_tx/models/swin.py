@@ -19,7 +19,7 @@ from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.swin_config import TINY, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
 from keras_tx.ops import windows
 from keras_tx.ops.patches import grid, pair
-from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
+from keras_tx.ops.resample import adapt_kernel, resample_positions
 
 EPSILON = 1e-5
 """Of the norms of the patches and between stages, which no config changes."""
@@ -131,11 +131,7 @@ class SwinBackbone(ImageModel):
         if path.endswith("position_bias/table"):
             stage = int(path.split("_")[1])
             return windows.resample_bias_table(values, before.windows()[stage][0], after.windows()[stage][0])
-        if path != "patch_embedding/kernel":
-            return values
-        if pair(before.patch_size) != pair(after.patch_size):
-            values = resample_kernel(values, pair(after.patch_size))
-        return values if before.channels == after.channels else adapt_channels(values, after.channels)
+        return adapt_kernel(values, after.patch_size, after.channels) if path == "patch_embedding/kernel" else values
 
     def embed(self, images, masked=None, training=None):
         """The map of embedded patches, `(B, H / patch, W / patch, embed_dim)`.

@@ -16,7 +16,7 @@ from keras_tx.layers.patch_dropout import PatchDropout
 from keras_tx.models.images import ImageModel
 from keras_tx.models.vit_config import ViTConfig
 from keras_tx.ops.patches import Size, grid, pair
-from keras_tx.ops.resample import adapt_channels, resample_kernel, resample_positions
+from keras_tx.ops.resample import adapt_kernel, resample_positions
 
 
 class ViTBackbone(ImageModel):
@@ -124,11 +124,7 @@ class ViTBackbone(ImageModel):
     def adapt(cls, path, values, before, after):
         if path == "position_embedding":
             return resample_positions(values, before.position_rows, before.grid, after.grid)
-        if path != "patch_embedding/kernel":
-            return values
-        if pair(before.patch_size) != pair(after.patch_size):
-            values = resample_kernel(values, pair(after.patch_size))
-        return values if before.channels == after.channels else adapt_channels(values, after.channels)
+        return adapt_kernel(values, after.patch_size, after.channels) if path == "patch_embedding/kernel" else values
 
     # --- From images to hidden states ---
 

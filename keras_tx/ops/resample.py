@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
+from keras_tx.ops.patches import Size, pair
+
 
 def bicubic_matrix(old: int, new):
     """The matrix `(new, old)` of bicubic interpolation along one axis, antialiased where it shrinks.
@@ -72,6 +74,13 @@ def _module(x):
 
 def _like(x, matrix):
     return matrix.astype(x.dtype) if isinstance(x, np.ndarray) else ops.cast(matrix, x.dtype)
+
+
+def adapt_kernel(kernel: np.ndarray, patch_size: Size, channels: int) -> np.ndarray:
+    """A patch embedding's kernel `(p, q, C, D)` for patches and channels that may be others."""
+    new = pair(patch_size)
+    kernel = kernel if kernel.shape[:2] == new else resample_kernel(kernel, new)
+    return kernel if kernel.shape[2] == channels else adapt_channels(kernel, channels)
 
 
 def resample_kernel(kernel: np.ndarray, new: tuple[int, int]) -> np.ndarray:
