@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Self
 
 import keras
@@ -10,8 +11,8 @@ from keras import ops
 
 from keras_tx.models.base import LOSSES, HeadModel, Model
 from keras_tx.models.config import Config
-from keras_tx.ops.checks import require_positive, require_rank
-from keras_tx.ops.patches import Size, pair
+from keras_tx.ops.checks import require_positive, require_rank, require_shape
+from keras_tx.ops.patches import Size, grid, pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,34 @@ class ImageHeadModel(ImageModel, HeadModel):
         outputs, *state = result if isinstance(result, tuple) else (result,)
         outputs = {name: x for name, x in outputs.items() if name not in LOSSES}
         return (outputs, *state) if state else outputs
+
+
+class MaskedImageModel(ImageHeadModel):
+    """A model that paints patches hidden from it."""
+
+    config: Any
+
+    def input_signature(self, image_size: Size | None = None) -> dict[str, keras.InputSpec]:
+        patches = math.prod(grid(image_size or self.config.image_size, self.config.patch_size))
+        masked = keras.InputSpec(name="bool_masked_pos", shape=(None, patches), dtype="bool")
+        return {**super().input_signature(image_size), "bool_masked_pos": masked}
+
+    def masked_inputs(self, images, bool_masked_pos) -> tuple[Any, Any]:
+        """Images and what is hidden of them, `(B, N)` or None, from images or a dict and the keyword argument.
+
+        Raises:
+            ValueError: as `image_inputs`, and for `bool_masked_pos` that is not one for each patch.
+        """
+        given = self.named_inputs(images, bool_masked_pos=bool_masked_pos)
+        images, masked = given["images"], given["bool_masked_pos"]
+        if masked is not None:
+            size = tuple(images.shape[1:3])
+            patches = None if None in size else math.prod(grid(size, self.config.patch_size))
+            require_shape(masked, (images.shape[0], patches), "bool_masked_pos")
+        return images, masked
+
+    def own_losses(self, outputs, labels):
+        raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
 
 
 def image_inputs(inputs, channels: int, **named) -> dict[str, Any]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import keras
 
 from keras_tx.convert.swin import MASKED
-from keras_tx.models.images import ImageHeadModel, masked_pixel_loss
+from keras_tx.models.images import MaskedImageModel, masked_pixel_loss
 from keras_tx.models.registry import register_model
 from keras_tx.models.swin import SwinBackbone
 from keras_tx.models.swin_config import TINY_MASKED
-from keras_tx.ops.checks import require_shape
-from keras_tx.ops.patches import grid, pair, pixel_shuffle
+from keras_tx.ops.patches import pair, pixel_shuffle
 
 
 @register_model(TINY_MASKED)
-class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
+class SwinForMaskedImageModeling(SwinBackbone, MaskedImageModel):
     """Predicts the pixels of hidden patches (SimMIM, Xie et al. 2021).
 
     `model({"images": images, "bool_masked_pos": masked})` gives `{"logits": (B, H, W, C), "loss": scalar}`: the pixels,
@@ -55,12 +53,6 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
         )
         self.decoder.build((None, None, None, self.config.widths[-1]))
 
-    def input_signature(self, image_size=None):
-        signature = super().input_signature(image_size)
-        count = math.prod(grid(image_size or self.config.image_size, self.config.patch_size))
-        masked = keras.InputSpec(name="bool_masked_pos", shape=(None, count), dtype="bool")
-        return {**signature, "bool_masked_pos": masked}
-
     def call(
         self,
         images,
@@ -84,10 +76,7 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
             ValueError: for images that `SwinTransformer` does not take, or that differ in size from what is made of
                 the last map; for `bool_masked_pos` of another shape.
         """
-        given = self.named_inputs(images, bool_masked_pos=bool_masked_pos)
-        images, masked = given["images"], given["bool_masked_pos"]
-        if masked is not None:
-            require_shape(masked, (images.shape[0], self._count(images)), "bool_masked_pos")
+        images, masked = self.masked_inputs(images, bool_masked_pos)
         inside = self.encode(images, masked, return_attention=return_attention, training=training)
         x = self.decoder(self.final_norm(inside["feature_maps"][-1]))
         pixels = pixel_shuffle(x, self.config.encoder_stride)
@@ -96,14 +85,6 @@ class SwinForMaskedImageModeling(SwinBackbone, ImageHeadModel):
         if masked is not None:
             outputs["loss"] = masked_pixel_loss(images, pixels, masked, pair(self.config.patch_size)[0])
         return outputs
-
-    def own_losses(self, outputs, labels):
-        raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
-
-    def _count(self, images) -> int | None:
-        """How many patches the images have; None where it is not known yet."""
-        size = images.shape[1:3]
-        return None if None in size else math.prod(grid(tuple(size), self.config.patch_size))
 
     def _require_same_size(self, pixels, images) -> None:
         made, given = tuple(pixels.shape[1:3]), tuple(images.shape[1:3])

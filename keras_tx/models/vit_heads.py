@@ -12,7 +12,7 @@ from keras import ops
 from keras_tx.convert.vit import MAE, VIT
 from keras_tx.layers import TransformerBlock
 from keras_tx.layers.patch_dropout import keep_lowest, part_of
-from keras_tx.models.images import ImageHeadModel, masked_pixel_loss
+from keras_tx.models.images import ImageHeadModel, MaskedImageModel, masked_pixel_loss
 from keras_tx.models.registry import register_model
 from keras_tx.models.vit_backbone import ViTBackbone
 from keras_tx.models.vit_config import TINY, ViTConfig
@@ -44,7 +44,7 @@ class ViTPixels(ViTBackbone, ImageHeadModel):
 
 
 @register_model(TINY_SQUARE)
-class ViTForMaskedImageModeling(ViTPixels):
+class ViTForMaskedImageModeling(ViTPixels, MaskedImageModel):
     """A Vision Transformer that paints hidden patches (SimMIM, Xie et al. 2021).
 
     `model({"images": images, "bool_masked_pos": masked})` gives `{"logits": (B, H, W, C), "loss": scalar}`: the pixels,
@@ -78,11 +78,6 @@ class ViTForMaskedImageModeling(ViTPixels):
         self.mask_token = self.token("mask_token")
         self.decoder.build((None, *self.config.grid, self.config.d_model))
 
-    def input_signature(self, image_size=None):
-        signature = super().input_signature(image_size)
-        masked = keras.InputSpec(name="bool_masked_pos", shape=(None, self.patches_in(image_size)), dtype="bool")
-        return {**signature, "bool_masked_pos": masked}
-
     def call(
         self,
         images,
@@ -105,11 +100,8 @@ class ViTForMaskedImageModeling(ViTPixels):
             for.
         """
         c = self.config
-        given = self.named_inputs(images, bool_masked_pos=bool_masked_pos)
-        images, masked = given["images"], given["bool_masked_pos"]
+        images, masked = self.masked_inputs(images, bool_masked_pos)
         rows, columns = self._new_grid(images)
-        if masked is not None:
-            require_shape(masked, (images.shape[0], _product(rows, columns)), "bool_masked_pos")
         x, asked = self.answer(
             self.embed(images, masked, training=training),
             return_attention=return_attention,
@@ -122,13 +114,6 @@ class ViTForMaskedImageModeling(ViTPixels):
         if masked is not None:
             outputs["loss"] = masked_pixel_loss(images, pixels, masked, self.patch_length)
         return outputs
-
-    def own_losses(self, outputs, labels):
-        raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
-
-
-def _product(rows, columns) -> int | None:
-    return rows * columns if isinstance(rows, int) and isinstance(columns, int) else None
 
 
 # === Masked autoencoders ===
