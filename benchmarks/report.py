@@ -29,15 +29,20 @@ def ratios(rounds: Sequence[Round], b: int) -> Spread:
 
 
 def table(rounds: Sequence[Round]) -> str:
-    """Markdown, a row a side: its median time, how many times as fast A is and, where weights bound it, how near."""
+    """Markdown, a row a side: its time, how many times as fast A is and, where weights bound it, how near it is.
+
+    The time is the median of all turns, and the least, in which the machine was the least disturbed.
+    """
     a, *others = rounds[0].turns
     bandwidth = max(r.bandwidth for r in rounds)
-    rows = [["side", f"ms a {a.unit}", "A is faster by (min / median / max)"]]
+    rows = [["side", f"ms a {a.unit}", "least", "A is faster by (min / median / max)"]]
     if a.bytes_read:
         rows[0] += ["weights read, GB/s", "of the memory's rate"]
     for i, turn in enumerate([a, *others]):
-        seconds = statistics.median(r.turns[i].seconds for r in rounds)
-        rows.append([turn.side, f"{seconds * 1e3:.4g}", str(ratios(rounds, i)) if i else "A"])
+        times = [r.turns[i].seconds for r in rounds]
+        seconds = statistics.median(times)
+        ratio = str(ratios(rounds, i)) if i else "A"
+        rows.append([turn.side, f"{seconds * 1e3:.4g}", f"{min(times) * 1e3:.4g}", ratio])
         if a.bytes_read:
             rate = turn.bytes_read / seconds
             rows[-1] += [f"{rate / 1e9:.1f}", f"{rate / bandwidth:.0%}"]

@@ -73,6 +73,7 @@ def test_ratios_are_paired_by_round(tmp_path):
     header, _, a, b = report.table(rounds).splitlines()
     assert "ms a step" in header
     assert "2000" in a and "2.0" in a and "25%" in a  # 4 GB in 2 s, of 8 GB/s
+    assert a.split("|")[3].strip() == "1000" and b.split("|")[3].strip() == "2000"  # the least
     assert "3500" in b and "1.50 / 2.00 / 2.00" in b
     path = report.save("fake", "text", rounds, tmp_path / "results")
     assert path.read_text() == "text\n"
@@ -85,8 +86,8 @@ def test_a_job_is_timed_in_child_processes(fake_job):
     assert done.returncode == 0, done.stderr
     slow, again = [line.split("|") for line in done.stdout.splitlines() if " / " in line][1:]
     assert float(slow[2]) == pytest.approx(30, rel=0.3)  # ms a nap, two naps a run
-    assert float(slow[3].split("/")[1]) == pytest.approx(3, rel=0.3)
-    assert float(again[3].split("/")[1]) == pytest.approx(1, rel=0.3)
+    assert float(slow[4].split("/")[1]) == pytest.approx(3, rel=0.3)
+    assert float(again[4].split("/")[1]) == pytest.approx(1, rel=0.3)
     assert "keras-hub" in done.stdout and "load average" in done.stdout
 
 
