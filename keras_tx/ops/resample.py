@@ -6,6 +6,9 @@ constants; where a graph is traced for any size, they are computed in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -25,18 +28,31 @@ def bicubic_matrix(old: int, new):
     Returns:
         A NumPy array for a number, float64; otherwise a tensor, float32.
     """
-    known = isinstance(new, int)
-    xp = np if known else ops
-    steps = np.arange(new) if known else ops.cast(ops.arange(new), "float32")
-    scale = old / (new if known else ops.cast(new, "float32"))
+    return _matrix(old, new, _cubic, 2)
+
+
+def bilinear_matrix(old, new):
+    """As `bicubic_matrix`, of linear interpolation; the size there is may be a tensor too."""
+    return _matrix(old, new, _linear, 1)
+
+
+def _matrix(old, new, kernel: Callable, support: int):
+    """The matrix of interpolation by a kernel that is 0 from `support` samples on."""
+    known = isinstance(old, int) and isinstance(new, int)
+    xp: Any = np if known else ops
+    scale = _float(old) / _float(new)
     width = xp.maximum(scale, 1.0)
-    centres = xp.expand_dims((steps + 0.5) * scale, 1)
-    samples = np.arange(old, dtype="float32")
-    first = xp.floor(centres - 2 * width + 0.5)
-    last = xp.floor(centres + 2 * width + 0.5)
+    centres = xp.expand_dims((_float(xp.arange(new)) + 0.5) * scale, 1)
+    samples = _float(xp.arange(old))
+    first = xp.floor(centres - support * width + 0.5)
+    last = xp.floor(centres + support * width + 0.5)
     inside = xp.logical_and(samples >= first, samples < last)
-    weights = xp.where(inside, _cubic((samples + 0.5 - centres) / width, xp), 0.0)
+    weights = xp.where(inside, kernel((samples + 0.5 - centres) / width, xp), 0.0)
     return weights / xp.sum(weights, axis=1, keepdims=True)
+
+
+def _float(x):
+    return x * 1.0 if isinstance(x, int | np.ndarray) else ops.cast(x, "float32")
 
 
 def _cubic(x, xp, a: float = -0.5):
@@ -44,6 +60,22 @@ def _cubic(x, xp, a: float = -0.5):
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((x - 5) * x + 8) * x * a - 4 * a
     return xp.where(x < 1, near, xp.where(x < 2, far, 0.0))
+
+
+def _linear(x, xp):
+    return xp.maximum(1 - xp.abs(x), 0.0)
+
+
+def resize_maps(x, size: tuple):
+    """Maps `(B, H, W, C)` of another height and width, by linear interpolation; tensors where they are not known yet.
+
+    It is what `torch.nn.functional.interpolate(mode="bilinear", align_corners=False, antialias=True)` computes.
+    """
+    _, *before, _ = ops.shape(x)
+    for equation, old, new in zip(("ih,bhwc->biwc", "jw,bhwc->bhjc"), before, size, strict=True):
+        if not (isinstance(old, int) and isinstance(new, int) and old == new):
+            x = ops.einsum(equation, _like(x, bilinear_matrix(old, new)), x)
+    return x
 
 
 def resample_grid(table, new: tuple):
