@@ -44,8 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     add("job", help="a module in benchmarks/jobs (train_step, bert_forward, ...), or any module if it has a dot")
     add("--a", default="keras_tx", metavar="SIDE", help="library[:backend[:plain]]; %(default)s unless given")
     add("--b", default=["keras_hub"], metavar="SIDE", nargs="+", help="what to hold it against; %(default)s")
-    add("--rounds", type=int, default=5, help="turns of each side; %(default)s")
-    add("--repetitions", type=int, default=5, help="runs timed in a turn, whose median counts; %(default)s")
+    add("--rounds", type=int, default=5, help="processes of each side, one after another; %(default)s")
+    add(
+        "--repetitions",
+        type=int,
+        default=5,
+        help="runs of each side in turn, a round; their median counts; %(default)s",
+    )
     add("--batch-size", type=int, help="rows; the job's own number unless given")
     add("--tiny", action="store_true", help="sizes that take no time, to see that everything runs")
     add("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the BERT jobs; %(default)s")

@@ -1,15 +1,18 @@
-"""One turn of one side, in a process of its own: set up, warm up, time, print one line of JSON."""
+"""One side of a job, in a process of its own: sets up, warms up, and then times a run whenever it is asked to."""
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from benchmarks.jobs import Options, load
 from benchmarks.side import Side
+
+MARK = "benchmarks: "
+"""What our lines on stdout begin with; libraries may print there too."""
 
 
 class Turn(NamedTuple):
@@ -17,7 +20,7 @@ class Turn(NamedTuple):
 
     Attributes:
         side: as on the command line.
-        seconds: for one unit of work, the median over the repetitions.
+        seconds: for one unit of work, the median over the runs.
         unit: what that is.
         size, bytes_read: as in `Work`.
     """
@@ -29,8 +32,8 @@ class Turn(NamedTuple):
     bytes_read: int
 
 
-def take_turn(job: str, side: Side, options: Options, repetitions: int) -> Turn:
-    """Times one unit of the job.
+def timed_runs(job: str, side: Side, options: Options) -> Iterator[dict[str, Any]]:
+    """First what the work is; then, each time it is asked, the seconds of one unit.
 
     Raises:
         ValueError: if there is no such job, or not for that library.
@@ -41,15 +44,16 @@ def take_turn(job: str, side: Side, options: Options, repetitions: int) -> Turn:
     work = module.SIDES[side.library](side, options)
     for _ in range(2):  # the first run compiles; the second may still be slower than the rest
         work.run()
-    times = []
-    for _ in range(repetitions):
+    yield {"unit": module.UNIT, "size": work.size, "bytes_read": work.bytes_read}
+    while True:
         start = time.perf_counter()
         work.run()
-        times.append((time.perf_counter() - start) / work.units)
-    return Turn(str(side), statistics.median(times), module.UNIT, work.size, work.bytes_read)
+        yield {"seconds": (time.perf_counter() - start) / work.units}
 
 
 if __name__ == "__main__":
     request = json.loads(sys.argv[1])
-    turn = take_turn(request["job"], Side(*request["side"]), Options(*request["options"]), request["repetitions"])
-    print(json.dumps(turn._asdict()))
+    runs = timed_runs(request["job"], Side(*request["side"]), Options(*request["options"]))
+    print(MARK + json.dumps(next(runs)), flush=True)
+    for _ in sys.stdin:
+        print(MARK + json.dumps(next(runs)), flush=True)
