@@ -77,12 +77,20 @@ class TimmFamily(Family):
     def _architecture(self, entries: Mapping[str, Any]) -> str:
         """The architecture that has most of these arguments."""
         defaults = {setting.theirs: setting.default for setting in self.settings}
-        full = {name: {**defaults, **arguments} for name, arguments in self.architectures.items()}
+        full = {
+            name: {key: _listed(value) for key, value in {**defaults, **arguments}.items()}
+            for name, arguments in self.architectures.items()
+        }
         fitting = [name for name in full if all(full[name][key] == entries[key] for key in self.implied)]
         if not fitting:
             said = ", ".join(f"{key}={entries[key]!r}" for key in self.implied)
             raise ValueError(f'no architecture of timm\'s has {said}: save it with format="keras_tx".')
         return max(fitting, key=lambda name: sum(full[name].get(key) == value for key, value in entries.items()))
+
+
+def _listed(value: Any) -> Any:
+    """As JSON has it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _plain(size: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
+from keras_tx.layers.resnet_stem import resnet_stride
 from keras_tx.ops.patches import grid, pair
 
 Fields = Mapping[str, Any]
@@ -56,7 +57,8 @@ def _backbone(prefix: str) -> Callable[[Fields], list[Rule]]:
 def dims(fields: Fields) -> dict[str, int]:
     """The dimensions of an encoder's tensors."""
     height, width = pair(fields["patch_size"])
-    rows, columns = grid(fields["image_size"], fields["patch_size"])
+    scale = 1 if fields["stem"] is None else resnet_stride(fields["stem"])
+    rows, columns = grid(fields["image_size"], (height * scale, width * scale))
     prefix = fields["class_token"] + fields["distillation_token"] + fields["register_tokens"]
     return {
         "D": fields["d_model"],
@@ -110,6 +112,7 @@ SETTINGS = (
     Setting("initializer_range", "initializer_range", 0.02),
 )
 FIXED: dict[str, Any] = {
+    "stem": None,
     "qk_norm": False,
     "layer_scale": None,
     "class_token": True,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from keras_tx.convert import resnet_stem
 from keras_tx.convert.family import Family, Head
 from keras_tx.convert.table import Rule, below, same
 from keras_tx.convert.vit import FIXED, dims
+from keras_tx.layers.resnet_stem import resnet_stride, resnet_width
 
 Fields = Mapping[str, Any]
 
@@ -46,10 +49,12 @@ _BLOCK = [
 
 
 def _backbone(fields: Fields) -> list[Rule]:
+    stem = fields["stem"]
     return [
         same("cls", "1 1 D", "class_token"),
         same("Transformer/posembed_input/pos_embedding", "1 P D", "position_embedding"),
-        same("embedding/kernel", "H W C D", "patch_embedding/kernel"),
+        *below("", "stem/", [] if stem is None else resnet_stem.npz(stem)),
+        same("embedding/kernel", "H W C D" if stem is None else "H W S D", "patch_embedding/kernel"),
         same("embedding/bias", "D", "patch_embedding/bias"),
         *(
             rule
@@ -69,11 +74,15 @@ def _head(fields: Fields) -> list[Rule]:
 def _from_shapes(config: Mapping[str, Any]) -> dict[str, Any]:
     shapes = config["shapes"]
     height, width, channels, d_model = shapes["embedding/kernel"]
-    side = math.isqrt(shapes["Transformer/posembed_input/pos_embedding"][1] - 1)
+    stem, scale = _stem_from(shapes), 1
+    if stem is not None:
+        channels, scale = shapes["conv_root/kernel"][2], resnet_stride(stem)
+    side = scale * math.isqrt(shapes["Transformer/posembed_input/pos_embedding"][1] - 1)
     first = "Transformer/encoderblock_0"
     return {
         "image_size": height * side if height == width else (height * side, width * side),
         "patch_size": height if height == width else (height, width),
+        "stem": stem,
         "channels": channels,
         "d_model": d_model,
         "d_ff": shapes[f"{first}/MlpBlock_3/Dense_0/kernel"][1],
@@ -86,6 +95,14 @@ def _from_shapes(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _stem_from(shapes: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """How many bottleneck blocks each stage of a ResNet has."""
+    if "conv_root/kernel" not in shapes:
+        return None
+    stages = Counter(match[1] for name in shapes if (match := re.fullmatch(r"block(\d+)/unit\d+/conv1/kernel", name)))
+    return tuple(stages[stage] for stage in sorted(stages))
+
+
 class _Npz(Family):
     def reads(self, config: Mapping[str, Any]) -> bool:
         needed = {"embedding/kernel", "cls", "Transformer/posembed_input/pos_embedding"}
@@ -96,10 +113,11 @@ VIT = _Npz(
     model_type="npz",
     prefix="",
     settings=(),
-    fixed=FIXED,
+    fixed={name: value for name, value in FIXED.items() if name != "stem"},
     demanded={},
     dims=lambda fields: {
         **dims(fields),
+        "S": resnet_width(fields["stem"] or ()),
         "A": fields["num_heads"],
         "K": fields["d_model"] // fields["num_heads"],
     },

@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from keras_tx.convert import resnet_stem
 from keras_tx.convert.family import Head, Setting
 from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
 from keras_tx.convert.timm import TimmFamily
 from keras_tx.convert.vit import dims, plain
+from keras_tx.layers.resnet_stem import resnet_width
 
 Fields = Mapping[str, Any]
 
@@ -44,9 +46,14 @@ def _block(fields: Fields) -> list[Rule]:
 def _backbone(fields: Fields) -> list[Rule]:
     mean = fields["pooling"] == "mean"
     after_pooling = mean if fields["fc_norm"] is None else fields["fc_norm"]
+    stem = fields["stem"]
+    hybrid = stem is not None
     rules = [
         same("pos_embed", "1 P D", "position_embedding"),
-        *convolution("patch_embed.proj", "D C H W", "patch_embedding", use_bias=not fields["pre_norm"]),
+        *(below("patch_embed.backbone.", "stem/", resnet_stem.timm(stem)) if hybrid else []),
+        *convolution(
+            "patch_embed.proj", "D S H W" if hybrid else "D C H W", "patch_embedding", use_bias=not fields["pre_norm"]
+        ),
         *norm("fc_norm" if after_pooling else "norm", "D", "norm"),
         *(rule for i in range(fields["num_layers"]) for rule in below(f"blocks.{i}.", f"block_{i}/", _block(fields))),
     ]
@@ -70,7 +77,12 @@ def _two_heads(fields: Fields) -> list[Rule]:
 
 
 def _dims(fields: Fields) -> dict[str, int]:
-    return {**dims(fields), "K": fields["d_model"] // fields["num_heads"], "R": fields["register_tokens"]}
+    return {
+        **dims(fields),
+        "K": fields["d_model"] // fields["num_heads"],
+        "R": fields["register_tokens"],
+        "S": resnet_width(fields["stem"] or ()),
+    }
 
 
 # === Architectures ===
@@ -142,12 +154,23 @@ DISTILLED = dict(
         *_named("deit_{}_distilled_patch16_384", "base", 16),
     ]
 )
+HYBRID = dict(
+    [
+        *_named("vit_{}_r_s16_p8_224 vit_{}_r_s16_p8_384", "tiny", 8, stem=()),
+        *_named("vit_{}_r26_s32_224 vit_{}_r26_s32_384", "small", 1, stem=(2, 2, 2, 2)),
+        *_named("vit_{}_r26_s32_224", "base", 1, stem=(2, 2, 2, 2)),
+        *_named("vit_{}_r50_s16_224 vit_{}_r50_s16_384", "base", 1, stem=(3, 4, 9)),
+        *_named("vit_{}_r50_s32_224 vit_{}_r50_s32_384", "large", 1, stem=(3, 4, 6, 3)),
+    ]
+)
+"""Those with a ResNet before the patches."""
 
 # === Configs ===
 
 _SETTINGS = (
     Setting("img_size", "image_size", 224),
     Setting("patch_size", "patch_size", 16),
+    Setting("stem", "stem", None),
     Setting("in_chans", "channels", 3),
     Setting("depth", "num_layers", 12),
     Setting("num_heads", "num_heads", 12),
@@ -190,7 +213,7 @@ VIT = TimmFamily(
     model_type="timm/vit",
     prefix="",
     settings=_SETTINGS,
-    fixed={"distillation_token": False, "distillation_head": False, "representation_size": None},
+    fixed={"distillation_token": False, "distillation_head": False, "representation_size": None, "stem": None},
     demanded={"pos_embed": "learn", "final_norm": True, "pool_include_prefix": False, "proj_bias": True},
     dims=_dims,
     backbone=_backbone,
@@ -201,17 +224,25 @@ VIT = TimmFamily(
     inferred=lambda config: {"d_ff": int(config["embed_dim"] * config.get("mlp_ratio", 4.0))},
     derived=_mlp_ratio,
     architectures=ARCHITECTURES,
-    implied=("norm_eps",),
+    implied=("norm_eps", "stem"),
     pretrained_cfg={"first_conv": "patch_embed.proj", "classifier": "head"},
 )
 
 DISTILLED_VIT = dataclasses.replace(
     VIT,
     model_type="timm/deit_distilled",
-    fixed={"distillation_token": True, "distillation_head": True, "representation_size": None},
+    fixed={**VIT.fixed, "distillation_token": True, "distillation_head": True},
     heads={"VisionTransformer": Head("VisionTransformerDistilled", _two_heads)},
     architectures=DISTILLED,
     pretrained_cfg={"first_conv": "patch_embed.proj", "classifier": ["head", "head_dist"]},
 )
 
-FAMILIES = (VIT, DISTILLED_VIT)
+HYBRID_VIT = dataclasses.replace(
+    VIT,
+    model_type="timm/vit_hybrid",
+    fixed={name: value for name, value in VIT.fixed.items() if name != "stem"},
+    architectures=HYBRID,
+    pretrained_cfg={"first_conv": "patch_embed.backbone.stem.conv", "classifier": "head"},
+)
+
+FAMILIES = (VIT, HYBRID_VIT, DISTILLED_VIT)

@@ -10,10 +10,10 @@ from keras_tx.convert import vit, vit_npz, vit_timm
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.vit_backbone import ViTBackbone
-from keras_tx.models.vit_config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_MEAN, VARIANTS
+from keras_tx.models.vit_config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_HYBRID, TINY_MEAN, VARIANTS
 
 
-@register_model(TINY, TINY_MEAN, TINY_DISTILLED, TINY_HEADLESS)
+@register_model(TINY, TINY_MEAN, TINY_DISTILLED, TINY_HYBRID, TINY_HEADLESS)
 class VisionTransformer(ViTBackbone):
     """The Vision Transformer as a classifier, or without a head as an encoder of images.
 

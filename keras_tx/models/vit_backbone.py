@@ -13,9 +13,11 @@ from keras_tx.layers import PatchEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
 from keras_tx.layers.patch_dropout import PatchDropout
+from keras_tx.layers.patches import require_whole_patches
+from keras_tx.layers.resnet_stem import ResNetStem, resnet_width
 from keras_tx.models.images import ImageModel
 from keras_tx.models.vit_config import ViTConfig
-from keras_tx.ops.patches import Size, grid, pair
+from keras_tx.ops.patches import Size, grid
 from keras_tx.ops.resample import adapt_kernel, resample_positions
 
 
@@ -35,10 +37,12 @@ class ViTBackbone(ImageModel):
     def __init__(self, config: ViTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
         c = self.config
+        if c.stem is not None:
+            self.stem = ResNetStem(c.stem, c.channels, dtype=self.dtype_policy, name="stem")
         self.patch_embedding = PatchEmbedding(
             c.patch_size,
             c.d_model,
-            c.channels,
+            c.channels if c.stem is None else resnet_width(c.stem),
             use_bias=not c.pre_norm,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
@@ -91,7 +95,9 @@ class ViTBackbone(ImageModel):
     def build(self, input_shape=None):
         c = self.config
         hidden = (None, None, c.d_model)
-        self.patch_embedding.build((None, *pair(c.image_size), c.channels))
+        if c.stem is not None:
+            self.stem.build()
+        self.patch_embedding.build()
         for name, count in self._prefix().items():
             setattr(self, name, self.token(name, count))
         self.position_embedding = self.make_positions()
@@ -124,7 +130,11 @@ class ViTBackbone(ImageModel):
     def adapt(cls, path, values, before, after):
         if path == "position_embedding":
             return resample_positions(values, before.position_rows, before.grid, after.grid)
-        return adapt_kernel(values, after.patch_size, after.channels) if path == "patch_embedding/kernel" else values
+        if path == "stem/conv/kernel":
+            return adapt_kernel(values, values.shape[:2], after.channels)
+        if path == "patch_embedding/kernel":
+            return adapt_kernel(values, after.patch_size, after.channels if after.stem is None else values.shape[2])
+        return values
 
     # --- From images to hidden states ---
 
@@ -137,7 +147,8 @@ class ViTBackbone(ImageModel):
         """
         c = self.config
         images = self._padded(images) if c.pad_images else images
-        x = self.patch_embedding(images)
+        require_whole_patches(images, c.stride)
+        x = self.patch_embedding(images if c.stem is None else self.stem(images))
         if masked is not None:
             hidden = ops.expand_dims(ops.cast(masked, "bool"), -1)
             x = ops.where(hidden, ops.cast(self.mask_token, x.dtype), x)
@@ -148,15 +159,15 @@ class ViTBackbone(ImageModel):
     def _new_grid(self, images) -> tuple:
         """How many patches these images are high and wide; tensors where it is not known yet."""
         _, height, width, _ = ops.shape(images)
-        return grid((height, width), self.config.patch_size)
+        return grid((height, width), self.config.stride)
 
     def patches_in(self, image_size: Size | None = None) -> int:
         """The number of patches of an image of this size; the config's unless given."""
-        return math.prod(grid(image_size or self.config.image_size, self.config.patch_size))
+        return math.prod(grid(image_size or self.config.image_size, self.config.stride))
 
     def _padded(self, images):
         _, height, width, _ = ops.shape(images)
-        p, q = pair(self.config.patch_size)
+        p, q = self.config.stride
         return ops.pad(images, [(0, 0), (0, -height % p), (0, -width % q), (0, 0)])
 
     def with_prefix(self, x, positions):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from keras_tx.layers.resnet_stem import resnet_stride
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.patches import Size, grid, pair
@@ -15,7 +16,10 @@ class ViTConfig(ImageConfig):
     """An encoder of an image's patches; the defaults are ViT-B/16."""
 
     patch_size: Size = 16
-    """Height and width of the patches, or one number for both."""
+    """Height and width of the patches, or one number for both; with a stem, of those of its map."""
+    stem: tuple[int, ...] | None = None
+    """Bottleneck blocks in each stage of a ResNet before the patches (R+ViT hybrids): `(3, 4, 9)` is the paper's R50,
+    `()` its first convolution and pooling alone; None for no ResNet."""
     num_layers: int = 12
     num_heads: int = 12
     d_model: int = 768
@@ -64,9 +68,12 @@ class ViTConfig(ImageConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for length, part in zip(pair(self.image_size), pair(self.patch_size), strict=True):
+        for part in pair(self.patch_size):
             require_positive(patch_size=part)
-            require_divides(length, part, "image_size", "patch_size")
+        for count in self.stem or ():
+            require_positive(stem=count)
+        for length, part in zip(pair(self.image_size), self.stride, strict=True):
+            require_divides(length, part, "image_size", "patch_size" if self.stem is None else "patch_size * stem")
         require_positive(
             num_layers=self.num_layers,
             num_heads=self.num_heads,
@@ -96,13 +103,22 @@ class ViTConfig(ImageConfig):
             raise ValueError("`distillation_token` needs `class_token`, which it stands beside.")
         if self.distillation_head and not (self.distillation_token and self.pooling == "token"):
             raise ValueError('`distillation_head` needs `distillation_token` and `pooling="token"`.')
+        if self.stem is not None and self.pad_images:
+            raise ValueError("`pad_images` does not go with `stem`: resize or crop the images.")
         if self.distillation_head and self.representation_size:
             raise ValueError("`distillation_head` and `representation_size` do not go together: give one of them.")
 
     @property
+    def stride(self) -> tuple[int, int]:
+        """Pixels between neighbouring patches, down and across."""
+        height, width = pair(self.patch_size)
+        scale = 1 if self.stem is None else resnet_stride(self.stem)
+        return height * scale, width * scale
+
+    @property
     def grid(self) -> tuple[int, int]:
         """How many patches an image is high and wide."""
-        return grid(self.image_size, self.patch_size)
+        return grid(self.image_size, self.stride)
 
     @property
     def prefix_tokens(self) -> int:
@@ -158,4 +174,5 @@ TINY_MEAN = TINY.replace(
     drop_path=0.1,
 )
 TINY_DISTILLED = TINY.replace(distillation_token=True, distillation_head=True, pad_images=True)
+TINY_HYBRID = TINY.replace(stem=(), image_size=(12, 16), patch_size=(3, 2))
 TINY_HEADLESS = TINY.replace(num_classes=0, representation_size=7, class_token=True)

@@ -32,6 +32,8 @@ class ViTPixels(ViTBackbone, ImageHeadModel):
         super().make_head()
         if self.config.pad_images:
             raise ValueError("`pad_images` is for classifiers: pixels that are not there cannot be painted.")
+        if self.config.stem is not None:
+            raise ValueError("`stem` is for classifiers: the patches of its map are not those of the pixels to paint.")
 
     def answer(self, x, *, return_attention: bool, return_hidden_states: bool, training) -> tuple[Any, dict]:
         """The encoder's output, of what its first block gets, and what else was asked for."""
