@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,33 @@ positive = _number("above 0", lambda x: 0 < x < math.inf)
 not_negative = _number("0 or above", lambda x: 0 <= x < math.inf)
 rate = _number("at least 0 and below 1", lambda x: 0 <= x < 1)
 probability = _number("above 0 and at most 1", lambda x: 0 < x <= 1)
+
+NameOption = Annotated[str, typer.Option(help="Name of the run.")]
+RunsOption = Annotated[Path, typer.Option(help="Directory of all runs.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run of that name.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
+]
+ABOUT_THE_RUN = ("name", "runs", "resume", "overwrite")
+"""Options that are no part of what a run is asked to do."""
+
+
+def resumed(context: typer.Context, stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The options of a run begun earlier, with which those given now must agree."""
+    if stored.keys() != asked.keys():
+        raise ValueError("the run was begun by another version of keras_tx: begin another run.")
+    for key in filter(lambda key: _is_given(context, key), asked):
+        if stored[key] != asked[key]:
+            option = "--" + key.replace("_", "-")
+            began = f"without {option}" if stored[key] is None else f"with {option} {stored[key]}"
+            raise ValueError(f"the run was begun {began}, not {asked[key]}: leave {option} out, or begin another run.")
+    return stored
+
+
+def _is_given(context: typer.Context, key: str) -> bool:
+    source = context.get_parameter_source(key)
+    return source is not None and source.name != "DEFAULT"
+
 
 RunArgument = Annotated[
     Path, typer.Argument(help="Directory of a trained run, as runs/quickstart.", show_default=False)

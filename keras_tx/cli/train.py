@@ -11,7 +11,17 @@ import typer
 
 from keras_tx.cli.console import named, quiet
 from keras_tx.cli.generate import continued, echo
-from keras_tx.cli.options import MAX_SEED, positive, rate
+from keras_tx.cli.options import (
+    ABOUT_THE_RUN,
+    MAX_SEED,
+    NameOption,
+    OverwriteOption,
+    ResumeOption,
+    RunsOption,
+    positive,
+    rate,
+    resumed,
+)
 
 
 def train(
@@ -24,12 +34,10 @@ def train(
             show_default=False,
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the run.")] = "char-gpt",
-    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of that name.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
-    ] = False,
+    name: NameOption = "char-gpt",
+    runs: RunsOption = Path("runs"),
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 2000,
     layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 4,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads in each block.")] = 4,
@@ -55,7 +63,7 @@ def train(
     (sample.txt). Ctrl-C saves the state and stops; so does a state saved after every validation survive any crash.
     Continue with --resume.
     """
-    asked = {key: value for key, value in context.params.items() if key not in ("name", "runs", "resume", "overwrite")}
+    asked = {key: value for key, value in context.params.items() if key not in ABOUT_THE_RUN}
     asked["text"] = str(text.resolve()) if text else None
     with quiet():
         import keras  # noqa: F401
@@ -63,26 +71,8 @@ def train(
     from keras_tx.training import Run
 
     run = Run(runs / name)
-    given = [key for key in asked if _is_given(context, key)]
-    options = _resumed(run.options(), asked, given) if resume else asked
+    options = resumed(context, run.options(), asked) if resume else asked
     _train(run, options, resume=resume, overwrite=overwrite)
-
-
-def _is_given(context: typer.Context, key: str) -> bool:
-    source = context.get_parameter_source(key)
-    return source is not None and source.name != "DEFAULT"
-
-
-def _resumed(stored: dict, asked: dict, given: list[str]) -> dict:
-    """The options of a run begun earlier, with which those given now must agree."""
-    if stored.keys() != asked.keys():
-        raise ValueError("the run was begun by another version of keras_tx: begin another run.")
-    for key in given:
-        if stored[key] != asked[key]:
-            option = "--" + key.replace("_", "-")
-            began = f"without {option}" if stored[key] is None else f"with {option} {stored[key]}"
-            raise ValueError(f"the run was begun {began}, not {asked[key]}: leave {option} out, or begin another run.")
-    return stored
 
 
 def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
@@ -90,6 +80,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
 
     from keras_tx.models import GPTModel
     from keras_tx.training import CharacterText, Recipe, train_language_model
+    from keras_tx.training.run import fingerprint
 
     if options["width"] % options["heads"]:
         raise ValueError(f"--width {options['width']} is not a multiple of --heads {options['heads']}.")
@@ -124,9 +115,9 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         residual_dropout=options["dropout"],
     )
     if resume:
-        run.require_text(text)
+        run.require(fingerprint(text))
     else:
-        run.begin(options, text, overwrite=overwrite)
+        run.begin(options, fingerprint(text), overwrite=overwrite)
     typer.echo(
         f"{len(data):,} characters, {data.tokenizer.vocab_size} different; {model.count_params():,} parameters; "
         f"{recipe.steps:,} steps on {keras.backend.backend()}. Logs: {run.directory}/tensorboard"

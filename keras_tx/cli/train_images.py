@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from keras_tx.cli.console import named, quiet
-from keras_tx.cli.options import MAX_SEED
+from keras_tx.cli.options import (
+    ABOUT_THE_RUN,
+    MAX_SEED,
+    NameOption,
+    OverwriteOption,
+    ResumeOption,
+    RunsOption,
+    resumed,
+)
 
 
 class ModelName(StrEnum):
@@ -19,6 +27,7 @@ class ModelName(StrEnum):
 
 
 def train_images(
+    context: typer.Context,
     model: Annotated[ModelName, typer.Argument(help="Which model.", show_default=False)],
     images: Annotated[
         Path | None, typer.Option(help="Directory with a folder of images for each class.", show_default=False)
@@ -29,11 +38,10 @@ def train_images(
             help="TFDS set to train on instead, as mnist; TFDS_DATA_DIR says where sets lie.", show_default=False
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the run.")] = "images",
-    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
-    ] = False,
+    name: NameOption = "images",
+    runs: RunsOption = Path("runs"),
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
     image_size: Annotated[int, typer.Option(min=1, help="Height and width that images are resized to.")] = 64,
     grey: Annotated[bool, typer.Option("--grey", help="Take the images in a folder without colours.")] = False,
     patch_size: Annotated[
@@ -62,30 +70,22 @@ def train_images(
     A fifth of a folder's images, drawn at random, or the set's own validation or test part is validated on. RUNS/NAME
     gets the model (model.keras), its preprocessor (preprocessor_config.json), the weights of the last and of the best
     epoch, the metrics (metrics.csv) and curves of them, a confusion matrix (confusion.png), and what the model looks at
-    (attention.png; positions.png for vit).
+    (attention.png; positions.png for vit). Ctrl-C saves the state and stops; so does a state saved after every epoch
+    survive any crash. Continue with --resume.
     """
-    options = {
-        "model": model.value,
-        "images": str(images.resolve()) if images else None,
-        "dataset": dataset,
-        "image_size": image_size,
-        "channels": 1 if grey else 3,
-        "patch_size": patch_size,
-        "recipe": recipe,
-        "fields": {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed},
-    }
+    asked = {key: value for key, value in context.params.items() if key not in ABOUT_THE_RUN}
+    asked |= {"model": model.value, "images": str(images.resolve()) if images else None}
     with quiet():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401 - for tf.data, on any backend
     from keras_tx.training import Run
 
     run = Run(runs / name)
-    if run.record.exists() and not overwrite:
-        raise ValueError(f"{run.directory} already holds a run: choose another --name, or move it with --overwrite.")
-    _train(run, options)
+    options = resumed(context, run.options(), asked) if resume else asked
+    _train(run, options, resume=resume, overwrite=overwrite)
 
 
-def _train(run, options: dict) -> None:
+def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     import keras
 
     from keras_tx.analysis import report_image_classifier
@@ -99,14 +99,24 @@ def _train(run, options: dict) -> None:
     keras.utils.set_random_seed(recipe.seed)
     model = _model(options, data)
     preprocessor = ImagePreprocessor(image_size=(height, width), mean=(0.5,), std=(0.5,))
-    run.begin(options, " ".join(data.label_names), overwrite=True)
+    if resume:
+        run.require(data.fingerprint)
+    else:
+        run.begin(options, data.fingerprint, overwrite=overwrite)
     typer.echo(
         f"{len(data.label_names)} classes of images of {height} x {width} x {channels}; {model.count_params():,} "
         f"parameters; {recipe.epochs} epochs on {keras.backend.backend()}"
     )
     verbose = 1 if sys.stdout.isatty() else 2
     train_image_classifier(
-        model, data.train, data.validation, recipe, run.directory, preprocessor=preprocessor, verbose=verbose
+        model,
+        data.train,
+        data.validation,
+        recipe,
+        run.directory,
+        preprocessor=preprocessor,
+        resume=resume,
+        verbose=verbose,
     )
     preprocessor.save_pretrained(run.directory)
     with whole_file(run.model_path) as partial:
@@ -123,7 +133,8 @@ def _recipe(options: dict):
     name = options["recipe"] or ("small" if options["images"] or options["dataset"] else "digits")
     if name not in RECIPES:
         raise ValueError(f"--recipe {name} is not one of {', '.join(RECIPES)}.")
-    return RECIPES[name].replace(**{field: x for field, x in options["fields"].items() if x is not None})
+    fields = ("epochs", "batch_size", "learning_rate", "seed")
+    return RECIPES[name].replace(**{field: options[field] for field in fields if options[field] is not None})
 
 
 def _read(options: dict):
@@ -134,8 +145,8 @@ def _read(options: dict):
         raise ValueError("give --images or --dataset, not both.")
     if options["images"]:
         with named("--images"):
-            seed = options["fields"]["seed"]
-            return folder_images(options["images"], options["image_size"], options["channels"], seed=seed)
+            channels = 1 if options["grey"] else 3
+            return folder_images(options["images"], options["image_size"], channels, seed=options["seed"])
     if options["dataset"]:
         with named("--dataset"), quiet():
             return dataset_images(options["dataset"], options["image_size"])

@@ -39,6 +39,19 @@ class LabelledImages:
         height, width, channels = of_part
         return height, width, channels
 
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells these images from others: their classes, and how many they are."""
+        return {
+            "classes": list(self.label_names),
+            "train": _count(self.train),
+            "validation": _count(self.validation),
+        }
+
+
+def _count(part: Any) -> int:
+    return len(part[1]) if isinstance(part, tuple) else int(part.cardinality())
+
 
 def digits() -> LabelledImages:
     """1,797 handwritten digits of 8 x 8 grey pixels (Alpaydin & Kaynak 1998), which scikit-learn ships.
@@ -145,14 +158,22 @@ def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = No
 # === Batches ===
 
 
-def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor, recipe) -> tuple[Any, int]:
-    """Shuffled, augmented, preprocessed batches without end, `(images, soft labels)`; and how many are an epoch.
+def epoch_steps(data, config: ImageConfig, recipe) -> int:
+    """How many batches are an epoch; arguments as of `training_batches`."""
+    _, count = _examples(data, config)
+    return max(count // recipe.batch_size, 1)
+
+
+def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor, recipe, *, start: int = 0):
+    """Shuffled, augmented, preprocessed batches without end, as a `tf.data.Dataset` of `(images, soft labels)`.
 
     Args:
         data: as `train_image_classifier` takes it.
         config: of the model.
         preprocessor: of which `normalize` is used.
         recipe: an `ImageRecipe`.
+        start: how many batches to leave out at the beginning. They are made all the same: the augmentations that come
+            after depend on them.
     """
     import tensorflow as tf
 
@@ -165,8 +186,8 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
 
     batches = examples.batch(recipe.batch_size, drop_remainder=True).map(soft)
     batches = augment(batches, recipe.augmentation, seed=recipe.seed)
-    batches = batches.map(lambda images, labels: (preprocessor.normalize(images), labels))
-    return batches.prefetch(tf.data.AUTOTUNE), max(count // recipe.batch_size, 1)
+    batches = batches.skip(start).map(lambda images, labels: (preprocessor.normalize(images), labels))
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def validation_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor, batch_size: int):

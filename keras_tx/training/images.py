@@ -15,12 +15,12 @@ from keras_tx.models.config import Config
 from keras_tx.models.images import ImageModel
 from keras_tx.ops.checks import require_positive, require_rate
 from keras_tx.training.finetune import layer_scales
-from keras_tx.training.image_data import training_batches, validation_batches
-from keras_tx.training.metrics import MetricsTable
+from keras_tx.training.image_data import epoch_steps, training_batches, validation_batches
+from keras_tx.training.metrics import read_table
 from keras_tx.training.optimizer import adamw
+from keras_tx.training.resumable import METRICS, fit_resumably
 from keras_tx.vision import Augmentation, ImagePreprocessor
 
-METRICS = "metrics.csv"
 BEST, LAST = "best.weights.h5", "last.weights.h5"
 
 PREPROCESSOR = ImagePreprocessor(mean=(0.5,), std=(0.5,))
@@ -129,18 +129,18 @@ def image_layer_depth(model: ImageModel) -> Any:
     return depth_of
 
 
-def compile_image_classifier(model: ImageModel, recipe: ImageRecipe, epoch_steps: int) -> None:
+def compile_image_classifier(model: ImageModel, recipe: ImageRecipe, steps_per_epoch: int) -> None:
     """Compiles a model under XLA to train on soft labels, with the metric `accuracy`.
 
     Args:
         model: built; its weights loaded.
         recipe: how.
-        epoch_steps: batches an epoch.
+        steps_per_epoch: batches an epoch.
     """
     scales = None
     if recipe.layer_decay < 1:
         scales = layer_scales(model, recipe.layer_decay, depth_of=image_layer_depth(model))
-    steps = recipe.epochs * epoch_steps
+    steps = recipe.epochs * steps_per_epoch
     optimizer = adamw(
         model,
         learning_rate=recipe.learning_rate,
@@ -170,10 +170,13 @@ def train_image_classifier(
     directory: str | Path,
     *,
     preprocessor: ImagePreprocessor | None = None,
+    resume: bool = False,
     callbacks: list[keras.callbacks.Callback] | None = None,
     verbose: int | str = "auto",
 ) -> None:
     """Trains by `model.fit`; leaves `metrics.csv`, `best.weights.h5` and `last.weights.h5` in `directory`.
+
+    It also leaves `state.safetensors` there, from which a run that was stopped goes on.
 
     The best weights are those of the highest accuracy of validation, the last those that the model ends with.
 
@@ -185,27 +188,31 @@ def train_image_classifier(
         recipe: how.
         directory: where to; made if need be.
         preprocessor: what scales and normalizes the images; one of mean and standard deviation 0.5 unless given.
+        resume: go on from the state saved there, with the same weights to the bit as if never stopped, given the same
+            seed to `keras.utils.set_random_seed`. The batches before are drawn again and thrown away.
         callbacks: further ones.
         verbose: as in `fit`.
 
     Raises:
         ValueError: for no images, sizes or channels that are not the model's, labels that are no classes of it; those
-            of a `tf.data.Dataset` raise TensorFlow's `InvalidArgumentError` when their turn comes.
+            of a `tf.data.Dataset` raise TensorFlow's `InvalidArgumentError` when their turn comes. For a saved state
+            of another model.
+        Interrupted: after Ctrl-C or SIGTERM, when the state is saved.
     """
     directory = Path(directory)
     preprocessor = preprocessor or PREPROCESSOR
-    batches, epoch_steps = training_batches(train, model.config, preprocessor, recipe)
-    compile_image_classifier(model, recipe, epoch_steps)
-    averages = [] if recipe.ema is None else [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
-    directory.mkdir(parents=True, exist_ok=True)
-    model.fit(
-        batches,
-        epochs=recipe.epochs,
-        steps_per_epoch=epoch_steps,
-        validation_data=validation_batches(validation, model.config, preprocessor, recipe.batch_size),
-        # What is saved at the end of an epoch are the averages: they have to come first.
-        callbacks=[*averages, *(callbacks or []), MetricsTable(directory / METRICS), SaveWeights(directory)],
-        shuffle=False,
+    count = epoch_steps(train, model.config, recipe)
+    compile_image_classifier(model, recipe, count)
+    averages = [] if recipe.ema is None else [keras.callbacks.SwapEMAWeights()]
+    fit_resumably(
+        model,
+        lambda step: training_batches(train, model.config, preprocessor, recipe, start=step),
+        validation_batches(validation, model.config, preprocessor, recipe.batch_size),
+        directory,
+        steps=recipe.epochs * count,
+        epoch_steps=count,
+        resume=resume,
+        callbacks=[SaveWeights(directory), *averages, *(callbacks or [])],
         verbose=verbose,
     )
 
@@ -228,21 +235,27 @@ def predicted_classes(
 
 
 class SaveWeights(keras.callbacks.Callback):
-    """Saves the weights after each epoch, and those of the best epoch.
+    """Saves the weights that validation saw, and those that it found best.
+
+    Among the callbacks it stands before `SwapEMAWeights`, whose averages are in the model until it has its turn.
 
     Args:
-        directory: where to.
-        monitor: the metric of which the highest value is the best.
+        directory: where to; there also lies the table of the epochs before, where training was resumed.
+        metric: of which the highest value is the best.
     """
 
-    def __init__(self, directory: str | Path, monitor: str = "val_accuracy"):
+    def __init__(self, directory: str | Path, metric: str = "accuracy"):
         super().__init__()
-        self.directory, self.monitor = Path(directory), monitor
-        self.best = float("-inf")
+        self.directory, self.metric = Path(directory), metric
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_train_begin(self, logs=None):
+        done = int(self.model.optimizer.iterations)
+        rows = [row for row in read_table(self.directory / METRICS) if row["step"] <= done]
+        self.best = max((row[f"val_{self.metric}"] for row in rows), default=float("-inf"))
+
+    def on_test_end(self, logs=None):
         self._save(LAST)
-        value = (logs or {})[self.monitor]
+        value = float((logs or {})[self.metric])
         if value > self.best:
             self.best = value
             self._save(BEST)

@@ -12,12 +12,9 @@ from keras_tx.models.base import TextModel
 from keras_tx.models.config import Config
 from keras_tx.ops.checks import require_positive
 from keras_tx.training.data import random_blocks, whole_stream
-from keras_tx.training.metrics import BitsPerToken, MetricsTable
+from keras_tx.training.metrics import BitsPerToken
 from keras_tx.training.optimizer import adamw
-from keras_tx.training.state import SaveState, restore_state
-
-STATE = "state.safetensors"
-METRICS = "metrics.csv"
+from keras_tx.training.resumable import fit_resumably
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,46 +91,14 @@ def train_language_model(
     directory = Path(directory)
     validation = whole_stream(validation_ids, recipe.block_size, 10 * recipe.batch_size)
     compile_language_model(model, recipe)
-    begun = resume and (directory / STATE).exists()  # a run that died before its first save begins again
-    start = restore_state(directory / STATE, model) if begun else 0
-    table = MetricsTable(directory / METRICS, start)
-    state = SaveState(directory / STATE)
-    callbacks = [
-        *(callbacks or []),
-        keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
-        table,
-        state,  # last: what it saves counts as done
-    ]
-    with state.catch():
-        for first, epochs, epoch_steps in _epochs(start, recipe.steps, recipe.epoch_steps):
-            model.fit(
-                random_blocks(
-                    train_ids,
-                    recipe.block_size,
-                    recipe.batch_size,
-                    seed=recipe.seed,
-                    start=first,
-                ),
-                initial_epoch=first // recipe.epoch_steps,
-                epochs=first // recipe.epoch_steps + epochs,
-                steps_per_epoch=epoch_steps,
-                validation_data=validation,
-                callbacks=callbacks,
-                shuffle=False,  # the batches are drawn at random already
-                verbose=verbose,
-            )
-
-
-def _epochs(start: int, steps: int, epoch_steps: int):
-    """The calls of `fit` from step `start` to `steps`, as (first step, epochs, steps an epoch).
-
-    One call, unless an epoch was broken off, or the last one is shorter.
-    """
-    while start < steps:
-        whole = (steps - start) // epoch_steps
-        if start % epoch_steps or not whole:
-            epochs, length = 1, min(epoch_steps - start % epoch_steps, steps - start)
-        else:
-            epochs, length = whole, epoch_steps
-        yield start, epochs, length
-        start += epochs * length
+    fit_resumably(
+        model,
+        lambda step: random_blocks(train_ids, recipe.block_size, recipe.batch_size, seed=recipe.seed, start=step),
+        validation,
+        directory,
+        steps=recipe.steps,
+        epoch_steps=recipe.epoch_steps,
+        resume=resume,
+        callbacks=[*(callbacks or []), keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)],
+        verbose=verbose,
+    )

@@ -28,7 +28,7 @@ class Run:
 
     @property
     def record(self) -> Path:
-        """`run.json`: the options, and a fingerprint of the text."""
+        """`run.json`: the options, and a fingerprint of the data."""
         return self.directory / "run.json"
 
     @property
@@ -41,12 +41,16 @@ class Run:
         """The exported SavedModel, in a directory named by its version as TensorFlow Serving wants it."""
         return self.directory / "saved_model" / "1"
 
-    def begin(self, options: dict[str, Any], text: str, *, overwrite: bool = False) -> None:
+    def begin(self, options: dict[str, Any], data: dict[str, Any], *, overwrite: bool = False) -> None:
         """Makes the directory of a new run.
 
+        Args:
+            options: what it was asked to do.
+            data: what tells its data from others, as `fingerprint`.
+            overwrite: whether to move a run that is there already aside, to `NAME.previous`.
+
         Raises:
-            ValueError: if there is a run already and `overwrite` is False. With it, the old one is moved aside, to
-                `NAME.previous`.
+            ValueError: if there is a run already and `overwrite` is False.
         """
         if self.record.exists():
             if not overwrite:
@@ -55,7 +59,7 @@ class Run:
                     "move it aside with --overwrite."
                 )
             self._move_aside()
-        write_json(self.record, {"options": options, "text": fingerprint(text)})
+        write_json(self.record, {"options": options, "data": data})
 
     def options(self) -> dict[str, Any]:
         """The options the run was begun with.
@@ -65,11 +69,11 @@ class Run:
         """
         return self._read_record()["options"]
 
-    def require_text(self, text: str) -> None:
-        """Raises ValueError unless `text` is the one the run was begun with."""
-        if self._read_record()["text"] != fingerprint(text):
+    def require(self, data: dict[str, Any]) -> None:
+        """Raises ValueError unless these are the data the run was begun with."""
+        if self._read_record()["data"] != data:
             raise ValueError(
-                f"the text is not the one {self.directory} was begun with: restore it, or begin another run."
+                f"the data are not those {self.directory} was begun with: restore them, or begin another run."
             )
 
     def save_model(self, model: keras.Model, tokenizer: CharTokenizer) -> None:
@@ -106,7 +110,7 @@ class Run:
         if not self.record.exists():
             raise ValueError(f"there is no run in {self.directory}: begin one with `keras-tx train`.")
         record = read_json(self.record)
-        if not isinstance(record, dict) or not all(isinstance(record.get(key), dict) for key in ("options", "text")):
+        if not isinstance(record, dict) or not all(isinstance(record.get(key), dict) for key in ("options", "data")):
             raise ValueError(f"{self.record} is damaged: restore it, or begin another run.")
         return record
 

@@ -182,7 +182,7 @@ def test_a_text_that_has_changed(fails, copy, text, tmp_path):
     (copy / "run.json").write_text(json.dumps(record))
     (tmp_path / "text").write_text(text.read_text() + "!")
     before = files(copy)
-    assert "the text is not the one" in fails(*resume(copy))
+    assert "the data are not those" in fails(*resume(copy))
     assert files(copy) == before
 
 

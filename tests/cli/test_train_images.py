@@ -36,7 +36,15 @@ def test_a_folder_of_images(pictures, tmp_path, capfd):
     (accuracy,) = re.findall(r"validation accuracy (\S+)%", out)
     directory = tmp_path / "colours"
     assert {path.name for path in directory.iterdir()} == {
-        *("run.json", "metrics.csv", "model.keras", "preprocessor_config.json", "best.weights.h5", "last.weights.h5"),
+        *(
+            "run.json",
+            "state.safetensors",
+            "metrics.csv",
+            "model.keras",
+            "preprocessor_config.json",
+            "best.weights.h5",
+            "last.weights.h5",
+        ),
         *("loss.png", "accuracy.png", "confusion.png", "attention.png", "positions.png"),
     }
     table = read_table(directory / "metrics.csv")
@@ -47,6 +55,21 @@ def test_a_folder_of_images(pictures, tmp_path, capfd):
     preprocessor = ImagePreprocessor.from_pretrained(directory)
     image = np.asarray(Image.open(pictures / "red" / "0.png"))
     assert keras.ops.convert_to_numpy(model(preprocessor(image))).shape == (1, 2)
+
+
+def test_stopped_and_resumed(pictures, tmp_path, capfd, fails):
+    given = ["train-images", "vit", "--images", pictures, "--image-size", 8, "--runs", tmp_path, "--batch-size", 9]
+    assert run(*given, "--epochs", 1) == 0
+    record = tmp_path / "images" / "run.json"
+    record.write_text(record.read_text().replace('"epochs": 1', '"epochs": 2'))  # as if it had been stopped after one
+    assert "with --epochs 2, not 1" in fails(*given, "--epochs", 1, "--resume")
+    assert "already holds a run" in fails(*given)
+    capfd.readouterr()
+    assert run(*given, "--resume") == 0
+    assert "Epoch 2/2" in capfd.readouterr().out
+    assert len(read_table(tmp_path / "images" / "metrics.csv")) == 2
+    next((pictures / "red").iterdir()).unlink()
+    assert "the data are not those" in fails(*given, "--resume")
 
 
 @pytest.mark.slow
@@ -118,7 +141,7 @@ def test_a_run_is_not_written_over(fails, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "run.json").write_text("{}")
     line = fails("train-images", "vit", "--runs", tmp_path)
-    assert "already holds a run: choose another --name, or move it with --overwrite" in line
+    assert "already holds a run: continue it with --resume, choose another --name, or move" in line
 
 
 @pytest.fixture(scope="session")

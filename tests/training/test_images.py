@@ -1,13 +1,16 @@
 """Training image classifiers: recipes, averages, what is left in the directory."""
 
+import signal
+
 import keras
 import numpy as np
 import pytest
 from helpers import numpy
+from small_run import After
 
 from keras_tx.models import SwinTransformer, VisionTransformer
 from keras_tx.training.finetune import layer_scales
-from keras_tx.training.image_data import digits, training_batches, validation_batches
+from keras_tx.training.image_data import digits, epoch_steps, training_batches, validation_batches
 from keras_tx.training.images import (
     BEST,
     LAST,
@@ -20,7 +23,8 @@ from keras_tx.training.images import (
     train_image_classifier,
 )
 from keras_tx.training.metrics import read_table
-from keras_tx.vision import Augmentation, ImagePreprocessor
+from keras_tx.training.state import Interrupted
+from keras_tx.vision import Augmentation
 
 SHAPE = {"image_size": (4, 6), "channels": 1, "num_classes": 3}
 RECIPE = ImageRecipe(
@@ -85,14 +89,52 @@ def test_training_leaves_averages_and_metrics(data, tmp_path):
     assert np.mean(np.equal(*predicted_classes(fresh, validation))) == pytest.approx(best)
 
 
+def test_stopped_in_an_epoch_and_resumed(data, tmp_path):
+    """Averages, drop path and augmentation too are at the end what they are without a stop."""
+    recipe = RECIPE.replace(augmentation=Augmentation(translation=0.2, mixup=0.5, erasing=0.3, rand_augment=0.3))
+
+    def train(name: str, resume: bool = False, **callbacks) -> list[np.ndarray]:
+        keras.utils.set_random_seed(3)
+        model = VisionTransformer(vit().config.replace(drop_path=0.3, dropout=0.1))
+        train_image_classifier(model, *data, recipe, tmp_path / name, resume=resume, verbose=0, **callbacks)
+        return [numpy(weight) for weight in model.trainable_variables]
+
+    def stopped(steps: int, resume: bool) -> None:
+        stop = After(steps, lambda: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Interrupted):
+            train("stopped", resume, callbacks=[stop])
+
+    want = train("whole")
+    stopped(4, resume=False)
+    stopped(1, resume=True)
+    stopped(4, resume=True)
+    for weight, wanted in zip(train("stopped", resume=True), want, strict=True):
+        np.testing.assert_array_equal(weight, wanted)
+    for weight, wanted in zip(train("stopped", resume=True), want, strict=True):  # there is nothing left to do
+        np.testing.assert_array_equal(weight, wanted)
+    of_both = [read_table(tmp_path / name / METRICS) for name in ("stopped", "whole")]
+    stopped_losses, losses = ([row["val_loss"] for row in table] for table in of_both)
+    assert stopped_losses == losses
+    for name in (BEST, LAST):
+        weights = []
+        for directory in ("stopped", "whole"):
+            model = VisionTransformer(vit().config.replace(drop_path=0.3, dropout=0.1))
+            model.load_weights(tmp_path / directory / name)
+            weights.append([numpy(weight) for weight in model.trainable_variables])
+        for weight, wanted in zip(*weights, strict=True):
+            np.testing.assert_array_equal(weight, wanted)
+
+
 def test_the_same_seed_gives_the_same_batches(data):
-    def batches(**fields) -> list[np.ndarray]:
+    def batches(start: int = 0, **fields) -> list[np.ndarray]:
         recipe = RECIPE.replace(**fields)
-        found, steps = training_batches(data[0], vit().config, ImagePreprocessor(mean=(0.5,), std=(0.5,)), recipe)
-        assert steps == 29 // 8
-        return [part.numpy() for batch in found.take(2 * steps) for part in batch]
+        assert epoch_steps(data[0], vit().config, recipe) == 29 // 8
+        found = training_batches(data[0], vit().config, PREPROCESSOR, recipe, start=start)
+        return [part.numpy() for batch in found.take(6 - start) for part in batch]
 
     first = batches()
+    for late, x in zip(batches(start=4), first[8:], strict=True):
+        np.testing.assert_array_equal(late, x)
     assert {x.shape for x in first[::2]} == {(8, 4, 6, 1)}
     assert min(x.min() for x in first[::2]) >= -1 and max(x.max() for x in first[::2]) <= 1
     np.testing.assert_allclose(np.unique(first[1]), [0.1 / 3, 0.9 + 0.1 / 3], atol=1e-6)
@@ -180,7 +222,7 @@ def test_labels_of_a_data_set_that_are_no_classes(data, step):
     wrong = tf.data.Dataset.from_tensor_slices((images, labels + step))
     config = vit().config
     for batches in (
-        training_batches(wrong, config, PREPROCESSOR, RECIPE)[0],
+        training_batches(wrong, config, PREPROCESSOR, RECIPE),
         validation_batches(wrong, config, PREPROCESSOR, 7),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must lie in \[0, num_classes\) = \[0, 3\)"):
