@@ -12,7 +12,7 @@ help:
 	@echo "make quickstart  train, look at, generate with and export a character GPT; under 5 minutes"
 	@echo "make test        the test suite, on TensorFlow and on JAX"
 	@echo "make test-slow   the long tests, on both: compiled training of every head, killed runs, examples"
-	@echo "make parity      side by side with Transformers; PARITY_TRANSFORMERS=4.57.1 takes that version"
+	@echo "make parity      side by side with Transformers and timm; PARITY_TRANSFORMERS=4.57.1 takes that version"
 	@echo "make check       lint, format and types"
 	@echo "make format      put the code into its format"
 	@echo "make clean       remove what the above made, runs apart"
@@ -46,7 +46,7 @@ parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 $(PARITY)/transformers-$(PARITY_TRANSFORMERS): pyproject.toml
 	$(PYTHON) -m venv $(PARITY)
 	$(PARITY)/bin/python -m pip install --quiet --upgrade pip
-	$(PARITY)/bin/python -m pip install --quiet torch==2.13.0 transformers==$(PARITY_TRANSFORMERS) --editable '.[dev,jax]'
+	$(PARITY)/bin/python -m pip install --quiet torch==2.13.0 timm==1.0.31 transformers==$(PARITY_TRANSFORMERS) --editable '.[dev,jax]'
 	@rm -f $(PARITY)/transformers-* && touch $@
 
 check: install

@@ -1,0 +1,223 @@
+"""ViT, DeiT and Swin beside Transformers and timm, live: `make parity`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+import transformers
+from golden import make_swin, make_vit
+from outputs import all_outputs
+from swin_helpers import run
+from timm.models import save_for_hf
+
+from keras_tx.models import load_pretrained
+
+ACTIVATIONS = ("gelu", "relu", "silu", "gelu_new")
+VIT = {
+    "ViTForImageClassification": "VisionTransformer",
+    "ViTForMaskedImageModeling": "ViTForMaskedImageModeling",
+    "ViTMAEForPreTraining": "ViTMAEForPreTraining",
+    "DeiTForImageClassification": "VisionTransformer",
+    "DeiTForImageClassificationWithTeacher": "VisionTransformer",
+}
+"""Theirs, and ours."""
+SWIN = ("SwinForImageClassification", "Swinv2ForImageClassification")
+TIMM_VIT = (
+    "vit_base_patch16_224",
+    "vit_base_patch16_clip_224",
+    "vit_medium_patch16_reg4_gap_256",
+    "deit3_small_patch16_224",
+    "deit_tiny_distilled_patch16_224",
+    "flexivit_small",
+)
+TIMM_SWIN = ("swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256")
+
+
+def drawn(rng: np.random.Generator):
+    def one_of(*values):
+        return values[rng.integers(len(values))]
+
+    return one_of
+
+
+def load(directory: Path):
+    """Ours, with nothing fresh and nothing left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        return load_pretrained(directory)
+
+
+def assert_equal(found, wanted, name: str, atol: float = 1e-4) -> None:
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), atol=atol, rtol=0, err_msg=name)
+
+
+def assert_same_weights(again: torch.nn.Module, before: torch.nn.Module) -> None:
+    weights, wanted = again.state_dict(), before.state_dict()
+    assert weights.keys() == wanted.keys()
+    assert all(torch.equal(weights[key], wanted[key]) for key in wanted)
+
+
+# === Transformers ===
+
+
+def vit_fields(name: str, rng: np.random.Generator) -> dict:
+    one_of, heads = drawn(rng), int(rng.integers(1, 5))
+    square = "Masked" in name or "MAE" in name
+    patch = 3 if square else one_of(3, (3, 2), (2, 5))
+    rows, columns = (3, 3) if square else (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+    height, width = (patch, patch) if isinstance(patch, int) else patch
+    fields = {
+        "image_size": rows * height if square else (rows * height, columns * width),
+        "patch_size": patch,
+        "num_channels": one_of(1, 3, 5),
+        "num_attention_heads": heads,
+        "hidden_size": 4 * heads,
+        "num_hidden_layers": one_of(1, 2, 3),
+        "intermediate_size": one_of(19, 31),
+        "hidden_act": one_of(*ACTIVATIONS),
+        "layer_norm_eps": one_of(1e-12, 1e-6, 1e-3),
+        "qkv_bias": one_of(True, False),
+        "encoder_stride": 3,
+        "num_labels": one_of(1, 2, 7),
+    }
+    decoder = {"num_attention_heads": 2, "hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 13}
+    decoder = {f"decoder_{name}": x for name, x in decoder.items()}
+    return {**fields, **decoder, "norm_pix_loss": one_of(True, False)} if "MAE" in name else fields
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", VIT)
+def test_vit_there_and_back(name, seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    cls = getattr(transformers, name)
+    config = cls.config_class(**vit_fields(name, rng), attn_implementation="eager")
+    peer = make_vit.randomize(cls(config))
+    peer.save_pretrained(tmp_path / "theirs")
+    model = load(tmp_path / "theirs")
+    assert type(model).__name__ == VIT[name]
+
+    size = config.image_size if isinstance(config.image_size, tuple) else (config.image_size, config.image_size)
+    images = rng.normal(size=(2, *size, config.num_channels)).astype("float32")
+    patches = peer.base_model.embeddings.patch_embeddings.num_patches
+    given = {}
+    if "Masked" in name:
+        given["bool_masked_pos"] = rng.random((2, patches)) < 0.5
+    if "MAE" in name:
+        given["noise"] = rng.random((2, patches)).astype("float32")
+    with torch.no_grad():
+        pixels = torch.from_numpy(np.moveaxis(images, -1, 1).copy())
+        others = {key: torch.from_numpy(x) for key, x in given.items()}
+        wanted = peer(pixels, **others, output_attentions=True)
+    found = all_outputs(model, {"images": images, **given})
+    if "reconstruction" in wanted:
+        assert_equal(found["logits"], wanted["reconstruction"].permute(0, 2, 3, 1), "logits")
+    else:
+        assert_equal(found["logits"], wanted["logits"], "logits")
+    if "loss" in found:
+        assert_equal(found["loss"], wanted["loss"], "loss")
+    for i, maps in enumerate(wanted["attentions"]):
+        assert_equal(found[f"attentions/{i}"], maps, f"attentions/{i}")
+
+    model.save_pretrained(tmp_path / "ours", format="huggingface")
+    again, info = cls.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert_same_weights(again, peer)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", SWIN)
+def test_swin_there_and_back(name, seed, tmp_path):
+    """Windows that do not divide, and images of another size than the config's."""
+    rng = np.random.default_rng(seed)
+    one_of = drawn(rng)
+    fields = {
+        **make_swin.SWIN,
+        "image_size": one_of(14, [22, 26]),
+        "window_size": one_of(2, 3, 5),
+        "hidden_act": one_of(*ACTIVATIONS[:3]),
+        "qkv_bias": one_of(True, False),
+        "layer_norm_eps": one_of(1e-5, 1e-3),
+        "num_labels": one_of(1, 5),
+    }
+    peer = make_swin.make_transformers(name, fields, seed)
+    peer.save_pretrained(tmp_path / "theirs")
+    model = load(tmp_path / "theirs")
+    given = make_swin.make_images(one_of((14, 14), (22, 26), (25, 33)), rng)
+    assert_swins_equal(model, peer, given)
+
+    model.save_pretrained(tmp_path / "ours", format="huggingface")
+    again, info = type(peer).from_pretrained(tmp_path / "ours", output_loading_info=True)
+    missing = {key for key in info["missing_keys"] if "relative_" not in key}  # buffers, which it makes anew
+    assert not (missing or info["unexpected_keys"] or info["mismatched_keys"])
+    assert_same_weights(again, peer)
+
+
+def assert_swins_equal(model, peer: torch.nn.Module, given: dict[str, np.ndarray]) -> None:
+    """Logits to 1e-4; inside, where sums are of 512, to what torch's own float32 keeps."""
+    found = run(model, given, return_attention=True, return_hidden_states=True)
+    for name, want in make_swin.run(peer, given).items():
+        key, *index = name.split("/")
+        got = found[key][int(index[0])] if index else found[key]
+        assert_equal(got, want, name, atol=3e-4 if index else 1e-4)
+
+
+# === timm ===
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", TIMM_VIT)
+def test_vit_of_timm_there_and_back(name, seed, tmp_path):
+    """At its own size and, resampled, at another."""
+    rng = np.random.default_rng(seed)
+    one_of, heads = drawn(rng), int(rng.integers(1, 5))
+    arguments = {
+        **make_vit.SIZES,
+        "embed_dim": 4 * heads,
+        "num_heads": heads,
+        "mlp_ratio": 3.0,
+        "in_chans": one_of(1, 3, 5),
+        "qkv_bias": one_of(True, False),
+        "qk_norm": one_of(True, False),
+        "init_values": one_of(None, 0.3),
+    }
+    if "gap" not in name and "distilled" not in name:
+        arguments["global_pool"] = one_of("token", "avg")
+    torch.manual_seed(seed)
+    peer = make_vit.randomize(timm.create_model(name, **arguments, dynamic_img_size=True))
+    save_for_hf(peer, tmp_path / "theirs", model_args=arguments, safe_serialization=True)
+    model = load(tmp_path / "theirs")
+    model.save_pretrained(tmp_path / "ours", format="timm")
+    again = timm.create_model(f"local-dir:{tmp_path / 'ours'}", pretrained=True, dynamic_img_size=True).eval()
+    assert_same_weights(again, peer)
+    for size in ((9, 14), (15, 8), (6, 22)):
+        images = make_vit.draw(arguments["in_chans"], size)
+        with torch.no_grad():
+            wanted = peer(images)
+            assert torch.equal(again(images), wanted)
+        assert_equal(model(make_vit.nhwc(images)), wanted, f"logits of {size}")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", TIMM_SWIN)
+def test_swin_of_timm_there_and_back(name, seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    one_of = drawn(rng)
+    arguments = {
+        **make_swin.TIMM_SWIN,
+        "img_size": one_of([14, 14], [22, 26]),
+        "window_size": one_of(2, 3, 5),
+        "qkv_bias": one_of(True, False),
+    }
+    peer = make_swin.make_timm(name, arguments, seed)
+    save_for_hf(peer, tmp_path / "theirs", model_args=arguments, safe_serialization=True)
+    model = load(tmp_path / "theirs")
+    assert_swins_equal(model, peer, make_swin.make_images(one_of((14, 14), (22, 26), (25, 33)), rng))
+    model.save_pretrained(tmp_path / "ours", format="timm")
+    again = timm.create_model(f"local-dir:{tmp_path / 'ours'}", pretrained=True)
+    assert_same_weights(again, peer)
