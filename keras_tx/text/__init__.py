@@ -6,12 +6,14 @@ from keras_tx.text.base import Tokenizer
 from keras_tx.text.bpe import BPETokenizer
 from keras_tx.text.char import CharTokenizer
 from keras_tx.text.corpus import dataset_text, default_text, read_text
+from keras_tx.text.sentencepiece import SentencePieceTokenizer
 from keras_tx.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "AddedToken",
     "BPETokenizer",
     "CharTokenizer",
+    "SentencePieceTokenizer",
     "Tokenizer",
     "WordPieceTokenizer",
     "dataset_text",

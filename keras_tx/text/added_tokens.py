@@ -75,7 +75,7 @@ def find_added_tokens(points, tokens: Sequence[AddedToken]):
     begins, which = _matches(points, tokens)
     lengths = tf.constant([len(token.content) for token in tokens], "int64")
     ends = begins + tf.gather(lengths, which)
-    kept = _first_of_overlapping(tf.searchsorted(begins, ends))
+    kept = first_of_overlapping(tf.searchsorted(begins, ends))
     begins, ends, which = (tf.boolean_mask(x, kept) for x in (begins, ends, which))
     if any(token.lstrip or token.rstrip for token in tokens):
         begins, ends = _stripped(points, tokens, begins, ends, which)
@@ -108,7 +108,7 @@ def _matches(points, tokens: Sequence[AddedToken]):
     return tf.boolean_mask(begins, matched), tf.boolean_mask(longest, matched)
 
 
-def _first_of_overlapping(followers):
+def first_of_overlapping(followers):
     """Which matches stand when each one that stands strikes out those before its follower.
 
     Args:

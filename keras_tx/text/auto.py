@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from keras_tx.files import read_json
-from keras_tx.text import wordpiece_files
+from keras_tx.text import sentencepiece_files, wordpiece_files
 from keras_tx.text.base import Tokenizer
 from keras_tx.text.bpe import BPETokenizer
 from keras_tx.text.char import FILE_NAME, CharTokenizer
+from keras_tx.text.sentencepiece import SentencePieceTokenizer
 from keras_tx.text.wordpiece import WordPieceTokenizer
 
 
@@ -22,6 +23,8 @@ def load_tokenizer(directory: str | Path) -> Tokenizer:
         return CharTokenizer.from_pretrained(directory)
     if _is_wordpiece(Path(directory)):
         return WordPieceTokenizer.from_pretrained(directory)
+    if sentencepiece_files.is_sentencepiece(Path(directory)):
+        return SentencePieceTokenizer.from_pretrained(directory)
     return BPETokenizer.from_pretrained(directory)
 
 

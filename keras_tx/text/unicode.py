@@ -23,7 +23,8 @@ REMOVED, KEPT, SPACED, CHANGED = range(1, 5)
 """Kinds of its normalization: gone, as it was, with blanks around it, and something else."""
 
 _EVERY = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
-_ASSIGNED = "".join(c for c in _EVERY if c < "\U00040000" or "\U000e0000" <= c < "\U000e1000")  # but private planes
+ASSIGNED = "".join(c for c in _EVERY if c < "\U00040000" or "\U000e0000" <= c < "\U000e1000")  # but private planes
+"""Every character of the planes that Unicode has given characters to."""
 
 
 class Kinds:
@@ -50,18 +51,19 @@ class Kinds:
         return tf.gather(tf.constant(self.kinds), place)
 
 
-def _matching(pattern: str) -> list[str]:
+def matching(pattern: str) -> list[str]:
+    """The characters that a regular expression of the library matches."""
     from tokenizers import Regex, normalizers
 
     mark = "\ue000"  # private, so in none of the patterns
-    marked = normalizers.Replace(Regex(pattern), mark).normalize_str(_ASSIGNED)
-    return [c for c, to in zip(_ASSIGNED, marked, strict=True) if to == mark != c]
+    marked = normalizers.Replace(Regex(pattern), mark).normalize_str(ASSIGNED)
+    return [c for c, to in zip(ASSIGNED, marked, strict=True) if to == mark != c]
 
 
 @cache
 def gpt2_kinds() -> Kinds:
     """Spaces, letters, numbers and the rest, as in GPT-2's regular expression."""
-    return Kinds({SPACE: _matching(r"\s"), LETTER: _matching(r"\p{L}"), NUMBER: _matching(r"\p{N}")}, OTHER)
+    return Kinds({SPACE: matching(r"\s"), LETTER: matching(r"\p{L}"), NUMBER: matching(r"\p{N}")}, OTHER)
 
 
 @cache
@@ -69,9 +71,9 @@ def bert_kinds() -> Kinds:
     """Where BERT's words end, on normalized text."""
     from tokenizers import pre_tokenizers
 
-    pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a".join(_ASSIGNED))
+    pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a".join(ASSIGNED))
     punctuation = {piece for piece, _ in pieces if len(piece) == 1} - {"a"}
-    return Kinds({BLANK: _matching(r"\s"), ALONE: punctuation}, INNER)
+    return Kinds({BLANK: matching(r"\s"), ALONE: punctuation}, INNER)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ UNCASED = BertNormalization()
 def bert_changes(normalization: BertNormalization) -> tuple[Kinds, dict[int, tuple[int, ...]]]:
     """What a normalization does to each code point, and what it makes of those of the kind `CHANGED`."""
     bar = "|"  # stays, and nothing else becomes it
-    texts = dict(zip(_ASSIGNED, normalization(bar.join(_ASSIGNED.replace(bar, "a"))).split(bar), strict=True))
+    texts = dict(zip(ASSIGNED, normalization(bar.join(ASSIGNED.replace(bar, "a"))).split(bar), strict=True))
     texts[bar] = bar
     members: dict[int, list[str]] = {REMOVED: [], KEPT: [], SPACED: [], CHANGED: []}
     for c, text in texts.items():
