@@ -11,8 +11,9 @@ import numpy as np
 from helpers import numpy, randomize
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.base import LOSSES, Model, TextModel
+from keras_tx.models.base import LOSSES, HeadModel, Model, TextModel
 from keras_tx.models.config import Config
+from keras_tx.models.detection import ObjectDetection
 from keras_tx.models.images import ImageModel
 from keras_tx.models.registry import MODELS
 
@@ -49,7 +50,14 @@ class Case:
 
     @property
     def has_head(self) -> bool:
-        return self.is_text and bool(self.cls.targets)
+        """Whether it takes labels."""
+        targets = getattr(self.cls, "targets", {})
+        return bool(targets) and all(map(self.takes, targets.values()))
+
+    @property
+    def labels_rows(self) -> bool:
+        """Whether the labels are one for each row of logits; otherwise they are a set, to be matched."""
+        return self.has_head and not issubclass(self.cls, ObjectDetection)
 
     @property
     def generates(self) -> bool:
@@ -115,13 +123,30 @@ def logits(outputs) -> np.ndarray:
     return arrays(outputs)[0]
 
 
-def labels(model: TextModel, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By name, a class for each row of logits: the token itself where there is one a token, so that it is learned."""
-    outputs, ids, y = model(given), given["input_ids"], {}
+def labels(model: HeadModel, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By name, a class for each row of logits, and numbers in [0, 1] for what are no logits.
+
+    The class is what can be learned: the token itself where there is one a token, the number of the image where there
+    is one a pixel.
+    """
+    outputs, ids, y = model(given), given.get("input_ids"), {}
     for of, name in model.targets.items():
         *rows, classes = outputs[of].shape
-        y[name] = (ids if ids.shape == tuple(rows) else np.arange(math.prod(rows)).reshape(rows)) % classes
-    return {name: x.astype("int32") for name, x in y.items()}
+        if not of.endswith("logits"):
+            y[name] = np.random.default_rng(17).uniform(0.2, 0.8, outputs[of].shape).astype("float32")
+            continue
+        numbers = np.arange(math.prod(rows)).reshape(rows)
+        if ids is not None and ids.shape == tuple(rows):
+            numbers = ids
+        elif len(rows) == 3:
+            numbers = np.broadcast_to(np.arange(rows[0])[:, None, None], rows)
+        y[name] = (numbers % getattr(model.config, "num_classes", classes)).astype("int32")
+    return y
+
+
+def classes_of(y: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of the labels that are classes."""
+    return {name: x for name, x in y.items() if x.dtype == np.int32}
 
 
 def padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:

@@ -14,9 +14,11 @@ from keras_tx.layers.embeddings import (
     RotaryPositionalEmbedding,
     TokenEmbedding,
 )
+from keras_tx.layers.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
 from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
+from keras_tx.layers.query_decoder import QueryDecoder
 from keras_tx.layers.scale import LayerScale
 from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.layers.window_attention import WindowAttention
@@ -34,7 +36,10 @@ __all__ = [
     "PatchMerging",
     "PositionEmbedding",
     "PositionalEncoding",
+    "PyramidDecoder",
+    "QueryDecoder",
     "RotaryPositionalEmbedding",
+    "SimpleFeaturePyramid",
     "SwinBlock",
     "TokenEmbedding",
     "TransformerBlock",

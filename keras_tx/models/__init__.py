@@ -45,6 +45,12 @@ from keras_tx.models.swin import (
     swinv2_tiny_patch4_window16_256,
 )
 from keras_tx.models.swin_config import SwinConfig
+from keras_tx.models.swin_dense import (
+    SwinDetectionConfig,
+    SwinForObjectDetection,
+    SwinForSemanticSegmentation,
+    SwinSegmentationConfig,
+)
 from keras_tx.models.swin_heads import SwinForMaskedImageModeling
 from keras_tx.models.vit import (
     VisionTransformer,
@@ -56,6 +62,12 @@ from keras_tx.models.vit import (
     vit_tiny_patch16_224,
 )
 from keras_tx.models.vit_config import ViTConfig
+from keras_tx.models.vit_dense import (
+    ViTDetectionConfig,
+    ViTForObjectDetection,
+    ViTForSemanticSegmentation,
+    ViTSegmentationConfig,
+)
 from keras_tx.models.vit_heads import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
 
 __all__ = [
@@ -77,12 +89,20 @@ __all__ = [
     "GPTForTokenClassification",
     "GPTModel",
     "SwinConfig",
+    "SwinDetectionConfig",
     "SwinForMaskedImageModeling",
+    "SwinForObjectDetection",
+    "SwinForSemanticSegmentation",
+    "SwinSegmentationConfig",
     "SwinTransformer",
     "ViTConfig",
+    "ViTDetectionConfig",
     "ViTForMaskedImageModeling",
+    "ViTForObjectDetection",
+    "ViTForSemanticSegmentation",
     "ViTMAEConfig",
     "ViTMAEForPreTraining",
+    "ViTSegmentationConfig",
     "VisionTransformer",
     "bert_base",
     "bert_large",

@@ -78,8 +78,7 @@ class SwinForSemanticSegmentation(SemanticSegmentation, SwinFeatures):
 
     `model(images)` gives `{"logits": (B, H, W, num_classes)}`; with `labels`, `(B, H, W)`, also `"loss"`: their mean
     cross-entropy, pixels of `semantic_loss_ignore_index` not counting. Images may be of any size. It trains with
-    `compile(optimizer)` alone; `keras.metrics.MeanIoU(num_classes, sparse_y_pred=False, ignore_class=255)` is its
-    metric.
+    `compile(optimizer)` alone; its metric is Keras's, `MeanIoU(num_classes, sparse_y_pred=False, ignore_class=255)`.
 
     The maps of all stages become one (Kirillov et al. 2019), whose logits are enlarged to the image.
 

@@ -69,6 +69,7 @@ TINY_SEGMENTATION = ViTSegmentationConfig.from_dict(TINY.to_dict()).replace(
     decoder_width=11, pyramid_scales=(2, 1, 0.5)
 )
 TINY_DETECTION = ViTDetectionConfig.from_dict(TINY.to_dict()).replace(
+    num_layers=1,
     num_queries=7,
     decoder_num_layers=2,
     decoder_num_heads=2,
@@ -84,8 +85,7 @@ class ViTForSemanticSegmentation(SemanticSegmentation, ViTFeatures):
 
     `model(images)` gives `{"logits": (B, H, W, num_classes)}`; with `labels`, `(B, H, W)`, also `"loss"`: their mean
     cross-entropy, pixels of `semantic_loss_ignore_index` not counting. Images may be of any size. It trains with
-    `compile(optimizer)` alone; `keras.metrics.MeanIoU(num_classes, sparse_y_pred=False, ignore_class=255)` is its
-    metric.
+    `compile(optimizer)` alone; its metric is Keras's, `MeanIoU(num_classes, sparse_y_pred=False, ignore_class=255)`.
 
     The outputs of blocks at equal distances, the last among them, become maps of `pyramid_scales` (Li et al. 2022), and
     these one map (Kirillov et al. 2019), whose logits are enlarged to the image.

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
-from helpers import compiled, numpy
+from helpers import compiled, normal, numpy
 from keras import ops
 
-from keras_tx.ops.resample import adapt_channels, bicubic_matrix, resample_kernel, resample_positions
+from keras_tx.ops.resample import (
+    adapt_channels,
+    bicubic_matrix,
+    bilinear_matrix,
+    resample_kernel,
+    resample_positions,
+    resize_maps,
+)
 
 
 def keys(x: float) -> float:
@@ -77,3 +84,29 @@ def test_channels(rng):
     np.testing.assert_allclose(np.einsum("hw,hwcd->d", grey, adapt_channels(kernel, 1)), expected, atol=1e-5)
     np.testing.assert_allclose(np.einsum("hw,hwcd->d", grey, adapt_channels(kernel, 6)), expected, atol=1e-5)
     np.testing.assert_allclose(adapt_channels(kernel, 5)[:, :, 4], kernel[:, :, 1] * 3 / 5, atol=1e-6)
+
+
+# === Maps ===
+
+
+@pytest.mark.parametrize(("old", "new"), [(5, 13), (13, 5), (7, 7), (3, 1), (1, 3)])
+def test_linear_matrix_by_definition(old, new):
+    """A triangle as wide as a step of the coarser grid."""
+    scale = old / new
+    distances = ((np.arange(old) + 0.5)[None] - (np.arange(new) + 0.5)[:, None] * scale) / max(scale, 1)
+    expected = np.maximum(1 - np.abs(distances), 0)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(bilinear_matrix(old, new), expected, atol=1e-12)
+    unknown = bilinear_matrix(*(ops.convert_to_tensor(size, "int32") for size in (old, new)))
+    np.testing.assert_allclose(unknown, expected, atol=1e-6)
+
+
+def test_resized_maps(rng):
+    """Rows and columns by their matrices; a straight slope stays one, but for the borders."""
+    x = normal(rng, 2, 5, 7, 3)
+    expected = np.einsum("ih,jw,bhwc->bijc", bilinear_matrix(5, 11), bilinear_matrix(7, 4), x)
+    np.testing.assert_allclose(resize_maps(x, (11, 4)), expected, atol=1e-5)
+    np.testing.assert_array_equal(resize_maps(x, (5, 7)), x)
+    slope = np.broadcast_to(np.arange(5.0)[:, None], (5, 7))[None, ..., None].astype("float32")
+    larger = numpy(resize_maps(slope, (15, 7)))[0, :, 3, 0]
+    np.testing.assert_allclose(np.diff(larger[2:-2]), 1 / 3, atol=1e-5)
