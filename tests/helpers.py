@@ -118,5 +118,5 @@ def randomize(layer: keras.layers.Layer, rng: np.random.Generator) -> keras.laye
     """Gives every weight, biases too, numbers that leave their mark on the output."""
     for weight in layer.trainable_weights:
         values = normal(rng, *weight.shape)
-        weight.assign(0.5 * values if len(weight.shape) > 1 else (weight.name == "gamma") + 0.1 * values)
+        weight.assign(0.5 * values if len(weight.shape) > 1 else (weight.name in ("gamma", "scale")) + 0.1 * values)
     return layer

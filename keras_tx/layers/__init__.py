@@ -19,12 +19,15 @@ from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.query_decoder import QueryDecoder
+from keras_tx.layers.relative_bias import BucketedPositionBias
 from keras_tx.layers.scale import LayerScale
+from keras_tx.layers.stack import TransformerDecoder, TransformerEncoder
 from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.layers.window_attention import WindowAttention
 
 __all__ = [
     "BlockCache",
+    "BucketedPositionBias",
     "CrossAttention",
     "DropPath",
     "FeedForward",
@@ -43,5 +46,7 @@ __all__ = [
     "SwinBlock",
     "TokenEmbedding",
     "TransformerBlock",
+    "TransformerDecoder",
+    "TransformerEncoder",
     "WindowAttention",
 ]

@@ -42,6 +42,7 @@ class MultiHeadAttention(Layer):
         norm_epsilon: added to the variance in these norms.
         kernel_initializer: of the projections' kernels.
         output_initializer: of the output projection's kernel, if other.
+        query_initializer: of the queries' kernel, if other.
 
     Raises:
         ValueError: for sizes less than 1, heads that do not divide, a rate outside [0, 1), an odd width under
@@ -67,6 +68,7 @@ class MultiHeadAttention(Layer):
         norm_epsilon: float = 1e-5,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
+        query_initializer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -99,10 +101,11 @@ class MultiHeadAttention(Layer):
         self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
+        self.query_initializer = keras.initializers.get(query_initializer)
         if rotary_base:
             rotary(0, self.head_dim, rotary_base)  # an odd width is an error now, not at the first call
         qkv_bias = use_bias if qkv_bias is None else qkv_bias
-        self.query = self._projection(self.num_heads * self.head_dim, "query", qkv_bias)
+        self.query = self._projection(self.num_heads * self.head_dim, "query", qkv_bias, self.query_initializer)
         self.key = self._projection(self.num_kv_heads * self.head_dim, "key", qkv_bias)
         self.value = self._projection(self.num_kv_heads * self.head_dim, "value", qkv_bias)
         self.output_projection = self._projection(d_model, "output", use_bias, self.output_initializer)

@@ -35,12 +35,17 @@ class TransformerBlock(Layer):
         d_ff: width between the two maps of the feed-forward network; `4 * d_model` unless given.
         dropout: rate on each branch's output.
         num_kv_heads: key/value heads of self-attention; as many as `num_heads` unless given.
+        head_dim: width of a head; `d_model / num_heads` unless given.
+        scale: multiplies the attention scores; `head_dim ** -0.5` unless given.
         context_dim: width of the context for cross attention; None for a block without it.
         causal: whether self-attention looks only back.
         norm_position: "pre" or "post".
-        norm_epsilon: added to the variance in every norm.
+        norm: "layer", or "rms", which neither takes the mean off nor adds an offset (Zhang and Sennrich 2019).
+        norm_epsilon: added to the variance, or mean square, in every norm.
         activation: of the feed-forward network, by name.
+        gated: whether that is gated, as `FeedForward` has it.
         attention_dropout: rate on the attention weights.
+        activation_dropout: rate inside the feed-forward network.
         drop_path: rate at which a branch is dropped for a whole sample.
         rotary_base: base of rotary position embeddings in self-attention; None for none.
         use_bias: whether linear maps have biases.
@@ -50,9 +55,12 @@ class TransformerBlock(Layer):
             al. 2021); None for none.
         kernel_initializer: of all kernels.
         output_initializer: of the kernels that end a residual branch, if other.
+        query_initializer: of the kernels to queries, if other.
+        residual_dtype: dtype of what the branches are added to, of the norms and of the feed-forward network's last
+            map, if other than the block's: "float32" where float16 would overflow.
 
     Raises:
-        ValueError: for a `norm_position` that is neither "pre" nor "post", and as the sublayers do.
+        ValueError: for another `norm_position` or `norm`, and as the sublayers do.
     """
 
     def __init__(
@@ -63,12 +71,17 @@ class TransformerBlock(Layer):
         dropout: float = 0.0,
         *,
         num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        scale: float | None = None,
         context_dim: int | None = None,
         causal: bool = False,
         norm_position: Literal["pre", "post"] = "pre",
+        norm: Literal["layer", "rms"] = "layer",
         norm_epsilon: float = 1e-5,
         activation: str = "relu",
+        gated: bool = False,
         attention_dropout: float = 0.0,
+        activation_dropout: float = 0.0,
         drop_path: float = 0.0,
         rotary_base: float | None = None,
         use_bias: bool = True,
@@ -77,22 +90,31 @@ class TransformerBlock(Layer):
         layer_scale: float | None = None,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
+        query_initializer=None,
+        residual_dtype: str | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"autocast": residual_dtype is None, **kwargs})
         if norm_position not in ("pre", "post"):
             raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
+        if norm not in ("layer", "rms"):
+            raise ValueError(f'`norm` must be "layer" or "rms"; got {norm!r}.')
         self.d_model = d_model
         self.num_heads = num_heads
         self.d_ff = d_ff
         self.dropout = dropout
         self.num_kv_heads = num_kv_heads
+        self.head_dim = head_dim
+        self.scale = scale
         self.context_dim = context_dim
         self.causal = causal
         self.norm_position = norm_position
+        self.norm = norm
         self.norm_epsilon = norm_epsilon
         self.activation = activation
+        self.gated = gated
         self.attention_dropout = attention_dropout
+        self.activation_dropout = activation_dropout
         self.drop_path = drop_path
         self.rotary_base = rotary_base
         self.use_bias = use_bias
@@ -101,6 +123,8 @@ class TransformerBlock(Layer):
         self.layer_scale = layer_scale
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
+        self.query_initializer = keras.initializers.get(query_initializer)
+        self.residual_dtype = residual_dtype
 
         linear = {
             "use_bias": use_bias,
@@ -109,7 +133,10 @@ class TransformerBlock(Layer):
             "dtype": self.dtype_policy,
         }
         heads = {
+            "head_dim": head_dim,
+            "scale": scale,
             "dropout": attention_dropout,
+            "query_initializer": self.query_initializer,
             "qkv_bias": qkv_bias,
             "qk_norm": qk_norm,
             "norm_epsilon": norm_epsilon,
@@ -126,21 +153,25 @@ class TransformerBlock(Layer):
             )
             self.cross_attention_norm = self._norm("cross_attention_norm")
             self.cross_attention_scale = self._scale("cross_attention_scale")
-        self.feed_forward = FeedForward(
-            d_model, d_ff or 4 * d_model, activation=activation, name="feed_forward", **linear
-        )
+        inside: dict[str, Any] = {"activation": activation, "gated": gated, "activation_dropout": activation_dropout}
+        inside["output_dtype"] = residual_dtype
+        self.feed_forward = FeedForward(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.feed_forward_scale = self._scale("feed_forward_scale")
-        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
-        self.skip = DropPath(drop_path, dtype=self.dtype_policy, name="skip")
+        self.drop = Dropout(dropout, dtype=self._residual_policy, name="drop")
+        self.skip = DropPath(drop_path, dtype=self._residual_policy, name="skip")
+
+    @property
+    def _residual_policy(self):
+        return self.residual_dtype or self.dtype_policy
 
     def _norm(self, name: str):
-        return keras.layers.LayerNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
+        return make_norm(self.norm, self.norm_epsilon, dtype=self._residual_policy, name=name)
 
     def _scale(self, name: str):
         if self.layer_scale is None:
             return None
-        return LayerScale(self.d_model, self.layer_scale, dtype=self.dtype_policy, name=name)
+        return LayerScale(self.d_model, self.layer_scale, dtype=self._residual_policy, name=name)
 
     def build(self, input_shape=None):
         shape = (None, None, self.d_model)
@@ -190,6 +221,7 @@ class TransformerBlock(Layer):
             raise ValueError("`context` is for cross attention: make the block with `context_dim`.")
         asked = {"return_attention": return_attention, "training": training}
         own, crossed = (None, None) if cache is None else cache
+        x = x if self.residual_dtype is None else keras.ops.cast(x, self.residual_dtype)
         x, weights, own = self._attend(
             self.attention,
             self.attention_norm,
@@ -244,3 +276,9 @@ class TransformerBlock(Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+def make_norm(kind: Literal["layer", "rms"], epsilon: float, **options) -> keras.layers.Layer:
+    """The norm of that kind, over the last axis."""
+    norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
+    return norms[kind](epsilon=epsilon, **options)

@@ -13,7 +13,7 @@ from keras_tx.ops.checks import require_positive, require_rate, require_width
 
 @register
 class FeedForward(Layer):
-    """Two linear maps with an activation between (Vaswani et al. 2017, section 3.3).
+    """Two linear maps with an activation between (Vaswani et al. 2017, section 3.3), gated or not.
 
     Input and output: `(..., d_model)`.
 
@@ -24,7 +24,11 @@ class FeedForward(Layer):
         activation: a name in `keras_tx.ops.activations.ACTIVATIONS`.
         use_bias: whether the maps have biases.
         kernel_initializer: of both kernels.
-        output_initializer: of the second kernel, if other.
+        output_initializer: of the last kernel, if other.
+        gated: whether the activation, of a linear map of its own, multiplies the first map's output (gated linear
+            units, Shazeer 2020).
+        activation_dropout: rate on what the last map is given.
+        output_dtype: dtype of the last map and its output, if other than the layer's.
 
     Raises:
         ValueError: for widths less than 1, an unknown activation, a rate outside [0, 1); at call, another width.
@@ -40,11 +44,14 @@ class FeedForward(Layer):
         use_bias: bool = True,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
+        gated: bool = False,
+        activation_dropout: float = 0.0,
+        output_dtype: str | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         require_positive(d_model=d_model, d_ff=d_ff)
-        require_rate(dropout=dropout)
+        require_rate(dropout=dropout, activation_dropout=activation_dropout)
         self.d_model = d_model
         self.d_ff = d_ff
         self.dropout = dropout
@@ -52,20 +59,31 @@ class FeedForward(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
-        common = {"use_bias": use_bias, "dtype": self.dtype_policy}
-        self.up = Linear(d_ff, kernel_initializer=clone(self.kernel_initializer), name="up", **common)
+        self.gated = gated
+        self.activation_dropout = activation_dropout
+        self.output_dtype = output_dtype
+        self.up = self._linear(d_ff, "up", self.kernel_initializer)
+        self.gate = self._linear(d_ff, "gate", self.kernel_initializer) if gated else None
         self.activate = get_activation(activation)
+        self.activation_drop = Dropout(activation_dropout, dtype=self.dtype_policy, name="activation_drop")
         last = self.output_initializer or self.kernel_initializer
-        self.down = Linear(d_model, kernel_initializer=clone(last), name="down", **common)
-        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.down = self._linear(d_model, "down", last, dtype=output_dtype)
+        self.drop = Dropout(dropout, dtype=output_dtype or self.dtype_policy, name="drop")
+
+    def _linear(self, units: int, name: str, initializer, dtype: str | None = None):
+        options = {"use_bias": self.use_bias, "dtype": dtype or self.dtype_policy, "name": name}
+        return Linear(units, kernel_initializer=clone(initializer), **options)
 
     def build(self, input_shape=None):
-        self.up.build((None, self.d_model))
+        for layer in (self.up, self.gate):
+            if layer is not None:
+                layer.build((None, self.d_model))
         self.down.build((None, self.d_ff))
 
     def call(self, x, training=None):
         require_width(x, self.d_model, "x")
-        return self.drop(self.down(self.activate(self.up(x))), training=training)
+        y = self.activate(self.up(x)) if self.gate is None else self.activate(self.gate(x)) * self.up(x)
+        return self.drop(self.down(self.activation_drop(y, training=training)), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -5,7 +5,7 @@ from keras_tx.ops.activations import gelu, gelu_tanh, get_activation
 from keras_tx.ops.attention import attention
 from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
 from keras_tx.ops.losses import next_token_loss, token_cross_entropy
-from keras_tx.ops.positions import apply_rotary_pos_emb, rotary, rotate, sinusoidal
+from keras_tx.ops.positions import apply_rotary_pos_emb, relative_position_buckets, rotary, rotate, sinusoidal
 
 __all__ = [
     "KVCache",
@@ -19,6 +19,7 @@ __all__ = [
     "masks",
     "next_token_loss",
     "query_slots",
+    "relative_position_buckets",
     "rotary",
     "rotate",
     "sinusoidal",

@@ -10,13 +10,14 @@ IGNORED = -100
 """The label of a position that does not count, as in Transformers."""
 
 
-def token_cross_entropy(logits, labels, name: str = "labels"):
+def token_cross_entropy(logits, labels, name: str = "labels", *, label_smoothing: float = 0.0):
     """Mean cross-entropy in nats over the labels that count.
 
     Args:
         logits: `(..., V)`; the softmax is taken in float32.
         labels: integers, `(...)`; `IGNORED` (-100) does not count.
         name: what an error calls the labels.
+        label_smoothing: the share of each label that all classes have between them (Szegedy et al. 2016, section 7).
 
     Returns:
         float32 scalar; 0 if no label counts.
@@ -32,9 +33,11 @@ def token_cross_entropy(logits, labels, name: str = "labels"):
     known = ops.where(counts, labels, 0)
     require_below(known, classes, name, "classes")
     inside = ops.logical_and(known >= 0, known < classes)
-    losses = ops.sparse_categorical_crossentropy(
-        ops.where(inside, known, 0), ops.cast(logits, "float32"), from_logits=True
-    )
+    logits = ops.cast(logits, "float32")
+    losses = ops.sparse_categorical_crossentropy(ops.where(inside, known, 0), logits, from_logits=True)
+    if label_smoothing:
+        of_all = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+        losses = (1 - label_smoothing) * losses + label_smoothing * of_all
     weights = ops.where(inside, ops.cast(counts, "float32"), float("nan"))
     return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
 

@@ -49,6 +49,22 @@ def test_post_norm(make, rng):
     np.testing.assert_allclose(block(x), norm(block.feed_forward_norm, expected + y), atol=1e-4)
 
 
+def test_rms_norms_a_gate_and_heads_of_another_width(make, rng):
+    options = {"head_dim": 7, "scale": 0.7, "use_bias": False, "activation": "gelu", "gated": True}
+    block, x = make(norm="rms", norm_epsilon=1e-3, **options), normal(rng, B, T, D)
+
+    def rms_norm(layer, x):
+        return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-3) * numpy(layer.scale)
+
+    layer, y = block.attention, rms_norm(block.attention_norm, x)
+    heads = [dense(part, y).reshape(B, T, 3, 7).swapaxes(1, 2) for part in (layer.query, layer.key, layer.value)]
+    output, _ = attend(*heads, scale=0.7)
+    expected = x + dense(layer.output_projection, output.swapaxes(1, 2).reshape(B, T, 21))
+    layer, y = block.feed_forward, rms_norm(block.feed_forward_norm, expected)
+    expected = expected + dense(layer.down, gelu(dense(layer.gate, y)) * dense(layer.up, y))
+    np.testing.assert_allclose(block(x), expected, atol=1e-4)
+
+
 def test_scaled_branches_and_normalized_queries_and_keys(make, rng):
     """Each branch is scaled before it is added; each head's queries and keys are normalized by themselves."""
     block, x = make(qk_norm=True, qkv_bias=False, layer_scale=0.3, norm_epsilon=1e-3), normal(rng, B, T, D)
