@@ -16,8 +16,11 @@ from keras_tx.models.config import Config
 from keras_tx.models.detection import ObjectDetection
 from keras_tx.models.images import ImageModel
 from keras_tx.models.registry import MODELS
+from keras_tx.models.seq2seq import EncoderDecoder
 
 BATCH, CHOICES, LENGTH = 3, 2, 7
+SHORTER = 2
+"""How much shorter the decoder's text is than the encoder's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Case:
     @property
     def is_text(self) -> bool:
         return issubclass(self.cls, TextModel)
+
+    @property
+    def has_two_stacks(self) -> bool:
+        return issubclass(self.cls, EncoderDecoder)
 
     @property
     def is_image(self) -> bool:
@@ -82,7 +89,8 @@ def inputs(model: Model, batch: int = BATCH, length: int = LENGTH, **options) ->
     rank = max(spec.shape.count(None) for spec in signature.values())
     given = {}
     for name, spec in signature.items():
-        free = iter((batch, CHOICES, length) if rank == 3 else (batch, length))
+        columns = length - SHORTER if name.startswith("decoder_") else length
+        free = iter((batch, CHOICES, columns) if rank == 3 else (batch, columns))
         shape = [next(free) if axis is None else axis for axis in spec.shape]
         if spec.dtype == "bool":
             given[name] = rng.random(shape) < 0.5
@@ -94,6 +102,11 @@ def inputs(model: Model, batch: int = BATCH, length: int = LENGTH, **options) ->
         else:
             given[name] = rng.normal(size=shape).astype(spec.dtype)
     return given
+
+
+def texts(given: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The ids alone: one text, or the encoder's and the decoder's."""
+    return [given[name] for name in ("input_ids", "decoder_input_ids") if name in given]
 
 
 def arrays(outputs) -> list[np.ndarray]:
@@ -119,7 +132,8 @@ def named(outputs, *asked: str) -> dict:
 def logits(outputs) -> np.ndarray:
     """The first logits, where there are several; the first output of a model without a head."""
     if isinstance(outputs, dict):
-        outputs = {name: x for name, x in outputs.items() if name.endswith("logits")}
+        first = dict([next(iter(outputs.items()))])
+        outputs = {name: x for name, x in outputs.items() if name.endswith("logits")} or first
     return arrays(outputs)[0]
 
 
@@ -129,7 +143,7 @@ def labels(model: HeadModel, given: dict[str, np.ndarray]) -> dict[str, np.ndarr
     The class is what can be learned: the token itself where there is one a token, the number of the image where there
     is one a pixel.
     """
-    outputs, ids, y = model(given), given.get("input_ids"), {}
+    outputs, ids, y = model(given), next(reversed(texts(given)), None), {}
     for of, name in model.targets.items():
         *rows, classes = outputs[of].shape
         if not of.endswith("logits"):
@@ -150,7 +164,25 @@ def classes_of(y: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
-    """Text inputs of which row i keeps the first `lengths[i]` tokens of each text, the others masked on one side."""
+    """Text inputs of which row i keeps the first `lengths[i]` tokens of each text, the others masked on one side.
+
+    A decoder's text is shorter, as it is throughout.
+    """
+    ours = {name: x for name, x in given.items() if not name.startswith("decoder_")}
+    theirs = {name.removeprefix("decoder_"): x for name, x in given.items() if name.startswith("decoder_")}
+    result = _padded(model, ours, lengths, side)
+    if theirs:
+        shorter = _padded(model, theirs, list(map(target_length, lengths)), side)
+        result |= {f"decoder_{name}": x for name, x in shorter.items()}
+    return result
+
+
+def target_length(length: int) -> int:
+    """Tokens of the decoder's text beside so many of the encoder's."""
+    return max(length - SHORTER, 1)
+
+
+def _padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
     ids, count = given["input_ids"], given["input_ids"].shape[-1]
     cut = count - np.array(lengths, "int32")
     mask = np.stack(
@@ -169,8 +201,19 @@ def padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], s
     return {**given, "attention_mask": given["attention_mask"].astype("int32")}
 
 
+def row_alone(given: dict[str, np.ndarray], row: int, length: int) -> dict[str, np.ndarray]:
+    """One row, without the padding that `padded` would put there."""
+    alone = {}
+    for name, x in given.items():
+        full, kept = (LENGTH - SHORTER, target_length(length)) if name.startswith("decoder_") else (LENGTH, length)
+        alone[name] = x[row : row + 1, ..., :kept] if x.shape[-1] == full else x[row : row + 1]
+    return alone
+
+
 def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:
     """The likeliest `count` tokens after each prompt, by whole passes without cache, mask or compiled loop."""
+    if isinstance(model, EncoderDecoder):
+        return np.stack([_greedy_target(model, prompt[None], count) for prompt in prompts])
     width = max(map(len, prompts)) + count
     buffer = np.zeros((len(prompts), width), "int32")
     filled = np.array([len(prompt) for prompt in prompts])
@@ -182,3 +225,10 @@ def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:
         buffer[rows, filled] = new[-1]
         filled += 1
     return np.stack(new, axis=1)
+
+
+def _greedy_target(model: EncoderDecoder, source: np.ndarray, count: int) -> np.ndarray:
+    target = [model.config.decoder_start_token_id]
+    for _ in range(count):
+        target.append(int(logits(model(source, np.array([target], "int32")))[0, -1].argmax()))
+    return np.array(target[1:])

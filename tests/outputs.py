@@ -12,8 +12,9 @@ from helpers import numpy
 def all_outputs(model, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Logits, losses, and the attention maps and hidden states of each layer, numbered."""
     outputs = named(model(given, return_attention=True, return_hidden_states=True), "attentions", "hidden_states")
-    for layers in ("hidden_states", "attentions"):
-        outputs |= {f"{layers}/{i}": x for i, x in enumerate(outputs.pop(layers))}
+    for name, layers in list(outputs.items()):
+        if isinstance(layers, tuple):
+            outputs |= {f"{name}/{i}": x for i, x in enumerate(outputs.pop(name))}
     return {name: numpy(x) for name, x in outputs.items()}
 
 

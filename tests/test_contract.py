@@ -16,6 +16,7 @@ from contract import (
     BATCH,
     CASES,
     LENGTH,
+    SHORTER,
     Case,
     arrays,
     classes_of,
@@ -26,6 +27,9 @@ from contract import (
     named,
     padded,
     predicted,
+    row_alone,
+    target_length,
+    texts,
 )
 from helpers import numpy, run_python
 
@@ -50,6 +54,8 @@ every_text = cases(is_text=True)
 every_image = cases(is_image=True)
 every_head = cases(has_head=True)
 every_generator = cases(generates=True)
+every_pair = cases(has_two_stacks=True)
+every_target = cases("decoder_input_ids", generates=True)
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +108,19 @@ def test_images_by_themselves_or_in_a_dict(case, model):
 @every_generator
 def test_logits_for_every_token(case, model):
     given = inputs(model)
-    outputs = model(given)
+    outputs, ids = model(given), texts(given)
     assert set(outputs) == {"logits"}
-    assert logits(outputs).shape == (BATCH, LENGTH, case.config.vocab_size)
-    np.testing.assert_array_equal(logits(model(given["input_ids"])), logits(outputs))
+    assert logits(outputs).shape == (*ids[-1].shape, case.config.vocab_size)
+    np.testing.assert_allclose(logits(model(*ids)), logits(outputs), atol=2e-5)
 
 
 @every_head
 def test_predict_gives_a_dict_of_arrays(case, model):
-    name, given = next(iter(inputs(model).items()))
-    predicted = model.predict({name: given}, verbose=0, batch_size=2)
+    first, *others = inputs(model).items()
+    given = dict([first, *(item for item in others if item[0] == "decoder_input_ids")])
+    predicted = model.predict(given, verbose=0, batch_size=2)
     assert set(predicted) == set(case.cls.targets)
-    np.testing.assert_allclose(logits(predicted), logits(model(given)), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(logits(predicted), logits(model(*given.values())), atol=1e-5, rtol=1e-5)
 
 
 @every_head
@@ -212,8 +219,10 @@ def task(case: Case, model: Model, given: dict) -> tuple:
     if case.is_image and isinstance(model(given), dict):
         return None, None  # the images are their own labels
     if case.is_text:
-        rng = np.random.default_rng(3)
-        return tuple(rng.uniform(-1, 1, x.shape).astype("float32") for x in model(given)), ["mse", "mse"]
+        outputs, rng = model(given), np.random.default_rng(3)
+        y = keras.tree.map_structure(lambda x: rng.uniform(-1, 1, x.shape).astype("float32"), outputs)
+        losses = keras.tree.map_structure(lambda x: "mse", outputs)
+        return y, list(losses) if isinstance(losses, tuple) else losses
     return np.arange(BATCH), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -354,22 +363,21 @@ def test_padding_changes_nothing(case, model, side):
         ragged["position_ids"] = np.maximum(ragged["attention_mask"].cumsum(axis=-1) - 1, 0)
     together = named(model(ragged))
     for row, length in enumerate(lengths):
-        alone = {
-            name: x[row : row + 1, ..., :length] if x.shape[-1] == LENGTH else x[row : row + 1]
-            for name, x in given.items()
-        }
-        for name, expected in named(model(alone)).items():
+        full, real = LENGTH, length
+        if "decoder_input_ids" in given:
+            full, real = LENGTH - SHORTER, target_length(length)
+        for name, expected in named(model(row_alone(given, row, length))).items():
             found = numpy(together[name])[row]
-            if LENGTH in found.shape:
-                kept = np.arange(LENGTH)[:length] if side == "right" else np.arange(LENGTH)[-length:]
-                found = found.take(kept, axis=found.shape.index(LENGTH))
+            if full in found.shape:
+                kept = np.arange(full)[:real] if side == "right" else np.arange(full)[-real:]
+                found = found.take(kept, axis=found.shape.index(full))
             np.testing.assert_allclose(found, numpy(expected)[0], atol=1e-5, rtol=1e-5)
 
 
 # === What is inside ===
 
 
-@cases("return_attention", is_text=True)
+@cases("return_attention", is_text=True, has_two_stacks=False)
 def test_attention_maps_of_every_layer(case, model):
     given = padded(model, inputs(model), [LENGTH, 4, 2], "right")
     mask = given["attention_mask"].reshape(-1, LENGTH)
@@ -386,7 +394,7 @@ def test_attention_maps_of_every_layer(case, model):
     np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
 
 
-@cases("return_hidden_states", is_text=True)
+@cases("return_hidden_states", is_text=True, has_two_stacks=False)
 def test_hidden_states_of_every_layer(case, model):
     given = inputs(model)
     outputs = model(given, return_hidden_states=True)
@@ -395,6 +403,59 @@ def test_hidden_states_of_every_layer(case, model):
     assert {x.shape for x in states} == {(given["input_ids"].size // LENGTH, LENGTH, case.config.d_model)}
     assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
     np.testing.assert_array_equal(logits(outputs), logits(model(given)))
+
+
+@every_pair
+def test_maps_and_states_of_both_stacks(case, model):
+    config = case.config
+    given = padded(model, inputs(model), [LENGTH, 4, 2], "right")
+    source = given["attention_mask"]
+    target = given.get("decoder_attention_mask", np.ones((BATCH, LENGTH), int))
+    outputs = model(given, return_attention=True, return_hidden_states=True)
+    decoder_layers = config.num_decoder_layers or config.num_layers
+    kinds = {
+        "encoder_attentions": (config.num_layers, source, source),
+        "decoder_attentions": (decoder_layers, target, target),
+        "cross_attentions": (decoder_layers, target, source),
+    }
+    for kind, (layers, queries, keys) in kinds.items():
+        maps = [numpy(x) for x in outputs[kind]]
+        assert len(maps) == layers
+        for x in maps:
+            assert x.shape == (BATCH, config.num_heads, queries.shape[1], keys.shape[1]) and x.dtype == np.float32
+            assert (x >= 0).all() and not (x * (1 - keys)[:, None, None]).any()
+            np.testing.assert_allclose(x.sum(axis=-1), 1.0, atol=1e-5)
+            assert kind != "decoder_attentions" or not np.triu(x, 1).any()
+    for kind, layers, mask in (("encoder", config.num_layers, source), ("decoder", decoder_layers, target)):
+        states = arrays(outputs[f"{kind}_hidden_states"])
+        assert len(states) == layers + 1
+        assert {x.shape for x in states} == {(*mask.shape, config.d_model)}
+        assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
+    np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
+
+
+@every_target
+def test_encode_and_decode(case, model):
+    """One after the other they give what the whole model does."""
+    given = padded(model, inputs(model), [LENGTH, 4, 2], "left")
+    context = model.encode(given["input_ids"], given["attention_mask"])
+    assert context.shape == (BATCH, LENGTH, case.config.d_model)
+    hidden = model.decode(given["decoder_input_ids"], context, given["attention_mask"], given["decoder_attention_mask"])
+    np.testing.assert_allclose(model.logits(hidden), logits(model(given)), atol=1e-5, rtol=1e-5)
+
+
+@every_target
+def test_labels_are_shifted_right(case, model):
+    given = inputs(model)
+    y = given.pop("decoder_input_ids")
+    del given["decoder_attention_mask"]
+    y[1, 2] = -100
+    shifted = np.concatenate([np.full((BATCH, 1), case.config.decoder_start_token_id), y[:, :-1]], axis=1)
+    pad = case.config.decoder_start_token_id if case.config.pad_token_id is None else case.config.pad_token_id
+    outputs = model(given, labels=y)
+    expected = model(given, decoder_input_ids=np.where(shifted == -100, pad, shifted), labels=y)
+    np.testing.assert_array_equal(logits(outputs), logits(expected))
+    assert found_losses(outputs) == found_losses(expected)
 
 
 @cases("return_attention", is_image=True)
@@ -450,12 +511,31 @@ def test_cached_equals_uncached(case, model):
 
 @every_generator
 def test_decode_step_gives_the_logits_asked_for(case, model):
-    ids = inputs(model)["input_ids"]
-    expected = logits(model(ids))
-    last = np.array([2, 6, 4])
-    positions, seen = np.tile(np.arange(LENGTH), (BATCH, 1)), np.ones((BATCH, LENGTH), bool)
-    found, _ = model.decode_step(ids, positions, seen, model.init_cache(BATCH, LENGTH), last)
+    given = inputs(model)
+    *_, ids = texts(given)
+    expected, count = logits(model(*texts(given))), ids.shape[1]
+    last = np.array([2, count - 1, 1])
+    positions, seen = np.tile(np.arange(count), (BATCH, 1)), np.ones((BATCH, count), bool)
+    *_, cache = model.begin(given["input_ids"], np.ones((BATCH, LENGTH), "int32"), count)
+    found, _ = model.decode_step(ids, positions, seen, cache, last)
     np.testing.assert_allclose(found, expected[np.arange(BATCH), last], atol=1e-5, rtol=1e-5)
+
+
+@every_target
+def test_decoding_step_by_step(case, model):
+    """With slots left free, and sources padded at the left."""
+    given = inputs(model)
+    given["attention_mask"][1:, :3] = 0
+    ids = given["decoder_input_ids"]
+    expected, count, start = logits(model(given)), ids.shape[1], 0
+    *_, cache = model.begin(given["input_ids"], given["attention_mask"], count + 4)
+    for step in (count - 2, 1, 1):
+        stop = start + step
+        seen = np.tile(np.arange(count + 4) < stop, (BATCH, 1))
+        positions, last = np.tile(np.arange(start, stop), (BATCH, 1)), np.full(BATCH, step - 1)
+        found, cache = model.decode_step(ids[:, start:stop], positions, seen, cache, last)
+        np.testing.assert_allclose(found, expected[:, stop - 1], atol=1e-5, rtol=1e-5)
+        start = stop
 
 
 @every_generator
@@ -467,12 +547,14 @@ def test_generates_as_by_whole_passes_and_compiles_once(case, model, side):
     whole = model.generate(given["input_ids"], max_new_tokens=NEW)
     loops = [(compiled, compiled.traces) for pair in model._loops.values() for compiled in pair]
     assert len(loops) == 2 and {traces for _, traces in loops} == {1}
-    np.testing.assert_array_equal(numpy(whole)[:, :PROMPT], given["input_ids"])
-    np.testing.assert_array_equal(numpy(whole)[:, PROMPT:], greedy(model, list(given["input_ids"]), NEW))
+    shown = model.prompt_length(given["input_ids"])
+    begun = case.config.decoder_start_token_id if case.has_two_stacks else given["input_ids"]
+    assert (numpy(whole)[:, :shown] == begun).all()
+    np.testing.assert_array_equal(numpy(whole)[:, shown:], greedy(model, list(given["input_ids"]), NEW))
     ragged = padded(model, given, [PROMPT, 3], side)
     continued = model.generate(ragged["input_ids"], attention_mask=ragged["attention_mask"], max_new_tokens=NEW)
     prompts = [given["input_ids"][0], given["input_ids"][1, :3]]
-    np.testing.assert_array_equal(numpy(continued)[:, PROMPT:], greedy(model, prompts, NEW))
+    np.testing.assert_array_equal(numpy(continued)[:, shown:], greedy(model, prompts, NEW))
     assert [(compiled, compiled.traces) for pair in model._loops.values() for compiled in pair] == loops
 
 
@@ -483,7 +565,7 @@ def test_stream_equals_generate(case, model):
     for chunk, count in ((1, NEW), (4, 3)):
         parts = list(model.stream(ids, max_new_tokens=NEW, chunk=chunk))
         assert len(parts) == count and all(part.shape[1] <= chunk for part in parts)
-        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, PROMPT:])
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, model.prompt_length(ids) :])
 
 
 @every_generator
@@ -508,17 +590,20 @@ def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
     shape, axes = ids.shape, "batch, choices, length" if ids.ndim == 3 else "batch, length"
     mask = np.ones((*shape[:-1], LENGTH + 1), "int32")
     bad = {
-        "wrong rank": ({"input_ids": ids[0]}, re.escape(f"`input_ids` must be ({axes}); got shape {shape[1:]}")),
-        "float ids": ({"input_ids": ids.astype("float32")}, "`input_ids` must be integers"),
-        "past the vocabulary": ({"input_ids": ids + config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
-        "negative": ({"input_ids": ids - config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
+        "wrong rank": (
+            {**given, "input_ids": ids[0]},
+            re.escape(f"`input_ids` must be ({axes}); got shape {shape[1:]}"),
+        ),
+        "float ids": ({**given, "input_ids": ids.astype("float32")}, "`input_ids` must be integers"),
+        "past the vocabulary": ({**given, "input_ids": ids + config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
+        "negative": ({**given, "input_ids": ids - config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
         "unknown key": ({**given, "pixels": ids}, "takes no 'pixels'; it takes 'input_ids', 'attention_mask'"),
         "no ids": ({"attention_mask": mask}, "the inputs must have \"input_ids\"; got 'attention_mask'"),
     }
     for other in (mask, mask[:2, ..., :LENGTH], mask[0, ..., :LENGTH]):
         message = re.escape(f"`attention_mask` must have shape {shape}; got {other.shape}")
-        bad[f"mask of shape {other.shape}"] = ({"input_ids": ids, "attention_mask": other}, message)
-    if config.max_positions:
+        bad[f"mask of shape {other.shape}"] = ({**given, "attention_mask": other}, message)
+    if getattr(config, "max_positions", None):
         long = np.zeros((*(1,) * (ids.ndim - 1), config.max_positions + 1), "int32")
         bad["too long"] = ({"input_ids": long}, f"{config.max_positions + 1} long.*{config.max_positions}")
     return bad
@@ -545,6 +630,32 @@ def bad_images(given: dict, config) -> dict[str, tuple[dict, str]]:
 @every_text
 def test_bad_input(case, model):
     rejects(model, bad_text(inputs(model), case.config))
+
+
+@every_pair
+def test_bad_pairs_of_texts(case, model):
+    given = inputs(model)
+    ids = given.setdefault("decoder_input_ids", given["input_ids"])
+    given |= {"decoder_attention_mask": np.ones_like(ids)}
+    shape = re.escape(str(ids.shape))
+    bad: dict[str, tuple[dict, str]] = {
+        "no source": ({"input_ids": ids[:, :0], "decoder_input_ids": ids}, "`input_ids` must hold at least one token"),
+        "source mask by query": (
+            {**given, "attention_mask": np.ones((BATCH, LENGTH, LENGTH))},
+            "`attention_mask` must have shape",
+        ),
+        "other batch": ({**given, "decoder_input_ids": ids[:2]}, r"`decoder_input_ids` must have shape \(3, "),
+        "wrong rank": ({**given, "decoder_input_ids": ids[0]}, r"`decoder_input_ids` must be \(batch, length\)"),
+        "float ids": ({**given, "decoder_input_ids": ids.astype("float32")}, "`decoder_input_ids` must be integers"),
+        "past the vocabulary": ({**given, "decoder_input_ids": ids + case.config.vocab_size}, r"must lie in \[0, "),
+        "mask": (
+            {**given, "decoder_attention_mask": np.ones((BATCH, 3))},
+            f"`decoder_attention_mask` must have shape {shape}",
+        ),
+    }
+    if case.generates:
+        bad["no target"] = ({"input_ids": ids}, "give `decoder_input_ids`, or `labels`")
+    rejects(model, bad)
 
 
 @every_image
@@ -592,7 +703,7 @@ def test_bad_generation(case, model):
         (ids, {"attention_mask": np.ones((2, PROMPT + 1))}, "`attention_mask` must have the shape"),
         (ids, {"attention_mask": np.zeros((2, PROMPT))}, "hides every token"),
         (ids, {"max_new_tokens": 0}, "nothing to generate"),
-        (ids, {"max_length": PROMPT}, "nothing to generate"),
+        (ids, {"max_length": model.prompt_length(ids)}, "nothing to generate"),
         (ids, {"do_sample": True, "temperature": 0.0}, "`temperature` must be above 0"),
         (ids, {"do_sample": True, "top_k": -1}, "`top_k` must be"),
         (ids, {"do_sample": True, "top_p": 0.0}, "`top_p` must be"),
@@ -600,7 +711,7 @@ def test_bad_generation(case, model):
         (ids, {"repetition_penalty": 0.0}, "`repetition_penalty` must be"),
         (ids, {"do_sample": True, "seed": -1}, "`seed` must lie in"),
     ]
-    if case.config.max_positions:
+    if getattr(case.config, "max_positions", None):
         bad.append((ids, {"max_length": case.config.max_positions + 1}, "`max_positions`"))
     for given, options, message in bad:
         with pytest.raises(ValueError, match=message):

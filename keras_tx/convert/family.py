@@ -87,6 +87,8 @@ class Family:
         left_out: patterns of tensors of heads that none of our classes has.
         classes: our field that counts the labels.
         inferred: fields of ours that follow from several entries of the peer's config, or from what it lacks.
+        shown: fields of ours that the checkpoint's tensors show to be other than its config has them, from our fields
+            by the config, and the tensors.
         derived: entries of the peer's config that follow from several of our fields.
         read_only: whether checkpoints are only read from it.
         respelled: a checkpoint's tensors by the names that the rules know, where it may call them otherwise.
@@ -106,6 +108,7 @@ class Family:
     left_out: tuple[str, ...] = ()
     classes: str = "num_labels"
     inferred: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda config: {}
+    shown: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]] = lambda fields, tensors: {}
     derived: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: {}
     read_only: bool = False
     respelled: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda tensors: tensors

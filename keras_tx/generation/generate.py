@@ -108,6 +108,11 @@ class GenerationMixin:
         """How many tokens the decoder begins with, after prompts `(B, P)`; a decoder alone reads the prompts."""
         return ids.shape[1]
 
+    @property
+    def prompt_vocab_size(self) -> int:
+        """How many tokens prompts are made of."""
+        return self.config.vocab_size
+
     def begin(self, ids, attention_mask, length: int) -> tuple:
         """What the decoder begins with: ids, their mask, and its cache of `length` slots, empty."""
         return ids, attention_mask, self.init_cache(ops.shape(ids)[0], length)
@@ -138,9 +143,13 @@ class GenerationMixin:
 
     def _ready(self, ids, config: GenerationConfig, assistant, seed: int | None) -> tuple:
         """Columns of the result, the compiled functions, made once, and the controls and the seed as tensors."""
+        prompt = self.prompt_length(ids)
         if assistant is not None:
             _require_fit(self, assistant, config)
-        prompt = self.prompt_length(ids)
+            if assistant.prompt_length(ids) != prompt:
+                raise ValueError(
+                    "`assistant_model` must be an encoder-decoder where this model is one, and only there."
+                )
         length = config.length(prompt, _positions(self, assistant))
         choices = config.decoding(length, assisted=assistant is not None), assistant
         loops = self.__dict__.setdefault("_loops", {})
@@ -161,7 +170,7 @@ class GenerationMixin:
         require_integer(ids, "input_ids")
         if 0 in ids.shape:
             raise ValueError(f"`input_ids` must hold at least one token a row; got shape {tuple(ids.shape)}.")
-        require_below(ids, self.config.vocab_size, "input_ids", "vocab_size")
+        require_below(ids, self.prompt_vocab_size, "input_ids", "vocab_size")
         if attention_mask is None:
             pad = config.pad_token_id
             padded = pad is not None and pad not in config.ends

@@ -8,6 +8,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_tx.layers.block import BlockCache
+
 
 def repeat_rows(structure, copies: int):
     """Each row `copies` times in succession."""
@@ -15,8 +17,21 @@ def repeat_rows(structure, copies: int):
 
 
 def take_rows(structure, rows):
-    """The rows of these indices, `(N,)`."""
-    return _of_rows(lambda x: ops.take(x, rows, axis=0), structure)
+    """The rows of these indices, `(N,)`, each of the same prompt as the one whose place it takes.
+
+    Keys and values of the prompts themselves, which an encoder-decoder's blocks attend to, therefore stay where they
+    are: they are most of what its cache holds.
+    """
+
+    def taken(x):
+        if isinstance(x, BlockCache):
+            return x._replace(attention=_of_rows(take, x.attention))
+        return None if keras.tree.is_nested(x) else take(x) if len(x.shape) else x
+
+    def take(x):
+        return ops.take(x, rows, axis=0)
+
+    return keras.tree.traverse(taken, structure)
 
 
 def rewind(cache, index):

@@ -52,6 +52,27 @@ from keras_tx.models.swin_dense import (
     SwinSegmentationConfig,
 )
 from keras_tx.models.swin_heads import SwinForMaskedImageModeling
+from keras_tx.models.t5 import (
+    T5Model,
+    t5_base,
+    t5_large,
+    t5_small,
+    t5_v1_1_base,
+    t5_v1_1_large,
+    t5_v1_1_small,
+    t5_v1_1_xl,
+    t5_v1_1_xxl,
+    t5_xl,
+    t5_xxl,
+)
+from keras_tx.models.t5_config import T5Config
+from keras_tx.models.t5_heads import (
+    T5EncoderModel,
+    T5ForQuestionAnswering,
+    T5ForSequenceClassification,
+    T5ForTokenClassification,
+)
+from keras_tx.models.transformer import Transformer, TransformerConfig, transformer_base, transformer_big
 from keras_tx.models.vit import (
     VisionTransformer,
     vit_base_patch16_224,
@@ -95,6 +116,14 @@ __all__ = [
     "SwinForSemanticSegmentation",
     "SwinSegmentationConfig",
     "SwinTransformer",
+    "T5Config",
+    "T5EncoderModel",
+    "T5ForQuestionAnswering",
+    "T5ForSequenceClassification",
+    "T5ForTokenClassification",
+    "T5Model",
+    "Transformer",
+    "TransformerConfig",
     "ViTConfig",
     "ViTDetectionConfig",
     "ViTForMaskedImageModeling",
@@ -127,6 +156,18 @@ __all__ = [
     "swinv2_small_patch4_window16_256",
     "swinv2_tiny_patch4_window8_256",
     "swinv2_tiny_patch4_window16_256",
+    "t5_base",
+    "t5_large",
+    "t5_small",
+    "t5_v1_1_base",
+    "t5_v1_1_large",
+    "t5_v1_1_small",
+    "t5_v1_1_xl",
+    "t5_v1_1_xxl",
+    "t5_xl",
+    "t5_xxl",
+    "transformer_base",
+    "transformer_big",
     "vit_base_patch16_224",
     "vit_base_patch32_224",
     "vit_huge_patch14_224",

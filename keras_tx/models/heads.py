@@ -51,17 +51,11 @@ class Backbone(TextModel):
         """The logits by name, of the last hidden states and the inputs by name."""
         raise NotImplementedError
 
-    def hidden(
-        self,
-        input_ids,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        *,
-        return_attention: bool = False,
-        training=None,
-    ) -> dict:
-        """The `"hidden_states"`, of the embeddings and of each block; with `return_attention`, also `"attentions"`."""
+    def hidden(self, input_ids, attention_mask=None, *args: Any, **kwargs: Any) -> dict:
+        """The `"hidden_states"`, of the embeddings and of each block; with `return_attention`, also `"attentions"`.
+
+        Takes `token_type_ids` and `position_ids`, then by name `return_attention` and `training`.
+        """
         raise NotImplementedError
 
     def answer(
@@ -164,8 +158,8 @@ class Classifier(Backbone):
         return self.classifier(self.classifier_drop(x, training=training))
 
 
-class SequenceClassification(Labelled):
-    """One row of logits a sequence, and the loss that `problem_type` names.
+class SequenceLoss(Backbone):
+    """The loss of one row of logits a sequence, which `problem_type` names.
 
     Without a `problem_type`, one label is a regression; of several, integers name one of them and floating-point
     numbers say yes or no to each.
@@ -191,6 +185,10 @@ class SequenceClassification(Labelled):
         return "single_label_classification" if whole else "multi_label_classification"
 
 
+class SequenceClassification(SequenceLoss, Labelled):
+    """One row of logits a sequence, and its loss."""
+
+
 class TokenClassification(CrossEntropy, Classifier):
     """One row of logits a token."""
 
@@ -198,13 +196,34 @@ class TokenClassification(CrossEntropy, Classifier):
         return {"logits": self.classify(x, training)}
 
 
-class QuestionAnswering(Backbone):
+class SpanHead(Backbone):
     """Logits of where in the sequence the answer starts and ends, `(B, T)` each.
 
     The loss is the mean of both cross-entropies; it needs the labels of both.
     """
 
     targets: ClassVar = {"start_logits": "start_positions", "end_logits": "end_positions"}
+
+    def make_head(self):
+        self.qa_outputs = self.linear(2, "qa_outputs")
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.qa_outputs.build((None, self.config.d_model))
+
+    def head(self, x, given, training=None):
+        both = self.qa_outputs(x)
+        return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
+
+    def own_losses(self, outputs, labels):
+        positions = [labels[name] for name in self.targets.values()]
+        if any(position is None for position in positions):
+            return {}
+        return {"loss": span_loss(outputs["start_logits"], outputs["end_logits"], *positions)}
+
+
+class QuestionAnswering(SpanHead):
+    """What models that find an answer are called with."""
 
     def call(
         self,
@@ -230,23 +249,6 @@ class QuestionAnswering(Backbone):
             return_hidden_states=return_hidden_states,
             training=training,
         )
-
-    def make_head(self):
-        self.qa_outputs = self.linear(2, "qa_outputs")
-
-    def build(self, input_shape=None):
-        super().build(input_shape)
-        self.qa_outputs.build((None, self.config.d_model))
-
-    def head(self, x, given, training=None):
-        both = self.qa_outputs(x)
-        return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
-
-    def own_losses(self, outputs, labels):
-        positions = [labels[name] for name in self.targets.values()]
-        if any(position is None for position in positions):
-            return {}
-        return {"loss": span_loss(outputs["start_logits"], outputs["end_logits"], *positions)}
 
 
 def known_length(ids, max_positions: int):

@@ -168,6 +168,7 @@ class Pretrained:
         fields = family.fields(checkpoint.config, cls.__name__)
         if checkpoint.is_h5:
             fields.update(family.tensorflow)
+        fields.update(family.shown(fields, checkpoint.tensors))
         return cls.config_class.from_dict(fields)
 
     @classmethod

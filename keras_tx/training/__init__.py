@@ -20,7 +20,7 @@ from keras_tx.training.optimizer import LayerwiseAdamW, adamw
 from keras_tx.training.pretraining_data import masked_batches
 from keras_tx.training.records import Records, read_records, write_records
 from keras_tx.training.run import Run
-from keras_tx.training.schedules import LinearDecay
+from keras_tx.training.schedules import InverseSquareRoot, LinearDecay
 from keras_tx.training.sentence_pairs import sentence_pairs
 from keras_tx.training.state import Interrupted, SaveState, restore_state, save_state
 
@@ -32,6 +32,7 @@ __all__ = [
     "FineTuning",
     "ImageRecipe",
     "Interrupted",
+    "InverseSquareRoot",
     "LabelAccuracy",
     "LabelledImages",
     "LayerwiseAdamW",
