@@ -66,11 +66,11 @@ class AveragePrecision:
 
     def result(self) -> dict[str, float]:
         """`"AP"`, the mean over overlaps of 0.5, 0.55, ..., 0.95; `"AP50"` and `"AP75"` at one; NaN without objects."""
-        each = [
-            _average_precision(*map(np.concatenate, zip(*self._found[number], strict=True)), count)
-            for number, count in self._objects.items()
-            if count
-        ]
+        each = []
+        for number, count in self._objects.items():
+            scores, right = zip(*self._found[number], strict=True)
+            if count:
+                each.append(_average_precision(np.concatenate(scores), np.concatenate(right), count))
         if not each:
             return dict.fromkeys(("AP", "AP50", "AP75"), float("nan"))
         by_threshold = np.mean(each, axis=0)

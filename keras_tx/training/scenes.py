@@ -62,7 +62,7 @@ def digit_scenes(
     for image, mask, classes, boxes in zip(images, masks, class_labels, corners, strict=True):
         free = np.ones((size, size), bool)
         for slot in range(rng.integers(1, most + 1)):
-            number, side = rng.integers(len(digits)), rng.integers(digit_sizes[0], digit_sizes[1] + 1)
+            number, side = rng.integers(len(digits)), int(rng.integers(digit_sizes[0], digit_sizes[1] + 1))
             place = _free_place(free, side, rng)
             if place is None:
                 continue
@@ -94,7 +94,7 @@ def _free_place(free: np.ndarray, side: int, rng: np.random.Generator) -> tuple[
 
 
 def _resized(digit: np.ndarray, side: int) -> np.ndarray:
-    rows, columns = (bilinear_matrix(length, int(side)) for length in digit.shape)
+    rows, columns = (bilinear_matrix(length, side) for length in digit.shape)
     return (rows @ digit @ columns.T).astype("float32")
 
 
