@@ -20,7 +20,8 @@ class Unigram:
 
     Source: Kudo, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword
     Candidates", 2018. Sums, in double precision, and ties are as in the `tokenizers` library: of equals the way whose
-    last piece is longest.
+    last piece is longest. Only where two ways differ by rounding alone may it take the other, since it reads some
+    scores of `tokenizer.json` with an error in the last place.
 
     A loop takes a step for each character of the longest word, in which all words that are as long take part; memory is
     of the words' size times the longest piece's.
