@@ -13,7 +13,7 @@ from keras_tx.text import tokenizer_files
 from keras_tx.text.added_tokens import AddedToken
 from keras_tx.text.charsmap import Charsmap
 from keras_tx.text.metaspace import BLANK, Metaspace, parse_metaspace
-from keras_tx.text.normalizers import Prepend, Replace, normalizer_content, parse_normalizer
+from keras_tx.text.normalizers import normalizer_content, parse_normalizer
 from keras_tx.text.piece_text import PieceText
 from keras_tx.text.tokenizer_files import JSON
 
@@ -110,19 +110,23 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     added = [AddedToken(i, model.pieces[i]) for i in model.of_type(proto.CONTROL)]
     added += [AddedToken(i, model.pieces[i], special=False) for i in model.of_type(proto.USER_DEFINED)]
     if model.model_type == proto.BPE:
-        return {**_bpe(model), "unk_token": unknown, "added_tokens": added}
+        first = [token.id for token in added if settings.get("add_bos_token") and token.content == "<s>"]
+        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "prefix": first}
     extra = settings.get("extra_ids", 100)
     pieces = [*model.pieces, *(f"<extra_id_{i}>" for i in reversed(range(extra)))]
     vocab = {piece: i for i, piece in enumerate(pieces)}
     added += [AddedToken(vocab[f"<extra_id_{i}>"], f"<extra_id_{i}>") for i in range(extra)]
     for role, token in _ROLES.items():
         settings.setdefault(role, token)
+    end = tokenizer_files.content_of(settings["eos_token"])
+    if end not in vocab:
+        raise ValueError(f"{path} has no piece {end!r}, which is to end texts: it is not a model of T5's.")
     return {
         "vocab": vocab,
         "scores": [*model.scores, *[0.0] * extra],
         "unk_token": unknown,
         "normalizers": (Charsmap(model.charsmap),) if model.charsmap else (),
-        "suffix": [vocab[tokenizer_files.content_of(settings["eos_token"])]],
+        "suffix": [vocab[end]],
         "added_tokens": added,
     }
 
@@ -136,8 +140,7 @@ def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
         "vocab": vocab,
         "merges": merges,
         "byte_fallback": model.byte_fallback,
-        "normalizers": (Prepend(BLANK), Replace(" ", BLANK)),
-        "words": None,
+        "words": Metaspace(False, "first", split=False),
         "text": PieceText("blank", spelled=True),
     }
 

@@ -71,9 +71,10 @@ def read_model(path: str | Path) -> SentencePieceModel:
         raise ValueError(f"cannot read {path}: {error.strerror}.") from None
     except (LookupError, ValueError, AttributeError, TypeError, struct.error) as error:
         raise ValueError(f"{path} is no model of SentencePiece, or is damaged: {error}.") from None
-    if not model.pieces or model.model_type not in (UNIGRAM, BPE):
+    if model.model_type not in (UNIGRAM, BPE) or not model.of_type(UNKNOWN):
         raise ValueError(
-            f"{path} has {len(model.pieces)} pieces and the type {model.model_type}: give a unigram or BPE model."
+            f"{path} is of the type {model.model_type}, with {len(model.of_type(UNKNOWN))} unknown pieces: "
+            "give a unigram or BPE model, with one."
         )
     return model
 

@@ -207,13 +207,14 @@ def test_written_and_read(name, tmp_path):
 
 
 def test_a_directory_with_a_model_of_bpe(tmp_path):
-    """Read as Llama's: what the converted file has, but for special tokens of its own."""
+    """Read as Llama's, which puts no blank after added tokens: else as the converted file, which does."""
     pieces = sorted(ours("bpe_bytes").vocab, key=ours("bpe_bytes").vocab.__getitem__)
     types = [6 if piece.startswith("<0x") else {"<unk>": 2, "<s>": 3, "</s>": 3}.get(piece, 1) for piece in pieces]
     (tmp_path / "tokenizer.model").write_bytes(model_of(pieces, types, model_type=2, byte_fallback=1))
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.byte_fallback and tokenizer.merges == ours("bpe_bytes").merges
-    texts = [text for text in expected()["strings"] if "<s>" not in text]
+    assert tokenizer.words == Metaspace(False, "first", split=False)
+    texts = [text for text in expected()["strings"] if "<" not in text]
     found = tokenizer.tokenize(tf.constant(texts)).to_list()
     assert found == ours("bpe_bytes").tokenize(tf.constant(texts)).to_list()
 
@@ -267,7 +268,10 @@ def test_models_that_are_damaged(tmp_path):
         with pytest.raises(ValueError, match=r"spiece.model"):
             load_tokenizer(tmp_path)
     (tmp_path / "spiece.model").write_bytes(model_of(["<unk>", "a"], [2, 1], model_type=4))
-    with pytest.raises(ValueError, match="2 pieces and the type 4: give a unigram or BPE model"):
+    with pytest.raises(ValueError, match="of the type 4, with 1 unknown pieces: give a unigram or BPE"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "spiece.model").write_bytes(model_of(["<unk>", "a"], [2, 1], model_type=1))
+    with pytest.raises(ValueError, match="has no piece '</s>', which is to end texts"):
         load_tokenizer(tmp_path)
     with pytest.raises(ValueError, match="the precompiled character map is damaged"):
         parse_charsmap(b"\x04\x00\x00\x00\x00")
