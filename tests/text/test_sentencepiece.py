@@ -207,14 +207,14 @@ def test_written_and_read(name, tmp_path):
 
 
 def test_a_directory_with_a_model_of_bpe(tmp_path):
-    """Read as Llama's, which puts no blank after added tokens: else as the converted file, which does."""
+    """Read as Llama's, which puts a blank before the text alone, if there is none: else as the converted file."""
     pieces = sorted(ours("bpe_bytes").vocab, key=ours("bpe_bytes").vocab.__getitem__)
     types = [6 if piece.startswith("<0x") else {"<unk>": 2, "<s>": 3, "</s>": 3}.get(piece, 1) for piece in pieces]
     (tmp_path / "tokenizer.model").write_bytes(model_of(pieces, types, model_type=2, byte_fallback=1))
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.byte_fallback and tokenizer.merges == ours("bpe_bytes").merges
     assert tokenizer.words == Metaspace(False, "first", split=False)
-    texts = [text for text in expected()["strings"] if "<" not in text]
+    texts = [text for text in expected()["strings"] if "<" not in text and text[:1] not in " ▁"]
     found = tokenizer.tokenize(tf.constant(texts)).to_list()
     assert found == ours("bpe_bytes").tokenize(tf.constant(texts)).to_list()
 
