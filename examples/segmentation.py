@@ -22,8 +22,8 @@ from keras_tx.training.scenes import Scenes, digit_scenes
 
 CLASSES = 11
 """The background, and ten digits."""
-BATCH = 32
-SHAPE = {"image_size": 48, "channels": 1, "num_classes": CLASSES, "decoder_width": 64, "initializer_range": 0.1}
+BATCH = 16
+SHAPE = {"image_size": 48, "channels": 1, "num_classes": CLASSES, "decoder_width": 32, "initializer_range": 0.1}
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
 
 def compile_model(model: keras.Model, steps: int) -> None:
     """It trains with its own loss; the metric is Keras's."""
-    metric = keras.metrics.MeanIoU(CLASSES, sparse_y_pred=False, ignore_class=255, name="miou", dtype="int32")
+    metric = keras.metrics.MeanIoU(CLASSES, sparse_y_pred=False, ignore_class=255, name="miou")
     optimizer = adamw(model, learning_rate=2e-3, steps=steps, warmup_steps=steps // 10, weight_decay=0.05)
     model.compile(optimizer, metrics=[metric], jit_compile=True)
 

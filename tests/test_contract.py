@@ -295,7 +295,7 @@ def test_fit_in_mixed_bfloat16_with_labels_among_the_inputs(case):
 
 
 @pytest.mark.slow
-@cases(is_image=True, is_first=True)
+@cases(is_image=True, is_first=True, has_head=False)
 def test_fit_on_images_in_mixed_bfloat16(case):
     model = case.make(dtype="mixed_bfloat16")
     given = inputs(model)

@@ -62,12 +62,13 @@ def test_pixels_that_do_not_count(model, rng):
         model(images, labels=labels + 1)
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")  # by Keras's confusion matrix, on JAX
 def test_mean_iou_in_fit(model, rng):
     """Keras's metric, compiled with the model, against a confusion matrix of what counts."""
     images = images_of(model, rng)
     labels = rng.integers(0, 4, (2, 11, 19)).astype("int32")  # of class 4 there is none
     labels[:, :3] = 255
-    metric = keras.metrics.MeanIoU(5, sparse_y_pred=False, ignore_class=255, name="miou", dtype="int32")
+    metric = keras.metrics.MeanIoU(5, sparse_y_pred=False, ignore_class=255, name="miou")
     model.compile(keras.optimizers.SGD(0.0), metrics=[metric], jit_compile=True)
     found = model.evaluate(images, labels, verbose=0, return_dict=True, batch_size=2)
     guesses = numpy(model(images)["logits"]).argmax(axis=-1)
