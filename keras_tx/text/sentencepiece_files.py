@@ -74,12 +74,13 @@ def parse_model(model: JSON) -> dict[str, Any]:
         ValueError: for whatever would give other ids here.
     """
     spelled = {"byte_fallback": bool(model.get("byte_fallback", False))}
-    if model.get("type") == "Unigram":
+    kind = model.get("type", "Unigram" if "unk_id" in model else "BPE")  # older files do not say
+    if kind == "Unigram":
         pieces, scores = zip(*model["vocab"], strict=True)
         _require(model["unk_id"] is not None, "model's `unk_id`", None)
         vocab = {piece: i for i, piece in enumerate(pieces)}
         return {**spelled, "vocab": vocab, "scores": list(scores), "unk_token": pieces[model["unk_id"]]}
-    _require(model.get("type", "BPE") == "BPE" and "merges" in model, "model", model.get("type"))
+    _require(kind == "BPE" and "merges" in model, "model", kind)
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"):
         _require(not model.get(option), f"model's `{option}`", model.get(option))
     merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]

@@ -238,9 +238,10 @@ def test_older_files(tmp_path):
     content = compose(ours("rules"))
     content["pre_tokenizer"]["pretokenizers"][1] = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
     content["decoder"] = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
+    del content["model"]["type"]
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     again = load_tokenizer(tmp_path)
-    assert again.words == Metaspace() and again.text == PieceText() and again.eos_token_id == 1
+    assert again.scores and again.words == Metaspace() and again.text == PieceText() and again.eos_token_id == 1
 
 
 @pytest.mark.parametrize(
