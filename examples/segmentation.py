@@ -23,20 +23,22 @@ from keras_tx.training.scenes import Scenes, digit_scenes
 CLASSES = 11
 """The background, and ten digits."""
 BATCH = 16
+SIZES = (16, 28)
+"""The least and the largest height and width of a digit."""
 SHAPE = {"image_size": 48, "channels": 1, "num_classes": CLASSES, "decoder_width": 32, "initializer_range": 0.1}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=MODELS, help="which")
-    parser.add_argument("--scenes", type=int, default=4000, help="to train on; %(default)s")
-    parser.add_argument("--epochs", type=int, default=12, help="%(default)s")
+    parser.add_argument("--scenes", type=int, default=10_000, help="to train on; %(default)s")
+    parser.add_argument("--epochs", type=int, default=6, help="%(default)s")
     parser.add_argument("--output", type=Path, default=Path("runs/segmentation"), help="directory; %(default)s")
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     data = digits()
-    train = digit_scenes(*data.train, options.scenes, seed=1)
-    test = digit_scenes(*data.validation, max(options.scenes // 8, BATCH), seed=2)
+    train = digit_scenes(*data.train, options.scenes, digit_sizes=SIZES, seed=1)
+    test = digit_scenes(*data.validation, max(options.scenes // 16, BATCH), digit_sizes=SIZES, seed=2)
     model = MODELS[options.model]()
     compile_model(model, options.epochs * (options.scenes // BATCH))
     began = time.perf_counter()
