@@ -76,8 +76,9 @@ class SentencePieceTokenizer(VocabularyTokenizer):
             )
         self.scores = None if scores is None else list(scores)
         self.merges = None if merges is None else [(left, right) for left, right in merges]
-        for piece in {piece for left, right in self.merges or () for piece in (left, right, left + right)}:
-            self._id(piece, "`merges`")
+        for left, right in self.merges or ():
+            for piece in (left, right, left + right):
+                self._id(piece, "`merges`")
         self.unk_token, self.fuse_unk, self.byte_fallback = unk_token, fuse_unk, byte_fallback
         self.normalizers, self.words, self.text = tuple(normalizers), words, text
         self._byte_ids = np.array(

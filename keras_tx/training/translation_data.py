@@ -139,7 +139,7 @@ class TranslationBatches:
 
     A bucket's rows are filled up to one length and batches of it have one size, so that training is compiled once a
     bucket. Every pair comes once an epoch, in an order of the epoch's own; a bucket's last batch is filled up with
-    pairs that came before.
+    empty rows, which count for nothing.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 5.1.
 
@@ -202,7 +202,9 @@ class TranslationBatches:
         """
         import tensorflow as tf
 
-        sources, targets = (tf.ragged.constant(side, dtype=tf.int32, ragged_rank=1) for side in self._rows)
+        sources, targets = (
+            tf.RaggedTensor.from_row_lengths(np.concatenate(side), [*map(len, side)]) for side in self._rows
+        )
         buckets, sizes, batch_sizes, limits = map(
             tf.constant, (self.buckets, self._sizes, self._batch_sizes, self._limits)
         )
@@ -214,7 +216,8 @@ class TranslationBatches:
             place = shuffle(step % len(self), key, len(self) - 1)
             bucket = tf.searchsorted(limits, place[None], side="right", out_type=tf.int64)[0]
             number = place - tf.concat([[0], limits], 0)[bucket]  # in its bucket
-            within = (number * batch_sizes[bucket] + tf.range(batch_sizes[bucket])) % sizes[bucket]
+            begin = number * batch_sizes[bucket]
+            within = tf.range(begin, tf.minimum(begin + batch_sizes[bucket], sizes[bucket]))
             rows = first[bucket] + shuffle(within, key, sizes[bucket] - 1)
             shape = [batch_sizes[bucket], buckets[bucket]]
             source, target = tf.gather(sources, rows), tf.gather(targets, rows)
