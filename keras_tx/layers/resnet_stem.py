@@ -65,8 +65,9 @@ class StandardizedConv(Layer):
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
 
     def call(self, x):
-        mean, variance = ops.moments(self.kernel, axes=(0, 1, 2), keepdims=True)
-        kernel = (self.kernel - mean) * ops.rsqrt(variance + self.epsilon)
+        kernel = ops.convert_to_tensor(self.kernel)
+        mean, variance = ops.moments(kernel, axes=(0, 1, 2), keepdims=True)
+        kernel = (kernel - mean) * ops.rsqrt(variance + self.epsilon)
         return ops.conv(x, ops.cast(kernel, x.dtype), strides=self.strides, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, input_shape):

@@ -172,8 +172,7 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
         config: of the model.
         preprocessor: of which `normalize` is used.
         recipe: an `ImageRecipe`.
-        start: how many batches to leave out at the beginning. They are made all the same: the augmentations that come
-            after depend on them.
+        start: how many batches to leave out at the beginning.
     """
     import tensorflow as tf
 
@@ -184,9 +183,9 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
         spread = recipe.label_smoothing / config.num_classes
         return images, _one_hot(labels, config.num_classes, 1 - recipe.label_smoothing + spread, spread)
 
-    batches = examples.batch(recipe.batch_size, drop_remainder=True).map(soft)
-    batches = augment(batches, recipe.augmentation, seed=recipe.seed)
-    batches = batches.skip(start).map(lambda images, labels: (preprocessor.normalize(images), labels))
+    batches = examples.batch(recipe.batch_size, drop_remainder=True).skip(start).map(soft)
+    batches = augment(batches, recipe.augmentation, seed=recipe.seed, start=start)
+    batches = batches.map(lambda images, labels: (preprocessor.normalize(images), labels))
     return batches.prefetch(tf.data.AUTOTUNE)
 
 

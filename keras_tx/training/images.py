@@ -189,7 +189,7 @@ def train_image_classifier(
         directory: where to; made if need be.
         preprocessor: what scales and normalizes the images; one of mean and standard deviation 0.5 unless given.
         resume: go on from the state saved there, with the same weights to the bit as if never stopped, given the same
-            seed to `keras.utils.set_random_seed`. The batches before are drawn again and thrown away.
+            seed to `keras.utils.set_random_seed`.
         callbacks: further ones.
         verbose: as in `fit`.
 

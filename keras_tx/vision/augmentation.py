@@ -47,46 +47,75 @@ class Augmentation:
                 raise ValueError(f"`{name}` must lie in [0, 1]; got {getattr(self, name)}.")
 
 
-def augment(batches, augmentation: Augmentation, *, seed: int = 0):
+def augment(batches, augmentation: Augmentation, *, seed: int = 0, start: int = 0):
     """Changes batches at random.
 
-    The same seed gives the same changes in the same order, each time a data set is made.
+    What is done to a batch follows from the seed and the batch's number.
 
     Args:
         batches: a `tf.data.Dataset` of images `(B, H, W, C)`, values in [0, 255], and labels `(B, classes)`, each
             row's sum 1.
         augmentation: how.
         seed: of all changes.
+        start: the number of the first batch.
 
     Returns:
         A data set of float32 images and labels of the same shapes.
     """
     import tensorflow as tf
 
-    changes, mixers = _changes(augmentation, seed), _mixers(augmentation, seed)
-    erasing, drawn = _erasing(augmentation, seed), list[Any]()
+    changes, mixers, erasing = _changes(augmentation), _mixers(augmentation), _erasing(augmentation)
+    drawn = list[Any]()
     if augmentation.rand_augment:
-        channels = batches.element_spec[0].shape[-1]
-        drawn = operations(augmentation.rand_augment, channels, seed + 4)
+        drawn = operations(augmentation.rand_augment, batches.element_spec[0].shape[-1])
 
     def change(step, batch):
         images, labels = (tf.cast(x, "float32") for x in batch)
-        seeds = tf.unstack(tf.random.split(tf.stack([tf.constant(seed, "int64"), step]), 3))
+        seeds = StepSeeds(seed, step)
+        for layer in (*changes, *drawn, *mixers, *erasing):
+            seeds.give_to(layer)
         if augmentation.crop is not None:
-            images = resized_crops(images, augmentation.crop, seeds[0])
+            images = resized_crops(images, augmentation.crop, seeds.next())
         for layer in changes:
             images = layer(images, training=True)
         if drawn:
-            images = rand_augment(images, drawn, seeds[1])
+            images = rand_augment(images, drawn, seeds.next())
         if mixers:
             mixed = [mixer({"images": images, "labels": labels}, training=True) for mixer in mixers]
-            first = tf.random.stateless_uniform((), seeds[2]) < 1 / len(mixers)
+            first = tf.random.stateless_uniform((), seeds.next()) < 1 / len(mixers)
             images, labels = (tf.where(first, mixed[0][name], mixed[-1][name]) for name in ("images", "labels"))
         for layer in erasing:
             images = layer(images, training=True)
         return images, labels
 
-    return batches.enumerate().map(change)  # one by one: the layers' generators give numbers in order
+    return batches.enumerate(start).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+class StepSeeds(keras.random.SeedGenerator):
+    """Seeds that follow from a step, for Keras's layers, whose own count how often they were asked.
+
+    Args:
+        seed: an integer.
+        step: an int64 scalar, which may be a tensor.
+    """
+
+    def __init__(self, seed: int, step):
+        import tensorflow as tf
+
+        self.key = tf.stack([tf.constant(seed, "int64"), step])
+        self.given = 0
+
+    def next(self, ordered: bool = True):
+        """Two integers, others each time it is called in a graph."""
+        import tensorflow as tf
+
+        self.given += 1
+        return tf.random.fold_in(self.key, self.given)
+
+    def give_to(self, layer) -> None:
+        """Makes the layer draw from here; there is no public way to tell it from where, on every backend."""
+        if isinstance(layer, keras.layers.Layer):
+            layer._get_seed_generator = lambda backend=None: self
 
 
 def resized_crops(images, area: tuple[float, float], seed):
@@ -113,34 +142,32 @@ def resized_crops(images, area: tuple[float, float], seed):
     return tf.ensure_shape(cut, images.shape)
 
 
-def _changes(augmentation: Augmentation, seed: int) -> list[keras.layers.Layer]:
+def _changes(augmentation: Augmentation) -> list[keras.layers.Layer]:
     """Layers that change each image by itself."""
     a, layers = augmentation, keras.layers
     fill = {"fill_mode": "constant", "fill_value": 0.0}
     made: list[keras.layers.Layer] = []
     if a.flip:
-        made.append(layers.RandomFlip("horizontal", seed=seed))
+        made.append(layers.RandomFlip("horizontal"))
     if a.rotation:
-        made.append(layers.RandomRotation(a.rotation / 360, **fill, seed=seed + 1))
+        made.append(layers.RandomRotation(a.rotation / 360, **fill))
     if a.translation:
-        made.append(
-            layers.RandomTranslation(a.translation, a.translation, **fill, interpolation="nearest", seed=seed + 2)
-        )
+        made.append(layers.RandomTranslation(a.translation, a.translation, **fill, interpolation="nearest"))
     if a.zoom:
-        made.append(layers.RandomZoom(a.zoom, **fill, seed=seed + 3))
+        made.append(layers.RandomZoom(a.zoom, **fill))
     return made
 
 
-def _mixers(augmentation: Augmentation, seed: int) -> list[keras.layers.Layer]:
+def _mixers(augmentation: Augmentation) -> list[keras.layers.Layer]:
     """Layers that mix images, and their labels."""
     a, made = augmentation, list[keras.layers.Layer]()
     if a.mixup:
-        made.append(keras.layers.MixUp(a.mixup, seed=seed + 5))
+        made.append(keras.layers.MixUp(a.mixup))
     if a.cutmix:
-        made.append(keras.layers.CutMix((a.cutmix, a.cutmix), seed=seed + 6))
+        made.append(keras.layers.CutMix((a.cutmix, a.cutmix)))
     return made
 
 
-def _erasing(augmentation: Augmentation, seed: int) -> list[keras.layers.Layer]:
+def _erasing(augmentation: Augmentation) -> list[keras.layers.Layer]:
     rate = augmentation.erasing
-    return [keras.layers.RandomErasing((rate, rate), value_range=PIXELS, seed=seed + 7)] if rate else []
+    return [keras.layers.RandomErasing((rate, rate), value_range=PIXELS)] if rate else []

@@ -15,16 +15,15 @@ OPERATIONS = 2
 """How many are done to an image."""
 
 
-def operations(magnitude: float, channels: int, seed: int) -> list:
+def operations(magnitude: float, channels: int) -> list:
     """All operations, as layers or what is called like them, at the ranges of AutoAugment (Cubuk et al. 2018, table 6).
 
     Args:
         magnitude: the share of each range that is drawn from, in (0, 1]; the papers count it in tenths.
         channels: of the images; grey ones have no colour to lose.
-        seed: of what the layers draw.
     """
-    m, layers, values = magnitude, keras.layers, {"value_range": PIXELS, "seed": seed}
-    moved = {"fill_mode": "constant", "seed": seed}
+    m, layers, values = magnitude, keras.layers, {"value_range": PIXELS}
+    moved = {"fill_mode": "constant"}
     made = [
         layers.RandomRotation(30 / 360 * m, **moved),
         layers.RandomShear(0.3 * m, 0.0, **moved),

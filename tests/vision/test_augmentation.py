@@ -123,7 +123,7 @@ def test_rand_augment_draws_for_each_image(rng, channels):
     import tensorflow as tf
 
     images = np.repeat(rng.integers(0, 256, (1, HEIGHT, WIDTH, channels)), 9, axis=0).astype("float32")
-    layers = operations(0.9, channels, seed=0)
+    layers = operations(0.9, channels)
     assert len(layers) == 12 + (channels == 3)
     x = rand_augment(tf.constant(images), layers, tf.constant([0, 1], "int64")).numpy()
     assert x.shape == images.shape and len(np.unique(x.reshape(9, -1), axis=0)) > 4
