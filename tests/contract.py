@@ -228,7 +228,7 @@ def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:
 
 
 def _greedy_target(model: EncoderDecoder, source: np.ndarray, count: int) -> np.ndarray:
-    target = [model.config.decoder_start_token_id]
-    for _ in range(count):
-        target.append(int(logits(model(source, np.array([target], "int32")))[0, -1].argmax()))
-    return np.array(target[1:])
+    target = np.full((1, count + 1), model.config.decoder_start_token_id, "int32")
+    for i in range(count):
+        target[0, i + 1] = logits(model(source, target[:, :-1]))[0, i].argmax()
+    return target[0, 1:]

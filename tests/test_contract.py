@@ -431,7 +431,7 @@ def test_maps_and_states_of_both_stacks(case, model):
         assert len(states) == layers + 1
         assert {x.shape for x in states} == {(*mask.shape, config.d_model)}
         assert all(not np.allclose(x, y) for x, y in itertools.pairwise(states))
-    np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=5e-5, rtol=1e-5)
 
 
 @every_target

@@ -173,14 +173,8 @@ class EncoderDecoder(Backbone):
         return shift_right(source, self.config.decoder_start_token_id, self.config.pad_token_id)
 
 
-class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoder):
-    """A target given a source: each token given the source and the tokens before it."""
-
-    shifted = "labels"
-
-    def input_signature(self):
-        names = ("input_ids", "attention_mask", "decoder_input_ids", "decoder_attention_mask")
-        return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in names}
+class LabelledPair(EncoderDecoder):
+    """What models of two texts and one kind of labels are called with."""
 
     def call(
         self,
@@ -193,16 +187,16 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoder):
         return_hidden_states: bool = False,
         training=None,
     ):
-        """Logits for the token of the target after each one.
+        """The head's logits and, given labels, its loss.
 
         Args:
             inputs: ids of the source `(B, S)`, or a dict of any of the tensors below with `"input_ids"`.
-            decoder_input_ids: ids of the target `(B, T)`, beginning with `decoder_start_token_id`; the labels shifted
-                right unless given.
+            decoder_input_ids: ids of the target `(B, T)`, beginning with `decoder_start_token_id`. Unless given, a
+                language model's labels shifted right; of others, the source.
             attention_mask: `(B, S)`, 0 at padding of the source, on either side.
             decoder_attention_mask: `(B, T)`, 0 at padding of the target; or `(B, T, T)`, for each token 0 at those it
                 shall not see.
-            labels: the target `(B, T)`, -100 where it does not count.
+            labels: as the class says; a language model's are the target, `(B, T)`, -100 where it does not count.
             return_attention: also return the attention maps: `"encoder_attentions"`, of every block `(B, H, S, S)`,
                 `"decoder_attentions"`, `(B, H, T, T)`, and `"cross_attentions"`, `(B, H, T, S)`.
             return_hidden_states: also return `"encoder_hidden_states"` and `"decoder_hidden_states"`: the embeddings,
@@ -210,7 +204,7 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoder):
             training: whether dropout is active.
 
         Returns:
-            A dict with `"logits"`, `(B, T, vocab_size)`, and `"loss"` and what else was asked for.
+            A dict with the logits, and `"loss"` and what else was asked for.
 
         Raises:
             ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
@@ -226,6 +220,16 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoder):
             return_hidden_states=return_hidden_states,
             training=training,
         )
+
+
+class Seq2SeqLanguageModel(GenerationMixin, LabelledPair):
+    """A target given a source: each token given the source and the tokens before it."""
+
+    shifted = "labels"
+
+    def input_signature(self):
+        names = ("input_ids", "attention_mask", "decoder_input_ids", "decoder_attention_mask")
+        return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in names}
 
     def logits(self, hidden):
         """`(..., d_model)` to `(..., vocab_size)`."""

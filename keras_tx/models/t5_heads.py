@@ -12,6 +12,7 @@ from keras_tx.layers.dropout import Dropout
 from keras_tx.models.base import text_inputs
 from keras_tx.models.heads import SequenceLoss, SpanHead, TokenClassification, take_positions
 from keras_tx.models.registry import register_model
+from keras_tx.models.seq2seq import LabelledPair
 from keras_tx.models.t5 import T5Backbone, T5Encoder
 from keras_tx.models.t5_config import TINY
 from keras_tx.ops.checks import known_values, require_shape
@@ -108,12 +109,13 @@ class T5ForTokenClassification(TokenClassification, T5EncoderBackbone):
 
 
 @register_model(TINY_HEAD)
-class T5ForSequenceClassification(SequenceLoss, T5Backbone):
+class T5ForSequenceClassification(SequenceLoss, LabelledPair, T5Backbone):
     """A label for each text, from the decoder's state at the text's end.
 
-    `model(input_ids)` gives `{"logits": (B, num_labels)}`. The decoder reads the text shifted right, and its state is
-    taken where the text has its last `config.eos_token_id`; without one in the config, at the last token under the
-    attention mask. `labels` are `(B,)`, or `(B, num_labels)` for several labels a text; see `SequenceLoss`.
+    `model(input_ids)` gives `{"logits": (B, num_labels)}`. The decoder reads the text shifted right, as long as the
+    text, and its state is taken where the text has its last `config.eos_token_id`, which each must have; without one in
+    the config, at the last token under the attention mask. `labels` are `(B,)`, or `(B, num_labels)` for several labels
+    a text; see `SequenceLoss`.
 
     Args:
         config: a `T5Config`; T5 small unless given.
@@ -133,33 +135,6 @@ class T5ForSequenceClassification(SequenceLoss, T5Backbone):
         super().build(input_shape)
         for layer in (self.transform, self.classifier):
             layer.build((None, self.config.d_model))
-
-    def call(
-        self,
-        inputs,
-        decoder_input_ids=None,
-        attention_mask=None,
-        decoder_attention_mask=None,
-        labels=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """As `T5Model.call`; `decoder_input_ids`, the text shifted right unless given, are as long as the text.
-
-        Raises:
-            ValueError: for a text without an end token, where one is looked for and the ids are known.
-        """
-        return self.answer(
-            inputs,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            labels=labels,
-            return_attention=return_attention,
-            return_hidden_states=return_hidden_states,
-            training=training,
-        )
 
     def head(self, x, given, training=None):
         require_shape(given["decoder_input_ids"], tuple(given["input_ids"].shape), "decoder_input_ids")

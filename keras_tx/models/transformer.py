@@ -87,7 +87,7 @@ TINY = TransformerConfig(
     d_model=18,
     num_heads=3,
     num_layers=2,
-    num_decoder_layers=3,
+    num_decoder_layers=1,
     dim_feedforward=29,
     pad_token_id=None,
 )

@@ -64,9 +64,9 @@ def test_names_on_disk(directory):
     found = {name: x.shape for name, x in load_file(directory / FILE).items()}
     assert found["shared.weight"] == (61, 11)
     assert found["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] == (7, 5)
-    assert found["decoder.block.2.layer.1.EncDecAttention.o.weight"] == (11, 15)
-    assert found["decoder.block.1.layer.2.DenseReluDense.wi.weight"] == (29, 11)
-    assert len(found) == 1 + (1 + 2 * 8 + 1) + (1 + 3 * 13 + 1)
+    assert found["decoder.block.0.layer.1.EncDecAttention.o.weight"] == (11, 15)
+    assert found["decoder.block.0.layer.2.DenseReluDense.wi.weight"] == (29, 11)
+    assert len(found) == 1 + (1 + 2 * 8 + 1) + (1 + 13 + 1)
     assert not any("lm_head" in name or "embed_tokens" in name for name in found)
 
 

@@ -102,7 +102,7 @@ def test_draws_have_the_distribution_of_the_logits(model, rng):
 
 
 def test_an_assistant_changes_no_token(model, rng):
-    draft = randomize(T5Model(TINY, num_layers=1, num_decoder_layers=1), rng)
+    draft = randomize(T5Model(TINY, num_layers=1), rng)
     ids = rng.integers(0, 61, (2, 5))
     with eagerly():
         expected = numpy(model.generate(ids, max_new_tokens=6))

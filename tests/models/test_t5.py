@@ -250,4 +250,4 @@ def test_the_last_map_is_kept_in_float32(policy, rng):
     assert keras.backend.standardize_dtype(outputs["logits"].dtype) == policy.removeprefix("mixed_")
     assert np.isfinite(numpy(outputs["logits"]).astype("float32")).all()
     if "float16" in policy.split("_"):
-        assert np.abs(numpy(outputs["decoder_hidden_states"][1])).max() > 65504
+        assert np.abs(numpy(outputs["encoder_hidden_states"][1])).max() > 65504
