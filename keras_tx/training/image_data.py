@@ -177,13 +177,21 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
     import tensorflow as tf
 
     examples, count = _examples(data, config)
-    examples = examples.shuffle(count if isinstance(data, tuple) else min(count, SHUFFLED), seed=recipe.seed).repeat()
+    among = count if isinstance(data, tuple) else min(count, SHUFFLED)
+    first, seen = divmod(start * recipe.batch_size, count)
+
+    def one_pass(number):
+        """All images, in an order that follows from the number: one that Keras looks into twice is the same twice."""
+        seed = tf.random.fold_in(tf.constant([recipe.seed, 0], "int64"), number)[0]
+        return examples.shuffle(among, seed=seed, reshuffle_each_iteration=False)
+
+    shuffled = tf.data.Dataset.range(first, np.iinfo("int64").max).flat_map(one_pass).skip(seen)
 
     def soft(images, labels):
         spread = recipe.label_smoothing / config.num_classes
         return images, _one_hot(labels, config.num_classes, 1 - recipe.label_smoothing + spread, spread)
 
-    batches = examples.batch(recipe.batch_size, drop_remainder=True).skip(start).map(soft)
+    batches = shuffled.batch(recipe.batch_size, drop_remainder=True).map(soft)
     batches = augment(batches, recipe.augmentation, seed=recipe.seed, start=start)
     batches = batches.map(lambda images, labels: (preprocessor.normalize(images), labels))
     return batches.prefetch(tf.data.AUTOTUNE)
