@@ -15,10 +15,10 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
-def model(request, rng):
+@pytest.fixture(params=MODELS, scope="module")
+def model(request):
     cls, config = MODELS[request.param]
-    return randomize(cls(config, decoder_num_layers=3), rng)
+    return randomize(cls(config, decoder_num_layers=3), np.random.default_rng(13))
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def vit_with(**fields) -> ViTForObjectDetection:
     return ViTForObjectDetection(vit_dense.TINY_DETECTION, decoder_num_layers=3, **fields)
 
 
-@pytest.mark.parametrize("model", ["vit"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["vit"], indirect=True, scope="module")
 def test_every_block_is_trained(model, given):
     """In training the loss is the sum of those of all blocks; otherwise, and if not wanted, the last one's."""
     loss = compiled(detection_loss)
@@ -51,7 +52,7 @@ def test_every_block_is_trained(model, given):
     assert "auxiliary_outputs" not in vit_with(auxiliary_loss=False)(given["images"], training=True)
 
 
-@pytest.mark.parametrize("model", ["vit"], indirect=True)
+@pytest.mark.parametrize("model", ["vit"], indirect=True, scope="module")
 def test_the_configs_weights_count(model, given):
     weights = {
         "class_cost": 3.0,

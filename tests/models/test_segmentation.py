@@ -14,10 +14,10 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
-def model(request, rng):
+@pytest.fixture(params=MODELS, scope="module")
+def model(request):
     cls, config = MODELS[request.param]
-    return randomize(cls(config), rng)
+    return randomize(cls(config), np.random.default_rng(13))
 
 
 def images_of(model, rng, height: int = 11, width: int = 19) -> np.ndarray:
