@@ -31,7 +31,6 @@ SHAPE = {
     "num_classes": 10,
     "initializer_range": 0.1,
     "num_queries": 8,
-    "eos_coefficient": 0.5,  # of so few queries, many have an object
     "decoder_num_layers": 3,
     "decoder_num_heads": 4,
     "decoder_d_model": 96,
