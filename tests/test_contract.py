@@ -40,13 +40,16 @@ BACKEND = keras.backend.backend()
 
 
 def cases(*needs: str, **wanted: bool):
-    """The cases that have these arguments in `call`, and these properties."""
+    """The cases that have these arguments in `call`, and these properties.
+
+    JAX compiles each operation at each shape: there the classes' further configs are among the long tests.
+    """
     fitting = [
-        case
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (BACKEND == "jax" and not case.is_first))
         for case in CASES
         if all(map(case.takes, needs)) and all(getattr(case, name) == value for name, value in wanted.items())
     ]
-    return pytest.mark.parametrize("case", fitting, ids=lambda case: case.name, scope="module")
+    return pytest.mark.parametrize("case", fitting, scope="module")
 
 
 every_case = cases()
