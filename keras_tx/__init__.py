@@ -31,24 +31,30 @@ _FOLDERS = (
 _PUBLIC = {
     "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
         MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RotaryPositionalEmbedding
-        SwinBlock TokenEmbedding TransformerBlock WindowAttention""",
+        PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding TransformerBlock TransformerDecoder
+        TransformerEncoder WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
-        GPTForTokenClassification GPTModel SwinConfig SwinForMaskedImageModeling SwinTransformer ViTConfig
-        ViTForMaskedImageModeling ViTMAEConfig ViTMAEForPreTraining VisionTransformer bert_base bert_large create_model
-        gpt2_large gpt2_medium gpt2_small gpt2_xl gpt_char gpt_small list_models load_pretrained
-        swin_base_patch4_window7_224 swin_base_patch4_window12_384 swin_large_patch4_window7_224
-        swin_large_patch4_window12_384 swin_small_patch4_window7_224 swin_tiny_patch4_window7_224
-        swinv2_base_patch4_window8_256 swinv2_base_patch4_window16_256 swinv2_small_patch4_window8_256
-        swinv2_small_patch4_window16_256 swinv2_tiny_patch4_window8_256 swinv2_tiny_patch4_window16_256
-        vit_base_patch16_224 vit_base_patch32_224 vit_huge_patch14_224 vit_large_patch16_224 vit_small_patch16_224
-        vit_tiny_patch16_224""",
+        GPTForTokenClassification GPTModel SwinConfig SwinDetectionConfig SwinForMaskedImageModeling
+        SwinForObjectDetection SwinForSemanticSegmentation SwinSegmentationConfig SwinTransformer T5Config
+        T5EncoderModel T5ForQuestionAnswering T5ForSequenceClassification T5ForTokenClassification T5Model Transformer
+        TransformerConfig ViTConfig ViTDetectionConfig ViTForMaskedImageModeling ViTForObjectDetection
+        ViTForSemanticSegmentation ViTMAEConfig ViTMAEForPreTraining ViTSegmentationConfig VisionTransformer bert_base
+        bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl gpt_char gpt_small list_models
+        load_pretrained swin_base_patch4_window12_384 swin_base_patch4_window7_224 swin_large_patch4_window12_384
+        swin_large_patch4_window7_224 swin_small_patch4_window7_224 swin_tiny_patch4_window7_224
+        swinv2_base_patch4_window16_256 swinv2_base_patch4_window8_256 swinv2_small_patch4_window16_256
+        swinv2_small_patch4_window8_256 swinv2_tiny_patch4_window16_256 swinv2_tiny_patch4_window8_256 t5_base
+        t5_large t5_small t5_v1_1_base t5_v1_1_large t5_v1_1_small t5_v1_1_xl t5_v1_1_xxl t5_xl t5_xxl
+        transformer_base transformer_big vit_base_patch16_224 vit_base_patch32_224 vit_huge_patch14_224
+        vit_large_patch16_224 vit_small_patch16_224 vit_tiny_patch16_224""",
     "generation": "GenerationConfig GenerateOutput",
     "ops": "apply_rotary_pos_emb",
-    "text": "BPETokenizer CharTokenizer WordPieceTokenizer default_text load_tokenizer",
+    "text": "BPETokenizer CharTokenizer SentencePieceTokenizer WordPieceTokenizer default_text load_tokenizer",
     "vision": "Augmentation ImagePreprocessor",
-    "training": "FineTuning ImageRecipe Recipe fine_tune freeze_layers train_image_classifier train_language_model",
+    "training": """AveragePrecision FineTuning ImageRecipe PrefixLM Recipe SpanCorruption TranslationBatches
+        denoising_batches fine_tune freeze_layers mixed_batches train_image_classifier train_language_model""",
     "tasks": "MultipleChoiceTask QuestionAnsweringTask TextClassificationTask TokenClassificationTask",
     "export": "export_saved_model",
     "analysis": "attention_rollout",

@@ -25,7 +25,8 @@ FOLDERS = (
 )
 """Each may import those before it."""
 
-SHARED = {"base", "config", "dense", "detection", "heads", "images", "pretrained", "registry", "segmentation", "seq2seq"}
+SHARED = {"base", "config", "dense", "detection", "heads", "images", "pretrained", "registry", "segmentation"}
+SHARED |= {"seq2seq"}
 """Files of `models` that every family may import; `gpt` and `gpt_heads` are one family."""
 
 

@@ -1,5 +1,6 @@
 """Recipes: data by step number, pre-training rows and masks, optimizers, exact resume, language models, fine-tuning."""
 
+from keras_tx.training.average_precision import AveragePrecision
 from keras_tx.training.batches import ShuffledBatches
 from keras_tx.training.character import CharacterText
 from keras_tx.training.data import random_blocks, whole_stream
@@ -16,16 +17,29 @@ from keras_tx.training.images import (
 from keras_tx.training.language_model import Recipe, compile_language_model, train_language_model
 from keras_tx.training.masking import Masking
 from keras_tx.training.metrics import BitsPerToken, LabelAccuracy, MetricsTable, read_table
+from keras_tx.training.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
 from keras_tx.training.optimizer import LayerwiseAdamW, adamw
 from keras_tx.training.pretraining_data import masked_batches
 from keras_tx.training.records import Records, read_records, write_records
 from keras_tx.training.run import Run
+from keras_tx.training.scenes import Scenes, digit_scenes
 from keras_tx.training.schedules import InverseSquareRoot, LinearDecay
 from keras_tx.training.sentence_pairs import sentence_pairs
+from keras_tx.training.span_corruption import PrefixLM, SpanCorruption, denoising_batches
 from keras_tx.training.state import Interrupted, SaveState, restore_state, save_state
+from keras_tx.training.translation_data import (
+    TranslationBatches,
+    TranslationPairs,
+    dataset_pairs,
+    folder_pairs,
+    length_buckets,
+    parallel_files,
+    tab_separated,
+)
 
 __all__ = [
     "RECIPES",
+    "AveragePrecision",
     "BitsPerToken",
     "CharacterText",
     "Documents",
@@ -39,23 +53,37 @@ __all__ = [
     "LinearDecay",
     "Masking",
     "MetricsTable",
+    "MixtureTask",
+    "PrefixLM",
     "Recipe",
     "Records",
     "Run",
     "SaveState",
+    "Scenes",
     "ShuffledBatches",
+    "SpanCorruption",
+    "TranslationBatches",
+    "TranslationPairs",
     "adamw",
     "compile_for_fine_tuning",
     "compile_image_classifier",
     "compile_language_model",
     "dataset_images",
+    "dataset_pairs",
+    "denoising_batches",
+    "digit_scenes",
     "digits",
     "fine_tune",
     "folder_images",
+    "folder_pairs",
     "freeze_layers",
     "layer_scales",
+    "length_buckets",
     "masked_batches",
+    "mixed_batches",
+    "mixing_rates",
     "pack",
+    "parallel_files",
     "predicted_classes",
     "random_blocks",
     "read_documents",
@@ -65,6 +93,8 @@ __all__ = [
     "save_state",
     "sentence_pairs",
     "split_documents",
+    "tab_separated",
+    "text_to_text",
     "train_image_classifier",
     "train_language_model",
     "whole_stream",

@@ -20,11 +20,11 @@ _TOGETHER = 64
 
 
 @dataclass(frozen=True)
-class Task:
+class MixtureTask:
     """One of the tasks of a mixture.
 
     It is made of pairs of texts by `text_to_text`; of text alone it is, for instance,
-    `Task(lambda start: denoising_batches(ids, objective, 512, 1, seed=0, start=start).unbatch(), size)`.
+    `MixtureTask(lambda start: denoising_batches(ids, objective, 512, 1, seed=0, start=start).unbatch(), size)`.
     """
 
     examples: Callable[[int], Any]
@@ -62,7 +62,7 @@ def mixing_rates(sizes: Sequence[int], *, limit: int | None = None, temperature:
 
 
 def mixed_batches(
-    tasks: Sequence[Task],
+    tasks: Sequence[MixtureTask],
     batch_size: int,
     *,
     seed: int,
@@ -114,7 +114,7 @@ def text_to_text(
     max_length: int = 512,
     max_target_length: int | None = None,
     seed: int = 0,
-) -> Task:
+) -> MixtureTask:
     """A task whose sources and targets are texts.
 
     Args:
@@ -157,4 +157,4 @@ def text_to_text(
         places = tf.data.Dataset.range(start, np.iinfo("int64").max).map(place).batch(_TOGETHER, drop_remainder=True)
         return places.map(together, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
-    return Task(examples, len(sources))
+    return MixtureTask(examples, len(sources))

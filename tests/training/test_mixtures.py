@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.text import CharTokenizer
-from keras_tx.training.mixtures import Task, mixed_batches, mixing_rates, text_to_text
+from keras_tx.training.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
 
 
-def numbers(sign: int, size: int) -> Task:
+def numbers(sign: int, size: int) -> MixtureTask:
     """Examples that count up."""
-    return Task(lambda start: tf.data.Dataset.range(start, 10**9).map(lambda i: sign * (i + 1)), size)
+    return MixtureTask(lambda start: tf.data.Dataset.range(start, 10**9).map(lambda i: sign * (i + 1)), size)
 
 
 def test_rates():
