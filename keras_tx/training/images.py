@@ -110,21 +110,24 @@ repeated augmentation is left out, and magnitudes of RandAugment are drawn up to
 """
 
 
+_BELOW = re.compile(r"(stem|patch_embedding|patch_norm|position_embedding|positions|embedding_norm|\w+_tokens?)(/|$)")
+"""What lies below the blocks."""
+
+
 def image_layer_depth(model: ImageModel) -> Any:
     """From a weight's path to its depth, as `layer_scales` takes it, in one numbering of all stages' blocks."""
     depths = getattr(model.config, "depths", ())
 
     def depth_of(path: str) -> int | None:
         _, _, path = path.partition("/")  # the model's own name says nothing
-        stage, block = re.match(r"(?:stage|merging)_(\d+)", path), re.search(r"block_(\d+)/", path)
+        stage, block = re.match(r"(?:stage|merging)_(\d+)", path), re.match(r"(?:stage_\d+_)?block_(\d+)/", path)
         if stage and block:
             return sum(depths[: int(stage[1])]) + int(block[1]) + 1
         if stage:  # what merges patches goes with the stage that it leads to
             return sum(depths[: int(stage[1]) + 1]) + 1
         if block:
             return int(block[1]) + 1
-        above = re.match(r"(norm|final_norm|representation|head|distillation_head)(/|$)", path)
-        return None if above else 0
+        return 0 if _BELOW.match(path) else None
 
     return depth_of
 

@@ -8,7 +8,8 @@ import pytest
 from helpers import numpy
 from small_run import After
 
-from keras_tx.models import SwinTransformer, VisionTransformer
+from keras_tx.models import SwinTransformer, VisionTransformer, ViTForSemanticSegmentation
+from keras_tx.models.registry import MODELS
 from keras_tx.training.finetune import layer_scales
 from keras_tx.training.image_data import digits, epoch_steps, training_batches, validation_batches
 from keras_tx.training.images import (
@@ -191,6 +192,13 @@ def test_depths_of_a_swin():
     assert {depth for path, depth in found.items() if path.startswith(("final_norm", "head"))} == {None}
     scales = layer_scales(model, 0.5, depth_of=image_layer_depth(model))
     assert set(scales) == {0.125, 0.25, 0.5, 1.0}
+
+
+def test_depths_of_dense_heads():
+    """They learn at the highest rate, as all above the blocks."""
+    found = depths(ViTForSemanticSegmentation(MODELS["ViTForSemanticSegmentation"].tiny[0]))
+    heads = {path.split("/")[0] for path, depth in found.items() if depth is None}
+    assert {"decoder", "classifier", "pyramid"} <= heads and not {"patch_embedding", "class_token"} & heads
 
 
 # === Data ===
