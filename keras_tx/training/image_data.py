@@ -182,6 +182,7 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
 
     def one_pass(number):
         """All images, in an order that follows from the number: one that Keras looks into twice is the same twice."""
+        tf.compat.v1.set_random_seed(1)  # of this function's graph: else the program's, which must not be 0 here
         seed = tf.random.fold_in(tf.constant([recipe.seed, 0], "int64"), number)[0]
         return examples.shuffle(among, seed=seed, reshuffle_each_iteration=False)
 

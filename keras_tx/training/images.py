@@ -191,8 +191,7 @@ def train_image_classifier(
         recipe: how.
         directory: where to; made if need be.
         preprocessor: what scales and normalizes the images; one of mean and standard deviation 0.5 unless given.
-        resume: go on from the state saved there, with the same weights to the bit as if never stopped, given the same
-            seed to `keras.utils.set_random_seed`.
+        resume: go on from the state saved there, with the same weights to the bit as if never stopped.
         callbacks: further ones.
         verbose: as in `fit`.
 

@@ -90,6 +90,7 @@ def test_training_leaves_averages_and_metrics(data, tmp_path):
     assert np.mean(np.equal(*predicted_classes(fresh, validation))) == pytest.approx(best)
 
 
+@pytest.mark.slow
 def test_stopped_in_an_epoch_and_resumed(data, tmp_path):
     """Averages, drop path and augmentation too are at the end what they are without a stop."""
     recipe = RECIPE.replace(augmentation=Augmentation(translation=0.2, mixup=0.5, erasing=0.3, rand_augment=0.3))
@@ -134,6 +135,7 @@ def test_the_same_seed_gives_the_same_batches(data):
         return [part.numpy() for batch in found.take(6 - start) for part in batch]
 
     first = batches()
+    keras.utils.set_random_seed(0)  # the program's seed has no say
     for late, x in zip(batches(start=4), first[8:], strict=True):
         np.testing.assert_array_equal(late, x)
     assert {x.shape for x in first[::2]} == {(8, 4, 6, 1)}
