@@ -4,9 +4,10 @@
     python examples/pretrain_bert.py --text TEXT_FILE
 
 The text is split 90/10 in order; unless given it is the prose that Python ships: its language reference and the
-docstrings of its standard library. The model learns to predict hidden tokens of the first part. Both then learn from a
-few hundred of its sentences, lower-cased, which words had a capital, and are held to the sentences of the second part,
-which neither has seen.
+docstrings of its standard library. The model learns to predict hidden tokens of the first part, of short rows first: as
+long as it attends everywhere alike, what stands next to a token is one in as many as there are. Both then learn from a
+thousand of its short sentences, in each of which two neighbours have changed places, to find those words, and are held
+to sentences of the second part, which neither has seen.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import numpy as np
 
 from keras_tx import BERTForMaskedLM, BERTForTokenClassification
 from keras_tx.analysis import plot_metric
+from keras_tx.ops.positions import sinusoidal
 from keras_tx.tasks import TokenClassificationTask
 from keras_tx.text import WordPieceTokenizer, default_text, read_text
 from keras_tx.training import (
@@ -36,20 +38,21 @@ from keras_tx.training import (
     read_table,
 )
 
-LENGTH = 64
-BATCH = 32
-SIZES = {"max_positions": LENGTH, "num_layers": 4, "num_heads": 4, "d_model": 128, "d_ff": 512}
-# What suits so narrow a model, and so few tokens: kernels that start larger than BERT's, and no dropout.
+LENGTH = 32
+STAGES = ((16, 128, 0.6), (LENGTH, 64, 0.4))
+"""Length of the rows, rows in a batch, share of the steps."""
+SIZES = {"max_positions": LENGTH, "num_layers": 2, "num_heads": 8, "d_model": 128, "d_ff": 512}
+# What suits so small a model, and so few tokens: kernels that start larger than BERT's, and no dropout.
 SIZES |= {"initializer_range": 0.05, "hidden_dropout": 0.0, "attention_dropout": 0.0}
-WORDS = {"num_labels": 2, "label_names": ("O", "B-CAPITAL")}
+WORDS = {"num_labels": 2, "label_names": ("O", "B-MOVED")}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, help="a file of prose, paragraphs between blank lines")
-    parser.add_argument("--steps", type=int, default=5000, help="of pre-training; 5000 unless given")
-    parser.add_argument("--labelled", type=int, default=300, help="sentences to fine-tune on; 300 unless given")
-    parser.add_argument("--epochs", type=int, default=20, help="of fine-tuning; 20 unless given")
+    parser.add_argument("--steps", type=int, default=6000, help="of pre-training; 6000 unless given")
+    parser.add_argument("--labelled", type=int, default=1000, help="sentences to fine-tune on; 1000 unless given")
+    parser.add_argument("--epochs", type=int, default=10, help="of fine-tuning; 10 unless given")
     parser.add_argument("--seeds", type=int, default=3, help="how often to fine-tune each; 3 unless given")
     parser.add_argument("--output", type=Path, default=Path("runs/pretrain_bert"), help="directory; %(default)s")
     options = parser.parse_args()
@@ -57,7 +60,7 @@ def main() -> None:
     sentences = split_sentences(read_text(options.text) if options.text else pythons_prose())
     split = int(0.9 * len(sentences))
     train, held_out = sentences[:split], sentences[split:]
-    tokenizer = WordPieceTokenizer.train((" ".join(words) for words in train), 2000)
+    tokenizer = WordPieceTokenizer.train((" ".join(words) for words in train), 400)
     began = time.perf_counter()
     pretrain(train, held_out, tokenizer, options.steps, options.output)
     print(f"pre-trained in {(time.perf_counter() - began) / 60:.1f} minutes: {options.output}")
@@ -92,31 +95,37 @@ def pretrain(train, held_out, tokenizer: WordPieceTokenizer, steps: int, output:
     """Leaves the model, its tokenizer, the metrics and their curve in `output`."""
     keras.utils.set_random_seed(1337)
     model = BERTForMaskedLM(vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id, **SIZES)
+    # So that what lies next to what need not be learned for each position by itself.
+    table = model.weights_by_path()["position_embedding/embeddings"]
+    table.assign(0.05 * sinusoidal(np.arange(LENGTH), table.shape[-1]))
     model.compile(
         adamw(model, learning_rate=1e-3, steps=steps, warmup_steps=steps // 20, schedule="linear", beta_2=0.99),
         metrics=[LabelAccuracy()],
         jit_compile=True,
     )
-    masking = Masking.of(tokenizer)
-    rows, validation_rows = rows_of(train, tokenizer), rows_of(held_out, tokenizer)
-    batches = len(validation_rows["input_ids"]) // BATCH
-    validation = masked_batches(validation_rows, masking, BATCH, seed=1, dynamic=False).take(batches)
+    output.mkdir(parents=True, exist_ok=True)
+    metrics, epoch = MetricsTable(output / "metrics.csv"), 0
+    for length, batch, share in STAGES:
+        rows, validation_rows = (rows_of(part, tokenizer, length) for part in (train, held_out))
+        validation = masked_batches(validation_rows, Masking.of(tokenizer), batch, seed=1, dynamic=False)
+        validation = validation.take(len(validation_rows["input_ids"]) // batch)
+        epochs = round(10 * share)
+        model.fit(
+            masked_batches(rows, Masking.of(tokenizer, probability=0.2), batch, seed=1337),
+            initial_epoch=epoch,
+            epochs=epoch + epochs,
+            steps_per_epoch=max(steps // 10, 1),
+            validation_data=validation,
+            callbacks=[metrics],
+            shuffle=False,  # the batches are drawn at random already
+            verbose=2,
+        )
+        epoch += epochs
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
     usual = np.bincount(rows["input_ids"][~np.isin(rows["input_ids"], tokenizer.all_special_ids)]).argmax()
     labels = np.concatenate([of_batch["labels"].numpy().ravel() for _, of_batch in validation])
     baseline = float(np.mean(labels[labels >= 0] == usual))
-    output.mkdir(parents=True, exist_ok=True)
-    table = MetricsTable(output / "metrics.csv")
-    model.fit(
-        masked_batches(rows, masking, BATCH, seed=1337),
-        epochs=10,
-        steps_per_epoch=max(steps // 10, 1),
-        validation_data=validation,
-        callbacks=[table],
-        shuffle=False,  # the batches are drawn at random already
-        verbose=2,
-    )
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
     found = read_table(output / "metrics.csv")
     plot_metric(
         output / "accuracy.png", found, "accuracy", "share of hidden tokens found", {"most frequent token": baseline}
@@ -124,9 +133,9 @@ def pretrain(train, held_out, tokenizer: WordPieceTokenizer, steps: int, output:
     print(f"hidden tokens found: {found[-1]['val_accuracy']:.3f}; always {tokenizer.decode([usual])!r}: {baseline:.3f}")
 
 
-def rows_of(sentences, tokenizer: WordPieceTokenizer) -> dict[str, np.ndarray]:
+def rows_of(sentences, tokenizer: WordPieceTokenizer, length: int) -> dict[str, np.ndarray]:
     """Full rows of text."""
-    return pack(Documents.of([[" ".join(words) for words in sentences]], tokenizer), tokenizer, LENGTH)
+    return pack(Documents.of([[" ".join(words) for words in sentences]], tokenizer), tokenizer, length)
 
 
 # === What it is worth ===
@@ -134,11 +143,12 @@ def rows_of(sentences, tokenizer: WordPieceTokenizer) -> dict[str, np.ndarray]:
 
 def compare(train, held_out, tokenizer: WordPieceTokenizer, options: argparse.Namespace) -> None:
     """Fine-tunes the pre-trained model and a fresh one alike, and prints their F1."""
-    test = [sentence for sentence in held_out if len(sentence) < LENGTH // 2][:500]
+    train, test = ([words for words in part if len(words) <= LENGTH // 3] for part in (train, held_out))
+    test = swap_neighbours(test[:500], seed=-1)
     scores: dict[str, list[float]] = {"pre-trained": [], "fresh": []}
     for seed in range(options.seeds):
-        chosen = np.random.default_rng(seed).choice(len(train), options.labelled, replace=False)
-        few = [train[i] for i in chosen]
+        chosen = np.random.default_rng(seed).choice(len(train), min(options.labelled, len(train)), replace=False)
+        few = swap_neighbours([train[i] for i in chosen], seed)
         for name, of_seeds in scores.items():
             keras.utils.set_random_seed(seed)
             if name == "fresh":
@@ -148,19 +158,21 @@ def compare(train, held_out, tokenizer: WordPieceTokenizer, options: argparse.Na
                 model = BERTForTokenClassification.from_pretrained(options.output, **WORDS)
             task = TokenClassificationTask(model, tokenizer)
             recipe = FineTuning(epochs=options.epochs, batch_size=16, learning_rate=5e-4, layer_decay=1.0, seed=seed)
-            task.fit(lower(few), capitals(few), recipe, verbose=0)
-            of_seeds.append(task.evaluate(lower(test), capitals(test))["f1"])
-            print(f"capitals, {options.labelled} sentences, seed {seed}, {name}: F1 {of_seeds[-1]:.3f}", flush=True)
+            task.fit(*few, recipe, verbose=0)
+            of_seeds.append(task.evaluate(*test)["f1"])
+            print(f"moved words, {options.labelled} sentences, seed {seed}, {name}: F1 {of_seeds[-1]:.3f}", flush=True)
     means = {name: np.mean(of_seeds) for name, of_seeds in scores.items()}
     print("mean F1: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
 
 
-def lower(sentences) -> list[list[str]]:
-    return [[word.lower() for word in words] for words in sentences]
-
-
-def capitals(sentences) -> list[list[str]]:
-    return [["B-CAPITAL" if word[0].isupper() else "O" for word in words] for words in sentences]
+def swap_neighbours(sentences, seed: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Sentences in each of which two neighbours have changed places, and which words these are."""
+    rng, swapped, labels = np.random.default_rng(seed % 2**32), [], []
+    for words in sentences:
+        at = int(rng.integers(len(words) - 1))
+        swapped.append([*words[:at], words[at + 1], words[at], *words[at + 2 :]])
+        labels.append(["B-MOVED" if at <= i <= at + 1 else "O" for i in range(len(words))])
+    return swapped, labels
 
 
 if __name__ == "__main__":
