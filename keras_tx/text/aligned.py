@@ -45,6 +45,13 @@ class AlignedText(NamedTuple):
         return cls(points.values, points.value_rowids(), begins, begins + 1, points.nrows())
 
     @property
+    def ragged(self):
+        """The code points text by text, ragged `(B, None)`."""
+        import tensorflow as tf
+
+        return tf.RaggedTensor.from_value_rowids(self.points, self.rows, self.count, validate=False)
+
+    @property
     def starts(self):
         """Where stretches begin, booleans `(N,)`; a token is one by itself."""
         return (self.rows != previous(self.rows, -1)) | (self.points < 0) | (previous(self.points, 0) < 0)
@@ -73,8 +80,7 @@ class AlignedText(NamedTuple):
 
         if not tokens:
             return self
-        ragged = tf.RaggedTensor.from_value_rowids(self.points, self.rows, self.count, validate=False)
-        flat, kept = find_added_tokens(ragged, tokens)
+        flat, kept = find_added_tokens(self.ragged, tokens)
         first = tf.where(kept)[:, 0]
         last = tf.concat([first, [tf.size(kept, tf.int64)]], 0)[1:] - 1
         return self.at(first, tf.gather(flat, first))._replace(ends=tf.gather(self.ends, last))

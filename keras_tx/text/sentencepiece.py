@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -15,18 +14,18 @@ import numpy as np
 from keras_tx.text import sentencepiece_files
 from keras_tx.text.added_tokens import AddedToken
 from keras_tx.text.aligned import AlignedText
+from keras_tx.text.aligned_tokenizer import AlignedTokenizer
 from keras_tx.text.character_bpe import CharacterBPE
 from keras_tx.text.metaspace import Metaspace
 from keras_tx.text.normalizers import Normalizer, peer_of
 from keras_tx.text.piece_text import PieceText, byte_piece
 from keras_tx.text.pieces import UNKNOWN
 from keras_tx.text.unigram import Unigram
-from keras_tx.text.vocabulary import VocabularyTokenizer
 
 SPECIAL_TOKENS = ("<pad>", "</s>", "<unk>")
 
 
-class SentencePieceTokenizer(VocabularyTokenizer):
+class SentencePieceTokenizer(AlignedTokenizer):
     """T5's tokenizer and its kin, which give what Transformers' fast ones give: ids, offsets and words.
 
     A text is normalized and split into words, which begin with `▁` in place of a blank, and each word is taken apart
@@ -173,23 +172,6 @@ class SentencePieceTokenizer(VocabularyTokenizer):
 
     # === TensorFlow ===
 
-    def tokenize(self, texts):
-        """The ids of TensorFlow strings `(B,)` of UTF-8, nothing put around them: a ragged int32 tensor `(B, None)`."""
-        table = self._tokenize(texts)
-        return table.with_values(table.values[:, 0])
-
-    def tokenize_with_offsets(self, texts):
-        """Ids, and where in the texts they come from.
-
-        Args:
-            texts: TensorFlow strings `(B,)` of UTF-8.
-
-        Returns:
-            A ragged int32 tensor `(B, None, 4)`: of each token its id, which word of the text it belongs to, and the
-            characters `[begin, end)` of the text that it stands for.
-        """
-        return self._tokenize(texts)
-
     def detokenize(self, ids):
         """The texts of ids, `(B, T)` or ragged, as `decode`'s: a TensorFlow string tensor `(B,)`.
 
@@ -197,13 +179,7 @@ class SentencePieceTokenizer(VocabularyTokenizer):
         """
         return self.text.in_graph(self._tokens, ids)
 
-    @cached_property
-    def _tokenize(self):
-        import tensorflow as tf
-
-        return tf.function(self._graph, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-
-    def _graph(self, texts):
+    def table(self, texts):
         import tensorflow as tf
 
         text = self._normalized(texts)
@@ -249,13 +225,9 @@ class SentencePieceTokenizer(VocabularyTokenizer):
             return Unigram(self.vocab, self.scores, self._unknown)
         return CharacterBPE(self.vocab, self.merges or (), fused=self.fuse_unk and not self.byte_fallback)
 
-    @cached_property
-    def _added_tokens(self) -> tuple[list[AddedToken], list[AddedToken]]:
-        """Those to find in the text as it is, and those in the normalized text."""
-        first = [token for token in self.added_tokens if not token.normalized]
-        then = [token for token in self.added_tokens if token.normalized]
+    def normalized_content(self, content):
         peer = peer_of(self.normalizers)
-        return first, [replace(t, content=peer.normalize_str(t.content) if peer else t.content) for t in then]
+        return peer.normalize_str(content) if peer else content
 
 
 def _table(text: AlignedText, first, pieces):

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from keras_tx.text import wordpiece_files
-from keras_tx.text.added_tokens import find_added_tokens
+from keras_tx.text.aligned import AlignedText
+from keras_tx.text.aligned_tokenizer import AlignedTokenizer
 from keras_tx.text.longest_match import PREFIX, LongestMatch
 from keras_tx.text.splitting import bert_normalize, bert_starts
 from keras_tx.text.unicode import BertNormalization
-from keras_tx.text.vocabulary import VocabularyTokenizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-class WordPieceTokenizer(VocabularyTokenizer):
+class WordPieceTokenizer(AlignedTokenizer):
     """BERT's tokenizer, which gives what Transformers' fast one gives: ids, token types, offsets and words.
 
     A text is normalized, split at whitespace, punctuation and Chinese characters, and each word is taken apart into
@@ -135,23 +134,6 @@ class WordPieceTokenizer(VocabularyTokenizer):
 
     # === TensorFlow ===
 
-    def tokenize(self, texts):
-        """The ids of TensorFlow strings `(B,)` of UTF-8, nothing put around them: a ragged int32 tensor `(B, None)`."""
-        table = self._tokenize(texts)
-        return table.with_values(table.values[:, 0])
-
-    def tokenize_with_offsets(self, texts):
-        """Ids, and where in the texts they come from.
-
-        Args:
-            texts: TensorFlow strings `(B,)` of UTF-8.
-
-        Returns:
-            A ragged int32 tensor `(B, None, 4)`: of each token its id, which word of the text it belongs to, and the
-            characters `[begin, end)` of the text that it stands for.
-        """
-        return self._tokenize(texts)
-
     def detokenize(self, ids):
         """The texts of ids, `(B, T)` or ragged, as `decode`'s: a TensorFlow string tensor `(B,)`."""
         import tensorflow as tf
@@ -160,39 +142,31 @@ class WordPieceTokenizer(VocabularyTokenizer):
         pieces = [tf.gather(first, ids[:, :1]), tf.gather(others, ids[:, 1:])]
         return tf.strings.reduce_join(tf.concat(pieces, 1), axis=-1)
 
-    @cached_property
-    def _tokenize(self):
-        import tensorflow as tf
-
-        return tf.function(self._graph, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-
-    def _graph(self, texts):
+    def table(self, texts):
         import tensorflow as tf
 
         text = self._normalized(texts)
-        points = text.points.flat_values
-        starts, blank = bert_starts(text.points)
-        ids, places, ends = self._match(points, starts)
+        starts, blank = bert_starts(text.ragged)
+        ids, places, ends = self._match(text.points, starts)
         word = tf.cumsum(tf.cast(starts & ~blank, tf.int32)) - 1
         solid = ~tf.gather(blank, places)
         ids, places, ends = (tf.boolean_mask(x, solid) for x in (ids, places, ends))
 
-        rows = tf.gather(text.points.value_rowids(), places)
+        rows = tf.gather(text.rows, places)
         word = tf.gather(word, places)
         first = tf.gather(word, tf.searchsorted(rows, rows))  # of the text
         table = [ids, word - first, tf.gather(text.begins, places), tf.gather(text.ends, ends - 1)]
-        return tf.RaggedTensor.from_value_rowids(tf.stack(table, 1), rows, text.points.nrows(), validate=False)
+        return tf.RaggedTensor.from_value_rowids(tf.stack(table, 1), rows, text.count, validate=False)
 
-    def _normalized(self, texts) -> _Text:
+    def _normalized(self, texts) -> AlignedText:
         """The texts normalized, with `~id` for an added token."""
-        import tensorflow as tf
-
         as_they_are, normalized = self._added_tokens
-        points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
-        begins = tf.ragged.range(tf.cast(points.row_lengths(), tf.int32)).flat_values
-        text = _Text(points, begins, begins + 1).marked(*find_added_tokens(points, as_they_are))
-        text = text.became(bert_normalize(text.points, self.normalization))
-        return text.marked(*find_added_tokens(text.points, normalized))
+        text = AlignedText.of(texts).with_tokens(as_they_are)
+        became = bert_normalize(text.ragged, self.normalization).values  # of each element, ragged
+        return text.at(became.value_rowids(), became.flat_values).with_tokens(normalized)
+
+    def normalized_content(self, content):
+        return self.normalization(content)
 
     # === The vocabulary ===
 
@@ -203,37 +177,6 @@ class WordPieceTokenizer(VocabularyTokenizer):
         tokens = [normalized.get(i, token) for i, token in enumerate(self._tokens)]
         others = [token.removeprefix(PREFIX) if token.startswith(PREFIX) else f" {token}" for token in tokens]
         return [_cleaned(token) for token in tokens], [_cleaned(token) for token in others]
-
-    @cached_property
-    def _added_tokens(self):
-        """Those to find in the text as it is, and those in the normalized text."""
-        first = [token for token in self.added_tokens if not token.normalized]
-        then = [token for token in self.added_tokens if token.normalized]
-        return first, [replace(token, content=self.normalization(token.content)) for token in then]
-
-
-class _Text(NamedTuple):
-    """Code points, ragged int32 `(B, None)`, and the characters of the text that each stands for, int32 `(N,)`."""
-
-    points: Any
-    begins: Any
-    ends: Any
-
-    def marked(self, flat, kept) -> _Text:
-        """With other code points, of which each that is kept stands for those after it that are not, too."""
-        import tensorflow as tf
-
-        first = tf.where(kept)[:, 0]
-        last = tf.concat([first, [tf.size(kept, tf.int64)]], 0)[1:] - 1
-        points = tf.ragged.boolean_mask(self.points.with_flat_values(flat), self.points.with_flat_values(kept))
-        return _Text(points, tf.gather(self.begins, first), tf.gather(self.ends, last))
-
-    def became(self, points) -> _Text:
-        """With the code points that each one has become, ragged `(B, None, None)`."""
-        import tensorflow as tf
-
-        source = points.values.value_rowids()
-        return _Text(points.merge_dims(1, 2), tf.gather(self.begins, source), tf.gather(self.ends, source))
 
 
 def _cleaned(piece: str) -> str:
