@@ -20,3 +20,9 @@ def fixed_seeds() -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
+
+
+@pytest.fixture(scope="module")
+def model(case) -> keras.Model:
+    """Of a case of the contract, for reading: a test that changes it makes its own."""
+    return case.make_random()

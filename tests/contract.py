@@ -8,6 +8,7 @@ import math
 
 import keras
 import numpy as np
+import pytest
 from helpers import numpy, randomize
 
 from keras_tx.generation import GenerationMixin
@@ -232,3 +233,34 @@ def _greedy_target(model: EncoderDecoder, source: np.ndarray, count: int) -> np.
     for i in range(count):
         target[0, i + 1] = logits(model(source, target[:, :-1]))[0, i].argmax()
     return target[0, 1:]
+
+
+def found_losses(outputs: dict) -> dict[str, float]:
+    return {name: float(x) for name, x in outputs.items() if name in LOSSES}
+
+
+# === Cases as parameters ===
+
+BACKEND = keras.backend.backend()
+
+
+def cases(*needs: str, **wanted: bool):
+    """The cases that have these arguments in `call`, and these properties.
+
+    JAX compiles each operation at each shape: there the classes' further configs are among the long tests.
+    """
+    fitting = [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (BACKEND == "jax" and not case.is_first))
+        for case in CASES
+        if all(map(case.takes, needs)) and all(getattr(case, name) == value for name, value in wanted.items())
+    ]
+    return pytest.mark.parametrize("case", fitting, scope="module")
+
+
+every_case = cases()
+every_text = cases(is_text=True)
+every_image = cases(is_image=True)
+every_head = cases(has_head=True)
+every_generator = cases(generates=True)
+every_pair = cases(has_two_stacks=True)
+every_target = cases("decoder_input_ids", generates=True)
