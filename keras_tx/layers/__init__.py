@@ -6,6 +6,7 @@ from keras_tx.layers.attention import (
     MultiHeadAttention,
     MultiQueryAttention,
 )
+from keras_tx.layers.attention_pooling import AttentionPooling
 from keras_tx.layers.block import BlockCache, TransformerBlock
 from keras_tx.layers.dropout import DropPath
 from keras_tx.layers.embeddings import (
@@ -26,6 +27,7 @@ from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.layers.window_attention import WindowAttention
 
 __all__ = [
+    "AttentionPooling",
     "BlockCache",
     "BucketedPositionBias",
     "CrossAttention",

@@ -66,6 +66,7 @@ class ViTBackbone(ImageModel):
             c.dropout,
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
+            gated=c.gated,
             attention_dropout=c.attention_dropout,
             drop_path=drop_path,
             qkv_bias=c.qkv_bias,
