@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
+# What JAX has compiled once, the other processes of the tests need not compile again.
+JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax-cache \
+	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 PARITY := .venv-parity
 PARITY_TRANSFORMERS ?= 5.23.0
 
@@ -34,11 +37,11 @@ quickstart: install
 
 test: install
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: install
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 	$(PARITY)/bin/python -m pytest tests/parity

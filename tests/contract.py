@@ -20,6 +20,7 @@ from keras_tx.models.registry import MODELS
 from keras_tx.models.seq2seq import EncoderDecoder
 
 BATCH, CHOICES, LENGTH = 3, 2, 7
+PROMPT = 5
 SHORTER = 2
 """How much shorter the decoder's text is than the encoder's."""
 

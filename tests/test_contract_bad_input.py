@@ -9,6 +9,7 @@ import pytest
 from contract import (
     BATCH,
     LENGTH,
+    PROMPT,
     cases,
     classes_of,
     every_generator,

@@ -9,6 +9,7 @@ import pytest
 from contract import (
     BATCH,
     LENGTH,
+    PROMPT,
     SHORTER,
     arrays,
     cases,
@@ -172,7 +173,7 @@ def test_features_are_what_the_head_reads(case, model):
 
 # === Cache and generation ===
 
-PROMPT, NEW = 5, 6
+NEW = 6
 
 
 @cases("cache")
