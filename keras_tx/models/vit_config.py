@@ -54,7 +54,7 @@ class ViTConfig(ImageConfig):
     """What the features are: the class token's; the patches' mean, maximum, or the mean of both; or what a learned
     query sees of them (`layers.AttentionPooling`)."""
     pool_prefix: bool = False
-    """Whether the tokens before the patches are pooled too."""
+    """Whether the tokens before the patches are pooled too, where `pooling` is not "token"."""
     fc_norm: bool | None = None
     """Whether the final norm is of the pooled features, not of all tokens; None to do so with means and maxima."""
     representation_size: int | None = None
@@ -109,8 +109,6 @@ class ViTConfig(ImageConfig):
             raise ValueError(f"`pooling` must be one of {', '.join(map(repr, known))}; got {self.pooling!r}.")
         if self.pooling == "token" and not self.class_token:
             raise ValueError('`pooling="token"` needs the class token: take `pooling="mean"` without it.')
-        if self.pooling == "token" and self.pool_prefix:
-            raise ValueError('`pool_prefix` does not go with `pooling="token"`, which pools nothing.')
         if self.distillation_token and not self.class_token:
             raise ValueError("`distillation_token` needs `class_token`, which it stands beside.")
         if self.distillation_head and not (self.distillation_token and self.pooling == "token"):

@@ -42,6 +42,10 @@ TIMM_VIT = (
     "deit3_small_patch16_224",
     "deit_tiny_distilled_patch16_224",
     "flexivit_small",
+    "vit_base_patch16_siglip_224",
+    "vit_giant_patch14_dinov2",
+    "vit_so150m_patch16_reg4_map_256",
+    "test_vit3",
 )
 TIMM_SWIN = ("swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256")
 
@@ -176,6 +180,23 @@ def assert_swins_equal(model, peer: torch.nn.Module, given: dict[str, np.ndarray
 # === timm ===
 
 
+def random_tokens(name: str, rng: np.random.Generator) -> dict:
+    """What comes before the patches, and what becomes of all of them."""
+    one_of = drawn(rng)
+    poolings = ["avg", "max", "avgmax", *([] if "giant" in name else ["map"])]  # which has a width of its own inside
+    fields = {
+        "class_token": one_of(True, False),
+        "reg_tokens": one_of(0, 1, 3),
+        "no_embed_class": one_of(True, False),
+        "pre_norm": one_of(True, False),
+        "fc_norm": one_of(None, None, True, False),
+    }
+    fields["global_pool"] = one_of(*poolings, *(["token"] * 3 if fields["class_token"] else []))
+    if fields["global_pool"] != "token":
+        fields["pool_include_prefix"] = one_of(True, False)
+    return fields
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", TIMM_VIT)
 def test_vit_of_timm_there_and_back(name, seed, tmp_path):
@@ -192,8 +213,8 @@ def test_vit_of_timm_there_and_back(name, seed, tmp_path):
         "qk_norm": one_of(True, False),
         "init_values": one_of(None, 0.3),
     }
-    if "gap" not in name and "distilled" not in name:
-        arguments["global_pool"] = one_of("token", "avg")
+    if "distilled" not in name:
+        arguments |= random_tokens(name, rng)
     torch.manual_seed(seed)
     peer = make_vit.randomize(timm.create_model(name, **arguments, dynamic_img_size=True))
     save_for_hf(peer, tmp_path / "theirs", model_args=arguments, safe_serialization=True)
