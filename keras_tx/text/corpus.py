@@ -44,7 +44,7 @@ def dataset_text(name: str, data_dir: str | Path | None = None) -> str:
     import tensorflow_datasets as tfds
 
     splits, _ = load_tfds(name, data_dir, "a text file")
-    order = [split for split in ("train", "validation", "test") if split in splits]
+    order: list[str] = [split for split in ("train", "validation", "test") if split in splits]
     order += sorted(set(splits) - set(order))
     texts = [example["text"] for split in order for example in tfds.as_numpy(splits[split]) if "text" in example]
     if not texts:
