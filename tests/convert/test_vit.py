@@ -120,7 +120,7 @@ def test_architectures_are_as_ours():
         sizes = (config.d_model, config.num_layers, config.num_heads, config.patch_size)
         assert tuple(arguments[key] for key in ("embed_dim", "depth", "num_heads", "patch_size")) == sizes
         assert config.d_ff == arguments["mlp_ratio"] * config.d_model
-    assert not ARCHITECTURES.keys() & DISTILLED.keys() and len(ARCHITECTURES) + len(DISTILLED) == 70
+    assert not ARCHITECTURES.keys() & DISTILLED.keys() and len(ARCHITECTURES) + len(DISTILLED) == 145
 
 
 def test_a_config_that_names_an_architecture_alone(tmp_path):
