@@ -157,6 +157,7 @@ VIT = Family(
         "VisionTransformer": Head("ViTForImageClassification", _classifier(("classifier", "head"))),
         "ViTForMaskedImageModeling": Head("ViTForMaskedImageModeling", _decoder("vit.")),
     },
+    tensorflow={"qkv_bias": True},  # always, whatever the config says
     plain=plain,
     left_out=(r"classifier\.\w+", r"(vit\.)?pooler\.dense\.\w+", r"(vit\.)?embeddings\.mask_token", r"decoder\..*"),
     classes="num_classes",

@@ -165,6 +165,8 @@ def require_images(images, channels: int) -> None:
             f"the last axis of `images` must be {channels}, the channels; got shape {shape}"
             + (": turn them, by `ops.transpose(images, (0, 2, 3, 1))`." if turned else ".")
         )
+    if 0 in shape[1:3]:
+        raise ValueError(f"`images` must have height and width; got shape {shape}.")
     dtype = keras.backend.standardize_dtype(images.dtype)
     if "float" not in dtype:
         raise ValueError(

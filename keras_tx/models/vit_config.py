@@ -179,12 +179,12 @@ TINY_MEAN = TINY.replace(
     qkv_bias=False,
     qk_norm=True,
     layer_scale=0.7,
+    gated=True,
+    activation="silu",
     pre_norm=True,
     patch_dropout=0.1,
     drop_path=0.1,
 )
-TINY_DISTILLED = TINY.replace(
-    distillation_token=True, distillation_head=True, pad_images=True, gated=True, activation="silu"
-)
+TINY_DISTILLED = TINY.replace(distillation_token=True, distillation_head=True, pad_images=True)
 TINY_HYBRID = TINY.replace(stem=(), image_size=(12, 16), patch_size=(3, 2), pooling="attention")
 TINY_HEADLESS = TINY.replace(num_classes=0, representation_size=7, class_token=True)
