@@ -162,7 +162,7 @@ def test_names_of_the_first_layer_scales(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"architecture": "vit_base_patch16_rpn_224"}, "is 'timm/vit_base_patch16_siglip_224'; .* 'timm/vit'"),
+        ({"architecture": "vit_base_patch16_rpn_224"}, "is 'timm/vit_base_patch16_rpn_224'; .* 'timm/vit'"),
         ({"model_args": {"final_norm": False}}, "final_norm=False; only True is supported"),
         ({"model_args": {"global_pool": "prr"}}, "global_pool='prr'; known are 'token', 'avg'"),
         ({"model_args": {"block_fn": "parallel"}}, "`model_args` have block_fn='parallel', which is not supported"),
