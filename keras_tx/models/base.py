@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -26,6 +27,8 @@ class Model(Pretrained, keras.Model):
     """
 
     config_class: ClassVar[type[Config]]
+    output_keys: Sequence[str] = ("logits",)
+    """What the tensors that `call` gives are called, where it does not give a dict of them."""
 
     def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(name=name, dtype=dtype)

@@ -212,6 +212,7 @@ class BERTModel(BERTPooled):
     """
 
     targets: ClassVar = {}
+    output_keys = ("sequence_output", "pooled_output")
 
     def call(
         self,
