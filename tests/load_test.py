@@ -27,7 +27,13 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "saved_models" / "char-gpt" / "1"
-PROMPTS = ["The ", "A", "value of the expression ", "In this case, the name is bound to the object. " * 5, "x = [1, 2]\n"]
+PROMPTS = [
+    "The ",
+    "A",
+    "value of the expression ",
+    "In this case, the name is bound to the object. " * 5,
+    "x = [1, 2]\n",
+]
 
 
 @contextmanager
@@ -125,7 +131,11 @@ def load(directory: Path, count: int, *, threads: int = 8, distinct: int = 60, s
                 except (ConnectionError, http.client.HTTPException):  # it reads no body that is too large
                     connection.close()
                     status, answer = (413, {"error": ""}) if name == "an enormous body" else (0, {})
-                right = (400 <= status < 500 and "error" in answer) if name else (status, answer) == wanted[which[i] % distinct]
+                right = (
+                    (400 <= status < 500 and "error" in answer)
+                    if name
+                    else (status, answer) == wanted[which[i] % distinct]
+                )
                 with lock:
                     report.statuses[status] += 1
                     if not right:

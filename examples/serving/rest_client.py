@@ -30,9 +30,7 @@ def main() -> None:
 def predict(address: str, model: str, signature: str, inputs: dict) -> dict | list:
     """What a signature gives for inputs by name, in columns; a list where it gives one tensor."""
     body = json.dumps({"signature_name": signature, "inputs": inputs}).encode()
-    request = urllib.request.Request(
-        f"{address}/v1/models/{model}:predict", body, {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(f"{address}/v1/models/{model}:predict", body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)["outputs"]

@@ -19,6 +19,8 @@ from keras_tx.text import Tokenizer
 
 UNBOUNDED = 2**30
 """Positions of a model that has no limit."""
+LONGEST_PROMPT = 2**13
+"""Tokens of a prompt that is read as a whole."""
 SMALLEST = 16
 """Columns that a shape compiled by XLA has at least; all are powers of two, so that few are compiled."""
 
@@ -60,14 +62,20 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
     `serve_text` takes prompts alone. `generate` takes the options besides, for all prompts; `generate_batch` takes them
     for each, so that a server may put requests together. `generate_beams` searches with beams.
+
+    Raises:
+        ValueError: for a tokenizer whose ids the model does not know.
     """
     import tensorflow as tf
 
+    if tokenizer.vocab_size > model.prompt_vocab_size:
+        raise ValueError(
+            f"the tokenizer has {tokenizer.vocab_size} ids and the model {model.prompt_vocab_size}: they are no pair."
+        )
     writer = Writer(model, tokenizer, options)
-    defaults = {name: getattr(options, name) for name in ("max_new_tokens", "temperature", "top_k", "top_p", "seed")}
-    kinds = {name: tf.float32 if isinstance(value, float) else tf.int32 for name, value in defaults.items()}
+    kinds = dict.fromkeys(("max_new_tokens", "temperature", "top_k", "top_p", "seed"), tf.int32)
     kinds |= {"temperature": tf.float32, "top_p": tf.float32}
-    values = {name: tf.constant(value, kinds[name], name=name) for name, value in defaults.items()}
+    values = {name: tf.constant(getattr(options, name), kind, name=name) for name, kind in kinds.items()}
 
     def specs(shape):
         return {"prompt": strings(), **{name: tf.TensorSpec(shape, kind) for name, kind in kinds.items()}}
@@ -91,7 +99,9 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
         return prompts(rng, rows, length) | {"max_new_tokens": np.int32(3), "length_penalty": np.float32(0.8)}
 
     found = {
-        "serve_text": Signature(lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts),
+        "serve_text": Signature(
+            lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts, long=True
+        ),
         "generate": Signature(writer.generate, specs(()), with_options, values),
         "generate_batch": Signature(writer.generate, specs((None,)), partial(with_options, by_row=True)),
     }
@@ -263,9 +273,9 @@ class Writer:
         tf.debugging.assert_positive(limit, "`max_new_tokens` must be at least 1")
         self._require_positions(start + limit)
         decoding = replace(self.decoding(num_beams=self.options.num_beams), length=start + limit)
-        begun = self.model.begin(ids, mask, decoding.slots)
-        controls = {"length_penalty": length_penalty}
-        found = beam_search(self.model.decode_step, decoding, *begun, controls, tf.constant(0, tf.uint32))
+        begun, shown, cache = self.model.begin(ids, mask, decoding.slots)
+        controls, seed = {"length_penalty": length_penalty}, tf.constant(0, tf.uint32)
+        found = beam_search(self.model.decode_step, decoding, begun, shown, cache, controls, seed)
         new = found.tokens[:, 0, start:]
         return {"text": self._text(prompt, ids, new, found.lengths[:, 0]), "score": found.scores[:, 0]}
 
@@ -283,6 +293,9 @@ class Writer:
         batch = self.tokenizer(checked_texts(prompt, "prompt"), padding_side="left")
         ids, mask = batch["input_ids"], batch["attention_mask"]
         tf.debugging.assert_greater(tf.reduce_sum(mask, axis=1), 0, "`prompt` must have a token")
+        if not self.model.reads_prompt or self.positions > LONGEST_PROMPT:
+            longest = min(self.positions, LONGEST_PROMPT)
+            tf.debugging.assert_less_equal(tf.shape(ids)[1], longest, f"`prompt` must be of {longest} tokens at most")
         return ids, mask
 
     def _checked_count(self, count):
@@ -299,21 +312,25 @@ class Writer:
 
         ends = tf.cast(is_end(new, self.decoding()), tf.int32)
         kept = (tf.cumsum(ends, axis=1) == 0) & (tf.range(tf.shape(new)[1]) < limit[:, None])
-        kept &= ~self._is_special(new)
+        kept &= self._is_text(new)
         if not self.model.reads_prompt:
             return _valid(self.tokenizer.detokenize(tf.ragged.boolean_mask(new, kept)))
         # What follows is read after the prompt's last token, which says whether a blank is between.
         ids = tf.concat([ids[:, -1:], new], 1)
-        texts = self.tokenizer.detokenize(tf.ragged.boolean_mask(ids, tf.pad(kept, [[0, 0], [1, 0]], constant_values=True)))
+        texts = self.tokenizer.detokenize(
+            tf.ragged.boolean_mask(ids, tf.pad(kept, [[0, 0], [1, 0]], constant_values=True))
+        )
         begin = tf.strings.length(self.tokenizer.detokenize(ids[:, :1]))
         new_text = tf.strings.substr(texts, begin, tf.strings.length(texts) - begin)
         return _valid(tf.strings.join([prompt, new_text]))
 
-    def _is_special(self, ids):
+    def _is_text(self, ids):
+        """Which ids are the tokenizer's, and not special."""
         import tensorflow as tf
 
         special = getattr(self.tokenizer, "all_special_ids", [])
-        return tf.reduce_any(ids[..., None] == tf.constant(special, tf.int32), axis=-1)
+        is_special = tf.reduce_any(ids[..., None] == tf.constant(special, tf.int32), axis=-1)
+        return (ids < self.tokenizer.vocab_size) & ~is_special
 
 
 def _control_specs():

@@ -63,10 +63,10 @@ def sample_tensors(specs: Mapping[str, Any], config: Any, rng: np.random.Generat
     The names say what they are, as they do throughout the package.
     """
     length = min(length, getattr(config, "max_positions", None) or length)
-    text_rank = max(spec.shape.rank for spec in specs.values())
+    choices = any(spec.dtype.is_integer and spec.shape.rank == 3 for spec in specs.values())
     given = {}
     for name, spec in specs.items():
-        free = iter((rows, CHOICES, length) if text_rank == 3 and spec.dtype.is_integer else (rows, length))
+        free = iter((rows, CHOICES, length) if choices else (rows, length))
         shape = tuple(next(free) if axis is None else axis for axis in spec.shape)
         if spec.dtype.is_bool:
             given[name] = rng.random(shape) < 0.5

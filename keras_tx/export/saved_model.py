@@ -43,10 +43,11 @@ def export_saved_model(
     Signatures, with batch and length free:
         serving_default: the tensors of `model.input_signature()` to the model's outputs, flat and by name.
         encode, decode: the halves of an encoder-decoder that generates.
-        serve_text, of a model with a tokenizer: strings to strings. `text` to `label`, `score` and all `scores`;
-            to entities, each a `label`, its `text`, characters `start` and `end`, and `score`; `question` and `context`
-            to `answer`, `start`, `end`, `score`; `text` and `choices` to `choice`, `index`, `score`; a `text` with
-            masks to `token` and `score`; to the outputs of a model without a head; a `prompt` to `text`, with the options given here.
+        serve_text, of a model with a tokenizer: strings to strings. `text` to `label`, `score` and all `scores`; to
+            entities, each a `label`, its `text`, characters `start` and `end`, and `score`; `question` and `context` to
+            `answer`, `start`, `end`, `score`; `text` and `choices` to `choice`, `index`, `score`; a `text` with masks
+            to `token` and `score`; a `text` to the outputs of a model without a head; a `prompt` to `text`, with the
+            options given here.
         serve_text_pair: likewise, of `text` and `text_pair`, where a model may be asked of pairs.
         generate, of a model that generates: `prompt` and the scalars `max_new_tokens`, `temperature` (0 for greedy),
             `top_k` (0 for all), `top_p` and `seed` to `text`; TensorFlow Serving fills in those not given. A decoder's
@@ -122,7 +123,9 @@ def model_signatures(
         if not isinstance(model, TextModel):
             raise ValueError(f"`tokenizer` is for models of texts; {type(model).__name__} is none.")
         generates = isinstance(model, GenerationMixin)
-        found |= text_signatures(model, tokenizer, options, xla=xla) if generates else string_signatures(model, tokenizer)
+        found |= (
+            text_signatures(model, tokenizer, options, xla=xla) if generates else string_signatures(model, tokenizer)
+        )
     if preprocessor is not None:
         if not isinstance(model, ImageModel):
             raise ValueError(f"`preprocessor` is for models of images; {type(model).__name__} is none.")

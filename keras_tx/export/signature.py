@@ -25,6 +25,7 @@ class Signature:
         sample: of a random generator, a number of rows and of tokens a row, random inputs as arrays.
         defaults: of inputs that may be left out. TensorFlow Serving fills them in.
         xla: whether the graph may hold what only XLA runs.
+        long: whether an answer takes long: it is then asked for once.
     """
 
     function: Callable[..., dict[str, Any]]
@@ -32,6 +33,7 @@ class Signature:
     sample: Callable[[np.random.Generator, int, int], dict[str, np.ndarray]]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     xla: bool = False
+    long: bool = False
 
     def __call__(self, **inputs) -> dict[str, Any]:
         return self.function(**{**self.defaults, **inputs})

@@ -130,7 +130,9 @@ def mask_signatures(task: FillMaskTask) -> dict[str, Signature]:
         batch = tokens_of(task, checked_texts(text, "text"))
         masked = batch["input_ids"] == mask_id
         tf.debugging.assert_equal(
-            tf.reduce_all(tf.reduce_any(masked, axis=1)), True, "`text` must have the mask token, within its first tokens"
+            tf.reduce_all(tf.reduce_any(masked, axis=1)),
+            True,
+            "`text` must have the mask token, within its first tokens",
         )
         places, count = tf.where(masked), tf.shape(masked)[0]
         logits = tf.gather_nd(task.model(batch)["logits"], places)
@@ -144,7 +146,7 @@ def mask_signatures(task: FillMaskTask) -> dict[str, Signature]:
         }
 
     top_k = tf.constant(5, name="top_k")
-    mask = task.tokenizer.tokens[mask_id].encode()
+    mask = task.tokenizer.decode([mask_id]).encode()
 
     def sample(rng, rows, length):
         texts = sample_texts(task.tokenizer, rng, rows, length)

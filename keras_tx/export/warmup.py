@@ -28,7 +28,7 @@ def write_warmup(directory: Path, requests: Iterable[tuple[str, Mapping[str, np.
 
 
 def prediction_log(signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
-    """A `PredictionLog` with a `PredictLog` (6) with a `PredictRequest` (1) of a signature, whatever the model's name."""
+    """A `PredictionLog` with a `PredictLog` (6) with a `PredictRequest` (1), for whatever name the model has."""
     import tensorflow as tf
 
     model_spec = _field(1, _field(3, signature.encode()))

@@ -24,6 +24,8 @@ from keras_tx.text.splitting import bert_starts
 
 CANDIDATES = 20
 """An answer's score is its probability among so many."""
+MOST_WINDOWS = 256
+"""Rows that a request's texts may become, so that none can take a server's memory."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +148,14 @@ def _word_labels(task: TokenClassificationTask, words: TextWords):
 
     numbers = tf.where(words.is_first, tf.cast(words.words, tf.int32), IGNORED)
     found = window_tensors(task.tokenizer, words.table(numbers), max_length=task.max_length, stride=task.stride)
-    scores = probabilities(ops.cast(task.model(task.model_inputs(found.batch))["logits"], "float32"))
+    scores = probabilities(ops.cast(_outputs(task, found.batch)["logits"], "float32"))
     places = tf.cast(tf.where(found.numbers >= 0), tf.int32)
     lengths = tf.reduce_sum(found.batch["attention_mask"], axis=1)
     context = tf.minimum(places[:, 1], tf.gather(lengths, places[:, 0]) - 1 - places[:, 1])
     word, count = tf.gather_nd(found.numbers, places), tf.size(words.rows)
     best = tf.math.unsorted_segment_max(context, word, count)
     order = tf.range(tf.size(word))
-    chosen = tf.math.unsorted_segment_min(
-        tf.where(context == tf.gather(best, word), order, tf.size(word)), word, count
-    )
+    chosen = tf.math.unsorted_segment_min(tf.where(context == tf.gather(best, word), order, tf.size(word)), word, count)
     read = chosen < tf.size(word)
     of_word = tf.gather_nd(scores, tf.gather(tf.concat([places, [[0, 0]]], 0), tf.minimum(chosen, tf.size(word))))
     labels = tf.argmax(of_word, axis=-1, output_type=tf.int32)
@@ -199,9 +199,19 @@ def answers(task: QuestionAnsweringTask, questions, contexts) -> dict[str, Any]:
     question = ids.with_values(tf.stack([ids.values, tf.fill(tf.shape(ids.values), -1)], axis=1))
     context = words.table(tf.range(tf.size(words.ids)))
     found = window_tensors(task.tokenizer, question, context, max_length=task.max_length, stride=task.stride)
-    logits = task.model(task.model_inputs(found.batch))
+    logits = _outputs(task, found.batch)
     scores, spans = _best_of_rows(task, words, found.numbers, logits)  # (R, K), (R, K, 2)
     return _best_answers(words, found.samples, scores, spans)
+
+
+def _outputs(task: Task, batch: dict) -> dict:
+    """What the model gives for the windows of texts."""
+    import tensorflow as tf
+
+    tf.debugging.assert_less_equal(
+        tf.shape(batch["input_ids"])[0], MOST_WINDOWS, f"the texts must fit into {MOST_WINDOWS} windows together"
+    )
+    return task.model(task.model_inputs(batch))
 
 
 def _best_of_rows(task: QuestionAnsweringTask, words: TextWords, numbers, logits: dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -27,12 +26,15 @@ class Model(Pretrained, keras.Model):
     """
 
     config_class: ClassVar[type[Config]]
-    output_keys: Sequence[str] = ("logits",)
-    """What the tensors that `call` gives are called, where it does not give a dict of them."""
 
     def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(name=name, dtype=dtype)
         self.config = (config or self.config_class()).replace(**overrides)
+
+    @property
+    def output_keys(self) -> tuple[str, ...]:
+        """What the tensors that `call` gives are called, where it does not give a dict of them."""
+        return ("logits",)
 
     def get_config(self) -> dict:
         return {"config": self.config.to_dict(), "name": self.name, "dtype": _serialized(self.dtype_policy)}

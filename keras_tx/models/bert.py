@@ -212,7 +212,10 @@ class BERTModel(BERTPooled):
     """
 
     targets: ClassVar = {}
-    output_keys = ("sequence_output", "pooled_output")
+
+    @property
+    def output_keys(self):
+        return ("sequence_output", "pooled_output")
 
     def call(
         self,

@@ -23,9 +23,9 @@ class ImagePreprocessor:
     """From pictures of any size to the images that a model takes.
 
     `preprocessor(images)` takes arrays `(H, W, C)` or `(B, H, W, C)`, values in [0, 255], and gives a float32 tensor
-    `(B, height, width, C)`. On TensorFlow it works in graphs too, where height and width need not be known. It resizes with antialiasing, as Pillow does. Integer images are
-    rounded once, where Pillow rounds after each axis: about a fifth of the values differ from those of Transformers'
-    processors, by one step of 255.
+    `(B, height, width, C)`. In a TensorFlow graph the height and width of images need not be known. It resizes with
+    antialiasing, as Pillow does. Integer images are rounded once, where Pillow rounds after each axis: about a fifth of
+    the values differ from those of Transformers' processors, by one step of 255.
 
     The defaults are those of the original Vision Transformers.
     """

@@ -3,9 +3,7 @@
 import json
 
 import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 from contract import CASES, Case
 from export_helpers import preprocessor_for, tokenizer_for
 
@@ -17,9 +15,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow"),
 ]
-
-FIRST = [case for case in CASES if case.is_first]
-OTHERS = [case for case in CASES if not case.is_first]
 
 
 def export(case: Case, path) -> tuple:
@@ -44,7 +39,7 @@ def exported(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_signature_answers_as_the_model(exported, case):
-    path, signatures, requests, answers = exported[case.name]
+    _, signatures, requests, answers = exported[case.name]
     assert {name for name, _ in requests} == set(signatures)
     compare_answers(signatures, requests, answers)
 

@@ -112,7 +112,10 @@ def test_answers():
 
 def test_choices():
     model = model_of(BERTForMultipleChoice)
-    texts, choices = ["where?", "who met bob?"], [["in oslo", "anna", "the film is good"], ["bob", "rome", "anna smith"]]
+    texts, choices = (
+        ["where?", "who met bob?"],
+        [["in oslo", "anna", "the film is good"], ["bob", "rome", "anna smith"]],
+    )
     found = served(model, text=texts, choices=choices)
     for i, choice in enumerate(MultipleChoiceTask(model, wordpiece()).predict(list(zip(texts, choices, strict=True)))):
         assert (found["choice"][i], found["index"][i]) == (choice.text, choice.index)
