@@ -37,7 +37,7 @@ def models() -> dict:
         "Transformer": lambda: kt.Transformer(vocab_size=4096, d_model=128, num_heads=4, num_layers=4),
         "ViT": lambda: kt.VisionTransformer(image_size=64, patch_size=8, num_classes=100, d_ff=512, **text),
         "Swin": lambda: kt.SwinTransformer(
-            image_size=64, patch_size=4, window_size=4, d_model=48, depths=(2, 2, 2), num_heads=(3, 6, 12), num_classes=100
+            image_size=64, window_size=4, d_model=48, depths=(2, 2, 2), num_heads=(3, 6, 12), num_classes=100
         ),
     }
 
@@ -70,7 +70,8 @@ def table(names: list[str]) -> None:
 
 def row(name: str, format: str, form: str | None, found) -> str:
     tokens = "" if found.tokens is None else f"{found.tokens:.0%}"
-    return f"| {name} | {format} | {form or 'float32'} | {found.size:,} | {found.error:.1e} | {found.rms:.1e} | {tokens} |"
+    cells = (name, format, form or "float32", f"{found.size:,}", f"{found.error:.1e}", f"{found.rms:.1e}", tokens)
+    return f"| {' | '.join(cells)} |"
 
 
 def write(directory: Path) -> None:
@@ -93,10 +94,7 @@ def decode(directory: Path) -> None:
 
     resolvers = {"XNNPACK": OpResolverType.AUTO, "no delegate": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
     settings = [
-        (form, name, threads)
-        for name in resolvers
-        for threads in (1, 2)
-        for form in ("float32", "dynamic_int8")
+        (form, name, threads) for name in resolvers for threads in (1, 2) for form in ("float32", "dynamic_int8")
     ]
     rates: dict[tuple, list[float]] = {setting: [] for setting in settings}
     runs = {}

@@ -28,8 +28,8 @@ def export(
         str,
         typer.Argument(
             metavar="RUN_OR_CHECKPOINT",
-            help="Directory of a trained run, as runs/quickstart, or of a checkpoint, ours, Transformers' or timm's; or a "
-            "hub id such as openai-community/gpt2.",
+            help="Directory of a trained run, as runs/quickstart, or of a checkpoint, ours, Transformers' or timm's; "
+            "or a hub id such as openai-community/gpt2.",
             show_default=False,
         ),
     ],

@@ -2,10 +2,11 @@
 
 python artifact_runner.py ARTIFACT REQUESTS.npz ANSWERS.npz [ARTIFACT REQUESTS.npz ANSWERS.npz ...]
 
-An artifact is a `.tflite` file, an `.onnx` file, or a directory with `encoder.onnx` and `decoder.onnx`. The requests are
-arrays called NUMBER/SIGNATURE/INPUT; the answers come as arrays called NUMBER/OUTPUT. The signature `generate` is done
-here, by prefill and decode: `input_ids` and `attention_mask` `(B, P)`, `count`, `slots` where the cache's number is
-fixed, and of an encoder-decoder `start`, to the likeliest `tokens` `(B, count)` and the `logits` `(B, count, V)` that they were taken from.
+An artifact is a `.tflite` file, an `.onnx` file, or a directory with `encoder.onnx` and `decoder.onnx`. The requests
+are arrays called NUMBER/SIGNATURE/INPUT; the answers come as arrays called NUMBER/OUTPUT. The signature `generate` is
+done here, by prefill and decode: `input_ids` and `attention_mask` `(B, P)`, `count`, `slots` where the cache's number
+is fixed, and of an encoder-decoder `start`, to the likeliest `tokens` `(B, count)` and the `logits` `(B, count, V)`
+that they were taken from.
 """
 
 import sys
