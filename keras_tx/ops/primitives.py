@@ -21,6 +21,11 @@ def portable_graph() -> Iterator[None]:
         _portable.reset(token)
 
 
+def is_portable() -> bool:
+    """Whether what is traced now is to be such a graph."""
+    return _portable.get()
+
+
 def argmax(x):
     """Index of the largest number along the last axis, the first of equals; int32."""
     return ops.cast(ops.argmax(x, axis=-1), "int32")
