@@ -98,6 +98,7 @@ class _TextGeneration:
             for name, spec in specs.items():
                 if name == "cache_position":
                     given[name] = np.array(length - given["input_ids"].shape[1], "int32")
+                    given["input_ids"] %= self.model.config.vocab_size  # they are the target's
                 elif spec.shape.rank == 4:
                     shape = [of if n is None else n for n, of in zip(spec.shape, (rows, 0, length, 0), strict=True)]
                     given[name] = rng.normal(size=shape).astype("float32")

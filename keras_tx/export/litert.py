@@ -18,6 +18,7 @@ from keras_tx.files import whole_file
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.base import Model
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.primitives import converted_graph
 
 Quantization = Literal["float16", "dynamic_int8", "int8"]
 Progress = Callable[[int, int], None]
@@ -139,7 +140,8 @@ def convert(
     with tempfile.TemporaryDirectory() as scratch:
         module = tf.Module()
         module.weights = [variable.value for variable in model.variables]
-        traced = {name: signature.traced() for name, signature in signatures.items()}
+        with converted_graph():
+            traced = {name: signature.traced() for name, signature in signatures.items()}
         for name, function in traced.items():
             setattr(module, name, function)
         tf.saved_model.save(module, scratch, signatures=traced)

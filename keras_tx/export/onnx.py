@@ -15,6 +15,7 @@ from keras_tx.files import whole_directory, whole_file
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.base import Model
 from keras_tx.models.seq2seq import EncoderDecoder
+from keras_tx.ops.primitives import converted_graph
 
 OPSET = 18
 """The version of ONNX's operations; onnxruntime has had it since 1.14."""
@@ -105,7 +106,9 @@ def write_graph(signature: Signature, path: Path) -> None:
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it cannot convert it logs, and goes on
     specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in signature.inputs.items()]
-    graph, _ = tf2onnx.convert.from_function(signature.traced(), input_signature=specs, opset=OPSET)
+    with converted_graph():
+        function = signature.traced()
+    graph, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=OPSET)
     if names := other_operations(graph):
         raise ValueError(f"the model needs operations that ONNX does not have: {', '.join(names)}.")
     onnx.checker.check_model(graph, full_check=True)

@@ -7,21 +7,21 @@ from keras import ops
 
 from keras_tx.layers.base import register
 from keras_tx.ops.linear import is_row, row_product
-from keras_tx.ops.primitives import is_portable
+from keras_tx.ops.primitives import is_converted
 
 
 @register
 class Linear(keras.layers.Dense):
     """`keras.layers.Dense`, faster at a single row: when one sequence is decoded token by token.
 
-    In a portable graph it is one product, where Keras makes rows of the input and what it was of the output again: that
-    LiteRT knows as a fully connected layer, whose weights it quantizes, and tf2onnx converts it as it is.
+    In a graph to be converted it is one product, where Keras, which is faster in TensorFlow, makes rows of the input and
+    what it was of the output again: LiteRT quantizes the one, and tf2onnx confuses the other's shapes.
     """
 
     def call(self, inputs, training=None):
-        if self.quantization_mode is None and is_portable():
-            x = ops.matmul(inputs, self.kernel)
-        elif is_row(inputs):
+        if is_converted() and len(inputs.shape) == 3 and self.quantization_mode is None:
+            x = ops.einsum("bti,io->bto", inputs, self.kernel)
+        elif is_row(inputs) and not is_converted():
             x = row_product(inputs, self.kernel)
         else:
             return super().call(inputs, training=training)
