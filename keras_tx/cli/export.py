@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from keras_tx.cli.console import progress_bar, quiet, size_of, warnings_as_lines
-from keras_tx.cli.options import RevisionOption, not_negative
+from keras_tx.cli.options import RevisionOption, is_given, not_negative
 
 if TYPE_CHECKING:
     from keras_tx.models.base import Model
@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 Format = Literal["saved_model", "litert", "onnx"]
 Form = Literal["float16", "dynamic_int8", "int8"]
 PREPROCESSOR_FILE = "preprocessor_config.json"
+OPTIONS: dict[str, tuple[Format, ...]] = {
+    "quantize": ("litert",),
+    "tolerance": ("litert", "onnx"),
+    "length": ("saved_model",),
+    "temperature": ("saved_model",),
+}
+"""Those that are not for every format."""
 SAMPLES = 16
 """Batches that full int8 finds its ranges with."""
 
 
 def export(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -75,8 +83,9 @@ def export(
     A SavedModel runs with TensorFlow alone and takes and gives strings, if there is a tokenizer; litert runs with
     ai-edge-litert, onnx with onnxruntime.
     """
-    if quantize is not None and format != "litert":
-        raise ValueError(f"--quantize is for --format litert; {format} is written in float32.")
+    for option, formats in OPTIONS.items():
+        if is_given(context, option) and format not in formats:
+            raise ValueError(f"--{option} is for --format {' or '.join(formats)}, not {format}.")
     with quiet():
         import keras
 

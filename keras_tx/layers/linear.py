@@ -14,8 +14,8 @@ from keras_tx.ops.primitives import is_converted
 class Linear(keras.layers.Dense):
     """`keras.layers.Dense`, faster at a single row: when one sequence is decoded token by token.
 
-    In a graph to be converted it is one product, where Keras, which is faster in TensorFlow, makes rows of the input and
-    what it was of the output again: LiteRT quantizes the one, and tf2onnx confuses the other's shapes.
+    In a graph to be converted it is one product, where Keras makes rows of the input and what it was of the output
+    again: TensorFlow is faster at the latter, but tf2onnx confuses its shapes.
     """
 
     def call(self, inputs, training=None):

@@ -48,9 +48,10 @@ def test_what_was_there_stays(fails, checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--format", "onnx", "--quantize", "int8"], "--quantize is for --format litert; onnx is written in float32"),
-        (["--quantize", "float16"], "--quantize is for --format litert; saved_model is written in float32"),
+        (["--format", "onnx", "--quantize", "int8"], "--quantize is for --format litert, not onnx"),
+        (["--quantize", "float16"], "--quantize is for --format litert, not saved_model"),
         (["--format", "litert", "--quantize", "int4"], "'--quantize'"),
+        (["--format", "onnx", "--temperature", 0.5], "--temperature is for --format saved_model, not onnx"),
         (["--format", "pickle"], "'--format'"),
         (["--format", "litert", "--tolerance", "-1"], "'--tolerance': -1.0 is not 0 or above"),
         (["--format", "litert", "--output", "model"], "file that ends in .tflite"),
