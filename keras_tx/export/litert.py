@@ -142,9 +142,9 @@ def convert(
         module.weights = [variable.value for variable in model.variables]
         with converted_graph():
             traced = {name: signature.traced() for name, signature in signatures.items()}
-        for name, function in traced.items():
-            setattr(module, name, function)
-        tf.saved_model.save(module, scratch, signatures=traced)
+            for name, function in traced.items():
+                setattr(module, name, function)
+            tf.saved_model.save(module, scratch, signatures=traced)
         progress(1, 3)
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=list(signatures))
         if quantize is not None:
