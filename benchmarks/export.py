@@ -21,8 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FORMS = (None, "float16", "dynamic_int8", "int8")
 SLOTS = 128
 PROMPT = 16
-STEPS = 24
-ROUNDS = 7
+STEPS = 16
+ROUNDS = 5
 
 
 def models() -> dict:
