@@ -39,8 +39,7 @@ def cached_signatures(
 
     Args:
         model: one with a `decode_step`.
-        batch_size: B, where it is fixed.
-        cache_length: S, where it is fixed; of `decode` alone.
+        batch_size, cache_length: B and S of `decode`, where they are fixed.
         tokens: that `decode` reads at a time; None for any number.
     """
     generation = _PairGeneration(model) if isinstance(model, EncoderDecoder) else _TextGeneration(model)
@@ -65,7 +64,7 @@ class _TextGeneration:
     def signatures(self, batch, slots, tokens) -> dict[str, Signature]:
         import tensorflow as tf
 
-        prompt = {name: tf.TensorSpec((batch, None), tf.int32) for name in ("input_ids", "attention_mask")}
+        prompt = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
         step = {
             "input_ids": tf.TensorSpec((batch, tokens), tf.int32),
             "cache_position": tf.TensorSpec((), tf.int32),

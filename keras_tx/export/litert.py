@@ -50,9 +50,8 @@ def export_litert(
             activations too, by their range in each call; "int8", activations by their range in `representative_data`,
             where LiteRT has an operation for it. Inputs and outputs stay as they are.
         representative_data: for "int8", inputs of `serving_default` as the model will get them, a few dozen.
-        batch_size: fixes the batch of all signatures; None leaves it free.
-        cache_length: fixes the slots of `decode`'s cache; None leaves them free. LiteRT's fastest kernels run only
-            where all sizes are known: a phone's `decode` wants both.
+        batch_size, cache_length: fix the rows and the cache's slots of `decode`; None leaves them free. LiteRT's
+            fastest kernels run only where all sizes are known.
         tolerance: how much the artifact may differ: in float32 the largest difference of a number, 1e-5 unless given;
             in other forms the root mean square of the differences, 0.01, 0.15 and 0.5 unless given; both in units of
             the output's own numbers.
@@ -96,28 +95,14 @@ def export_litert(
 def litert_signatures(model: Model, batch_size: int | None = None, cache_length: int | None = None):
     """What a file offers."""
     whole = tensor_signatures(model)["serving_default"]
-    if batch_size is not None:
-        whole = fixed_batch(whole, batch_size)
     steps = {}
     if isinstance(model, GenerationMixin):
         steps = cached_signatures(model, batch_size=batch_size, cache_length=cache_length)
-    elif cache_length is not None:
-        raise ValueError(f"`cache_length` is for models that generate; {type(model).__name__} does not.")
+    elif (batch_size, cache_length) != (None, None):
+        raise ValueError(
+            f"`batch_size` and `cache_length` are of `decode`, and {type(model).__name__} does not generate."
+        )
     return {"serving_default": whole, **steps}
-
-
-def fixed_batch(signature: Signature, rows: int) -> Signature:
-    """A signature of so many rows alone."""
-    import dataclasses
-
-    import tensorflow as tf
-
-    inputs = {name: tf.TensorSpec((rows, *spec.shape[1:]), spec.dtype) for name, spec in signature.inputs.items()}
-
-    def sample(rng: np.random.Generator, _: int, length: int) -> dict[str, np.ndarray]:
-        return signature.sample(rng, rows, length)
-
-    return dataclasses.replace(signature, inputs=inputs, sample=sample)
 
 
 # === Conversion ===
