@@ -119,7 +119,8 @@ class _TextGeneration:
         batch, length = ops.shape(input_ids)
         return self._step(input_ids, 0, attention_mask, self.empty(batch, length))
 
-    def decode(self, input_ids, cache_position, attention_mask, **past):
+    def decode(self, input_ids, cache_position, **past):
+        attention_mask = past.pop("attention_mask")
         return self._step(input_ids, cache_position, attention_mask, _cache(past, cache_position, len(self.kinds)))
 
     def _step(self, ids, start, mask, cache):
@@ -157,7 +158,8 @@ class _PairGeneration(_TextGeneration):
         start, _, cache = self.model.begin(input_ids, attention_mask, 1)
         return self._read(start, 0, cache) | _crossed(cache.blocks)
 
-    def decode(self, input_ids, cache_position, encoder_attention_mask, **past):
+    def decode(self, input_ids, cache_position, **past):
+        encoder_attention_mask = past.pop("encoder_attention_mask")
         blocks = _cache(past, cache_position, len(self.kinds))
         return self._read(input_ids, cache_position, SourceCache(blocks, ops.cast(encoder_attention_mask, "bool")))
 
