@@ -12,5 +12,6 @@ import tensorflow as tf
 
 if len(sys.argv) != 3:
     sys.exit(__doc__)
-generate = tf.saved_model.load(sys.argv[1]).signatures["generate"]
-print(generate(tf.constant([sys.argv[2]]))["text"][0].numpy().decode())
+model = tf.saved_model.load(sys.argv[1])
+# `max_new_tokens`, `temperature`, `top_k`, `top_p` and `seed` have the defaults they were exported with.
+print(model.generate(tf.constant([sys.argv[2]]))["text"][0].numpy().decode())

@@ -56,7 +56,7 @@ _PUBLIC = {
     "training": """AveragePrecision FineTuning ImageRecipe PrefixLM Recipe SpanCorruption TranslationBatches
         denoising_batches fine_tune freeze_layers mixed_batches train_image_classifier train_language_model""",
     "tasks": "MultipleChoiceTask QuestionAnsweringTask TextClassificationTask TokenClassificationTask",
-    "export": "export_saved_model",
+    "export": "export_litert export_onnx export_saved_model",
     "analysis": "attention_rollout",
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names.split()}
@@ -65,6 +65,8 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from keras_tx.analysis import attention_rollout as attention_rollout
+    from keras_tx.export import export_litert as export_litert
+    from keras_tx.export import export_onnx as export_onnx
     from keras_tx.export import export_saved_model as export_saved_model
     from keras_tx.generation import GenerateOutput as GenerateOutput
     from keras_tx.generation import GenerationConfig as GenerationConfig

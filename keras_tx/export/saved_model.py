@@ -1,4 +1,4 @@
-"""SavedModels that take strings and give strings, with TensorFlow's core operations alone."""
+"""SavedModels that take tensors, strings and images' files, with TensorFlow's core operations alone."""
 
 from __future__ import annotations
 
@@ -6,47 +6,78 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 
+from keras_tx.export.card import write_card
+from keras_tx.export.check import check_saved_model, sample_requests
+from keras_tx.export.generation import TextOptions, text_signatures
+from keras_tx.export.pictures import image_signatures
+from keras_tx.export.signature import Signature
+from keras_tx.export.tensors import tensor_signatures
+from keras_tx.export.texts import string_signatures
+from keras_tx.export.warmup import write_warmup
 from keras_tx.files import whole_directory
-from keras_tx.generation import Decoding, GenerationConfig, decode, prefill, window_size
-from keras_tx.generation.loop import is_end
-from keras_tx.ops.primitives import portable_graph
-
-TOLERANCE = 1e-5
-"""How far an artifact's numbers may be from its model's, in float32."""
+from keras_tx.generation import GenerationMixin
+from keras_tx.models.base import Model, TextModel
+from keras_tx.models.images import ImageModel
+from keras_tx.text import Tokenizer
+from keras_tx.vision import ImagePreprocessor
 
 
 def export_saved_model(
     model: keras.Model,
     path: str | Path,
-    tokenizer=None,
+    tokenizer: Tokenizer | None = None,
     *,
+    preprocessor: ImagePreprocessor | None = None,
     max_new_tokens: int = 200,
     temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
     eos_token_id: int | Sequence[int] | None = None,
+    num_beams: int = 1,
+    xla: bool = False,
+    source: str | None = None,
 ) -> None:
     """Writes a SavedModel that runs with TensorFlow alone, checks it against the model, and only then keeps it.
 
-    Signatures:
-        serving_default: the tensors of `model.input_signature()` to `logits`; batch and length are free.
-        generate: `prompt`, strings `(B,)`, to `text`, strings `(B,)`: the prompts and what follows them up to an end
-            token, drawn at the given `temperature`; the same prompts give the same text. Only with a tokenizer.
-        generate_with_options: as `generate`, with the inputs `max_new_tokens` (int32), `temperature` (0 for
-            greedy), `top_p` (float32) and `seed` (int32) besides; TensorFlow Serving fills in those not given.
+    Signatures, with batch and length free:
+        serving_default: the tensors of `model.input_signature()` to the model's outputs, flat and by name.
+        encode, decode: the halves of an encoder-decoder that generates.
+        serve_text, of a model with a tokenizer: strings to strings. `text` to `label`, `score` and all `scores`; to
+            entities, each a `label`, its `text`, characters `start` and `end`, and `score`; `question` and `context` to
+            `answer`, `start`, `end`, `score`; `text` and `choices` to `choice`, `index`, `score`; a `text` with masks
+            to `token` and `score`; a `text` to the outputs of a model without a head; a `prompt` to `text`, with the
+            options given here.
+        serve_text_pair: likewise, of `text` and `text_pair`, where a model may be asked of pairs.
+        generate, of a model that generates: `prompt` and the scalars `max_new_tokens`, `temperature` (0 for greedy),
+            `top_k` (0 for all), `top_p` and `seed` to `text`; TensorFlow Serving fills in those not given. A decoder's
+            text begins with the prompt. Equal prompts give equal text, whatever stands beside them in the batch.
+        generate_batch: as `generate`, with options `(B,)`, so that a server may put requests together.
+        generate_beams, with `num_beams` above 1: `prompt`, `max_new_tokens` and `length_penalty` to `text` and `score`.
+        generate_xla, serving_default_xla, with `xla`: the same, compiled when first called with new sizes.
+        serve_image, of a model with a preprocessor: `image_bytes`, JPEG or PNG files `(B,)`, to `label`, `score` and
+            `scores`; to `label`, `score` and `box` of every query; to `classes` of all pixels; or to `features`.
+
+    Texts that are empty, no UTF-8 or longer than 1 MiB are errors, as are files above 16 MiB.
+
+    Beside it lie `model_card.json`, with signatures, versions, config, source and the files' sums, and requests that
+    TensorFlow Serving warms up with.
 
     Args:
-        model: a text model; for `generate`, one with a `decode_step`.
+        model: a model of the registry.
         path: of the directory, whose name TensorFlow Serving wants to be a version number.
-        tokenizer: turns the strings into ids and back, inside the graph.
-        max_new_tokens: of `generate`.
-        temperature: of `generate`.
-        eos_token_id: a token, or several, that end a text of `generate`; the model's config's if None, none at all if
-            empty.
+        tokenizer: of a text model.
+        preprocessor: of an image model.
+        max_new_tokens, temperature, top_k, top_p: of `serve_text`, and the defaults of `generate`.
+        eos_token_id: a token, or several, that end a text; the model's config's if None, none at all if empty.
+        num_beams: of `generate_beams`.
+        xla: whether to add signatures that XLA compiles. TensorFlow Serving on CPUs does not run these by default.
+        source: where the weights come from, for the card.
 
     Raises:
-        ValueError: on another backend than TensorFlow, for a model that does not compute in float32, if `path` holds
-            anything but a SavedModel, or if the artifact's numbers are not the model's; nothing is written then.
+        ValueError: on another backend than TensorFlow, for a model that does not compute in float32, for a tokenizer or
+            preprocessor that does not fit it, if `path` holds anything but a SavedModel, or if the artifact's answers
+            are not the model's; nothing is written then.
     """
     import tensorflow as tf
 
@@ -58,114 +89,51 @@ def export_saved_model(
     if model.compute_dtype != "float32":
         raise ValueError(f"export a float32 model: this one computes in {model.compute_dtype}.")
     _require_replaceable(Path(path))
-    specs = {name: tf.TensorSpec(s.shape, s.dtype, name) for name, s in model.input_signature().items()}
-    serve = tf.function(lambda **inputs: {"logits": model(inputs)["logits"]}, autograph=False)
+    options = TextOptions(max_new_tokens, temperature, top_k, top_p, 0, eos_token_id, num_beams)
+    signatures = model_signatures(model, tokenizer, preprocessor, options, xla=xla)
+    requests = sample_requests(signatures)
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    with whole_directory(path) as partial, portable_graph():
-        signatures = {"serving_default": serve.get_concrete_function(**specs)}
-        if tokenizer is not None:
-            generate = _string_generator(model, tokenizer, eos_token_id)
-            signatures |= _generate_signatures(generate, max_new_tokens, temperature)
-        tf.saved_model.save(module, str(partial), signatures=signatures)
-        _verify(model, partial)
+    with whole_directory(path) as partial:
+        traced = {name: signature.traced() for name, signature in signatures.items()}
+        for name, function in traced.items():
+            setattr(module, name, function)  # in Python these may be called with some inputs left out
+        tf.saved_model.save(module, str(partial), signatures=traced)
+        check_saved_model(partial, signatures, requests)
+        write_warmup(partial, [request for request in requests if not signatures[request[0]].xla])
+        found = tf.saved_model.load(str(partial)).signatures
+        write_card(partial, model, found, source=source)
+
+
+def model_signatures(
+    model: Model,
+    tokenizer: Tokenizer | None,
+    preprocessor: ImagePreprocessor | None,
+    options: TextOptions,
+    *,
+    xla: bool = False,
+) -> dict[str, Signature]:
+    """All that a model offers.
+
+    Raises:
+        ValueError: for a tokenizer or a preprocessor that does not fit it.
+    """
+    found = tensor_signatures(model, xla=xla)
+    if tokenizer is not None:
+        if not isinstance(model, TextModel):
+            raise ValueError(f"`tokenizer` is for models of texts; {type(model).__name__} is none.")
+        generates = isinstance(model, GenerationMixin)
+        found |= (
+            text_signatures(model, tokenizer, options, xla=xla) if generates else string_signatures(model, tokenizer)
+        )
+    if preprocessor is not None:
+        if not isinstance(model, ImageModel):
+            raise ValueError(f"`preprocessor` is for models of images; {type(model).__name__} is none.")
+        found |= image_signatures(model, preprocessor)
+    return found
 
 
 def _require_replaceable(path: Path) -> None:
     """Raises ValueError for a path whose content is not ours to remove."""
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").exists()):
         raise ValueError(f"{path} exists and is not a SavedModel: choose a new directory.")
-
-
-def _generate_signatures(generate, max_new_tokens: int, temperature: float) -> dict:
-    import tensorflow as tf
-
-    prompts = tf.TensorSpec((None,), tf.string, "prompt")
-    values = {"max_new_tokens": max_new_tokens, "temperature": float(temperature), "top_p": 1.0, "seed": 0}
-    defaults = {name: tf.constant(value, name=name) for name, value in values.items()}
-    specs = [tf.TensorSpec((), value.dtype, name) for name, value in defaults.items()]
-
-    @tf.function(input_signature=[prompts], autograph=False)
-    def plain(prompt):
-        return {"text": generate(prompt, **defaults)}
-
-    # Default arguments of a signature are written into the SavedModel, where TensorFlow Serving looks for them.
-    n, t, p, s = defaults.values()
-
-    @tf.function(input_signature=[prompts, *specs], autograph=False)
-    def with_options(prompt, max_new_tokens=n, temperature=t, top_p=p, seed=s):
-        return {"text": generate(prompt, max_new_tokens, temperature, top_p, seed)}
-
-    return {"generate": plain, "generate_with_options": with_options}
-
-
-def _string_generator(model, tokenizer, eos_token_id: int | Sequence[int] | None):
-    """`stream_rolling`, in a graph and on strings."""
-    import tensorflow as tf
-
-    positions = model.config.max_positions
-    size = window_size(positions)
-    options = GenerationConfig(do_sample=True, top_k=None, eos_token_id=eos_token_id)
-    decoding = options.of_model(model.config).decoding(positions)
-
-    def generate(prompt, max_new_tokens, temperature, top_p, seed):
-        tf.debugging.assert_greater_equal(max_new_tokens, 0, "`max_new_tokens` must not be negative")
-        tf.debugging.assert_greater_equal(temperature, 0.0, "`temperature` must not be negative")
-        tf.debugging.assert_greater(tf.strings.length(prompt), 0, "`prompt` must not be empty")
-        controls = {"temperature": tf.maximum(temperature, 1e-6), "top_p": top_p}
-        batch = tokenizer(prompt, padding_side="left")
-        short = tf.maximum(size - tf.shape(batch["input_ids"])[1], 0)
-        ids, mask = (tf.pad(batch[name], [[0, 0], [short, 0]]) for name in ("input_ids", "attention_mask"))
-        tf.debugging.assert_greater(mask[:, -1], 0, "`prompt` must have a token")
-        start = tf.shape(ids)[1]
-        end = start + max_new_tokens
-        finished = tf.zeros_like(mask[:, 0], tf.bool)
-
-        def unfinished(turn, ids, mask, finished):
-            return (tf.shape(ids)[1] < end) & ~tf.reduce_all(finished)
-
-        def window(turn, ids, mask, finished):
-            draws = tf.cast(seed + turn, tf.uint32)
-            seen = tf.ensure_shape(ids[:, -size:], (None, size)), tf.ensure_shape(mask[:, -size:], (None, size))
-            cache = model.init_cache(tf.shape(ids)[0], positions)
-            state = prefill(model.decode_step, decoding, *seen, cache, controls, draws)
-            state = state._replace(finished=state.finished | finished)
-            until = tf.minimum(positions, size + end - tf.shape(ids)[1])
-            state = decode(model.decode_step, decoding, state, until, controls, draws)
-            new = state.tokens[:, size:until]
-            return turn + 1, tf.concat([ids, new], 1), tf.concat([mask, tf.ones_like(new)], 1), state.finished
-
-        free = tf.TensorShape((None, None))
-        _, ids, _, _ = tf.while_loop(
-            unfinished,
-            window,
-            (0, ids, mask, finished),
-            shape_invariants=(tf.TensorShape(()), free, free, tf.TensorShape((None,))),
-        )
-        return tf.strings.join([prompt, _continuation(tokenizer, decoding, ids[:, start - 1 :])])
-
-    return generate
-
-
-def _continuation(tokenizer, decoding: Decoding, ids):
-    """The texts of ids `(B, T)` up to the first end token, as they read after the first id, which is left out."""
-    import tensorflow as tf
-
-    ends = tf.cast(is_end(ids[:, 1:], decoding), tf.int32)
-    kept = tf.math.count_nonzero(tf.cumsum(ends, axis=1) == 0, axis=1)
-    texts = tokenizer.detokenize(tf.RaggedTensor.from_tensor(ids, kept + 1))
-    begin = tf.strings.length(tokenizer.detokenize(ids[:, :1]))
-    return tf.strings.substr(texts, begin, tf.strings.length(texts) - begin)
-
-
-def _verify(model, path: Path) -> None:
-    """Raises ValueError unless the artifact gives the model's logits for random inputs."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path)).signatures["serving_default"]
-    length = min(model.config.max_positions or 7, 7)
-    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, (3, length), dtype="int32")
-    inputs = {"input_ids": tf.constant(ids), "attention_mask": tf.ones_like(ids)}
-    difference = np.abs(loaded(**inputs)["logits"] - model(inputs)["logits"]).max()
-    if not difference <= TOLERANCE:
-        raise ValueError(f"the SavedModel's logits differ from the model's by {difference}, more than {TOLERANCE}.")

@@ -89,7 +89,7 @@ def beam_search(step: Callable, decoding: Decoding, ids, attention_mask, cache, 
     logits, running = read(step, decoding, ids, attention_mask, cache)
     running = note_seen(running, ids, attention_mask, logits.shape[-1], controls)
     logits, running = repeat_rows((logits, running), decoding.num_beams)
-    search = _Search(decoding, controls, seed, prompt=ids.shape[1])
+    search = _Search(decoding, controls, seed, prompt=ops.shape(ids)[1])
 
     def body(*state):
         state = BeamState(*state)
@@ -108,7 +108,7 @@ class _Search:
     decoding: Decoding
     controls: dict
     seed: Any
-    prompt: int
+    prompt: Any
 
     def nothing_found(self, running: DecodeState) -> BeamState:
         """The state before the first token."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -28,6 +28,8 @@ class GenerationMixin:
     config: Any
     decode_step: Callable
     init_cache: Callable
+    reads_prompt: ClassVar[bool] = True
+    """Whether the decoder goes on with the prompt itself; otherwise it writes a text of its own."""
 
     def generate(
         self,

@@ -23,11 +23,15 @@ def step_seed(seed, index, stream: int = 0) -> StepSeed:
     """The seed of one step, from the uint32 seed of the whole text.
 
     Args:
-        seed: uint32 scalar.
+        seed: uint32 scalar; or keys `(B, 2)`, one a row, of a seed and a number that the index is added to. A row then
+            draws the same whatever the other rows are.
         index: int32 scalar, the column that the step fills.
         stream: tells draws of the same step apart.
     """
-    return StepSeed(ops.stack([seed, ops.cast(index + stream * 2**29, "uint32")]))
+    step = ops.cast(index + stream * 2**29, "uint32")
+    if len(seed.shape) > 1:
+        return StepSeed(ops.stack([seed[:, 0], seed[:, 1] + step], axis=1))
+    return StepSeed(ops.stack([seed, step]))
 
 
 def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = None, seed: StepSeed | None = None):
@@ -36,7 +40,8 @@ def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = N
     Args:
         logits: `(B, V)` float32.
         controls: see `warp`.
-        do_sample: draw from the distribution; otherwise take the likeliest, and no control counts.
+        do_sample: draw from the distribution; otherwise take the likeliest, and no control counts. Rows that have a
+            `temperature` of their own, and it is 0, take the likeliest too.
         top_k: see `warp`.
         seed: for drawing.
 
@@ -47,7 +52,15 @@ def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = N
         return argmax(logits)
     if seed is None:
         raise ValueError("`seed` must be given to draw.")
-    return draw(warp(logits, controls, top_k), seed)
+    if "temperature" not in controls or not len(controls["temperature"].shape):
+        return draw(warp(logits, controls, top_k), seed)
+    warm = controls["temperature"] > 0
+    controls = {**controls, "temperature": ops.where(warm, controls["temperature"], 1.0)}
+
+    def row_by_row():
+        return ops.where(warm[:, 0], draw(warp(logits, controls, top_k), seed), argmax(logits))
+
+    return ops.cond(ops.any(warm), row_by_row, lambda: argmax(logits))
 
 
 def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
@@ -55,23 +68,29 @@ def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
 
     Args:
         logits: `(B, V)` float32.
-        controls: float scalars by name: `temperature` divides the logits; `top_p` keeps the likeliest tokens that
-            together reach that probability (Holtzman et al. 2020); `min_p` drops tokens less likely than that share
-            of the likeliest one. One that is absent costs nothing.
+        controls: float scalars by name, or `(B, 1)`: `temperature` divides the logits; `top_p` keeps the likeliest
+            tokens that together reach that probability (Holtzman et al. 2020); `min_p` drops tokens less likely than
+            that share of the likeliest one; `top_k` is as below, for graphs in which it may change. One that is absent
+            costs nothing.
         top_k: keep this many of the likeliest tokens; None or 0 for all.
         keep: so many of the likeliest stay in any case.
     """
     vocab_size = logits.shape[-1]
     if "temperature" in controls:
         logits = logits / controls["temperature"]
-    if top_k or "top_p" in controls:
+    if top_k or controls.keys() & {"top_k", "top_p"}:
         best, _ = ops.top_k(logits, min(max(top_k, keep) if top_k else vocab_size, vocab_size))  # the likeliest first
         least = best[:, -1:]
+        if "top_k" in controls:
+            ranks, kept = ops.arange(best.shape[-1], dtype="float32"), controls["top_k"]
+            among = ranks < ops.where(kept > 0, ops.maximum(kept, float(keep)), float(best.shape[-1]))
+            least = ops.min(ops.where(among, best, -REMOVED), axis=-1, keepdims=True)
+            best = ops.where(among, best, REMOVED)
         if "top_p" in controls:
             probabilities = ops.softmax(best, axis=-1)
             before = ops.cumsum(probabilities, axis=-1) - probabilities
             kept = ops.sum(ops.cast(before < controls["top_p"], "int32"), axis=-1, keepdims=True)
-            least = ops.take_along_axis(best, ops.maximum(kept, keep) - 1, axis=-1)
+            least = ops.maximum(least, ops.take_along_axis(best, ops.maximum(kept, keep) - 1, axis=-1))
         logits = ops.where(logits < least, REMOVED, logits)
     if "min_p" in controls:
         least = ops.max(logits, axis=-1, keepdims=True) + ops.log(controls["min_p"])
@@ -83,6 +102,8 @@ def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
 
 def draw(logits, seed: StepSeed):
     """A token a row from the distribution of the logits `(B, V)`: int32 `(B,)`."""
+    if len(seed.key.shape) > 1:
+        return ops.map(lambda row: draw(row[0][None], StepSeed(row[1]))[0], (logits, seed.key))
     return keras.random.categorical(logits, 1, dtype="int32", seed=seed)[:, 0]
 
 

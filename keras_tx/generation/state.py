@@ -11,7 +11,8 @@ class Decoding:
     """What a compiled loop is specialized to.
 
     Attributes:
-        length: columns of the result, L: the prompt's and the new tokens'.
+        length: columns of the result, L: the prompt's and the new tokens'. A scalar tensor where a graph is traced for
+            any length.
         do_sample: draw tokens, or take the likeliest.
         top_k: draw from this many of the likeliest; None or 0 for all.
         eos_token_ids: tokens that end a row.
@@ -24,7 +25,7 @@ class Decoding:
         candidates: tokens tried at a time, C: drafted, or by contrastive search. The buffers are as much wider.
     """
 
-    length: int
+    length: Any
     do_sample: bool = False
     top_k: int | None = None
     eos_token_ids: tuple[int, ...] = ()
@@ -37,7 +38,7 @@ class Decoding:
     candidates: int = 0
 
     @property
-    def slots(self) -> int:
+    def slots(self) -> Any:
         """Columns of the token buffer, and slots of the cache, S = L + C."""
         return self.length + self.candidates
 

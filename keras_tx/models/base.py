@@ -32,6 +32,11 @@ class Model(Pretrained, keras.Model):
         super().__init__(name=name, dtype=dtype)
         self.config = (config or self.config_class()).replace(**overrides)
 
+    @property
+    def output_keys(self) -> tuple[str, ...]:
+        """What the tensors that `call` gives are called, where it does not give a dict of them."""
+        return ("logits",)
+
     def get_config(self) -> dict:
         return {"config": self.config.to_dict(), "name": self.name, "dtype": _serialized(self.dtype_policy)}
 

@@ -213,6 +213,10 @@ class BERTModel(BERTPooled):
 
     targets: ClassVar = {}
 
+    @property
+    def output_keys(self):
+        return ("sequence_output", "pooled_output")
+
     def call(
         self,
         inputs,

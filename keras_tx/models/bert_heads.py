@@ -27,6 +27,8 @@ TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)
 class MaskedTokens(BERTBackbone):
     """The masked language model's head: logits of what stands at each position, by the transposed token table."""
 
+    predicts_masked_tokens: ClassVar[bool] = True
+
     def make_head(self):
         super().make_head()
         if not self.config.tie_embeddings:

@@ -167,7 +167,7 @@ class GPTDoubleHeadsModel(GPTLanguageModel):
             require_below(summary, ids.shape[-1], "mc_token_ids", "length")
         vectors = self.choice_drop(take_positions(x, summary), training=training)
         scores = self.choice_activation(self.choice_head(vectors))
-        return {"logits": self.logits(x), "mc_logits": ops.squeeze(scores, axis=-1)}
+        return {"logits": self.logits(x), "mc_logits": scores[..., 0]}
 
     def own_losses(self, outputs, labels):
         losses = super().own_losses(outputs, labels)

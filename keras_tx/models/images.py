@@ -59,6 +59,10 @@ class ImageModel(Model):
 
     config: ImageConfig
 
+    @property
+    def output_keys(self):
+        return ("logits",) if self.config.num_classes else ("features",)
+
     def input_signature(self, image_size: Size | None = None) -> dict[str, keras.InputSpec]:
         """The input tensors by name, of images of this size; the config's unless given. The batch is free."""
         shape = (None, *pair(image_size or self.config.image_size), self.config.channels)

@@ -226,6 +226,7 @@ class Seq2SeqLanguageModel(GenerationMixin, LabelledPair):
     """A target given a source: each token given the source and the tokens before it."""
 
     shifted = "labels"
+    reads_prompt = False
 
     def input_signature(self):
         names = ("input_ids", "attention_mask", "decoder_input_ids", "decoder_attention_mask")

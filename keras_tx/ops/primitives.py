@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from keras import ops
 
 _portable = ContextVar("portable", default=False)
+_converted = ContextVar("converted", default=False)
 
 
 @contextmanager
@@ -19,6 +20,22 @@ def portable_graph() -> Iterator[None]:
         yield
     finally:
         _portable.reset(token)
+
+
+@contextmanager
+def converted_graph() -> Iterator[None]:
+    """Graphs traced in this block are portable, and in the forms that converters to other formats know best."""
+    token = _converted.set(True)
+    try:
+        with portable_graph():
+            yield
+    finally:
+        _converted.reset(token)
+
+
+def is_converted() -> bool:
+    """Whether what is traced now is to be such a graph."""
+    return _converted.get()
 
 
 def argmax(x):

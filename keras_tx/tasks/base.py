@@ -158,7 +158,7 @@ class Task:
             raise ValueError(f"text {empty[0]} has no token: leave it out, or put something into it.")
         longest = batch["input_ids"].shape[1]
         batch = self._filled(batch, min(-(-longest // ROUND) * ROUND, self.max_length))
-        return {name: batch[name] for name in self.model.input_signature() if name in batch}
+        return self.model_inputs(batch)
 
     def _tokenized(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
         """A batch of texts alone or of pairs alone."""
@@ -182,6 +182,10 @@ class Task:
         inputs = {name: array[filled] for name, array in inputs.items()}
         outputs = self.model.predict(inputs, batch_size=self.batch_size, verbose=0)
         return {name: np.asarray(outputs[name][:rows], "float32") for name in self.model.targets}
+
+    def model_inputs(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Those tensors of a batch that the model takes."""
+        return {name: batch[name] for name in self.model.input_signature() if name in batch}
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_tx.models.base import TextModel
-from keras_tx.models.heads import QuestionAnswering
+from keras_tx.models.heads import SpanHead
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.rows import Windows, windows
 from keras_tx.tasks.spans import best_spans
@@ -81,7 +81,7 @@ class QuestionAnsweringTask(Task):
 
     @staticmethod
     def fits(model: TextModel) -> bool:
-        return isinstance(model, QuestionAnswering)
+        return isinstance(model, SpanHead)
 
     def training_data(self, examples: Sequence[tuple[str, str]], labels: Sequence[Sequence[tuple[str, int]]]):
         """The model's inputs and labels, a row for each window.

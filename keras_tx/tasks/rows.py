@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,15 +18,17 @@ Tokens = tuple[Sequence[int], Sequence[int]]
 class Windows(NamedTuple):
     """The rows that texts became.
 
+    NumPy arrays, or tensors in a graph.
+
     Attributes:
         batch: `input_ids`, `token_type_ids` and `attention_mask`, int32 `(R, T)` each, filled up on the right.
         numbers: int32 `(R, T)`, the number that each token came with; -1 for special tokens and padding.
         samples: int32 `(R,)`, which example each row is of.
     """
 
-    batch: dict[str, np.ndarray]
-    numbers: np.ndarray
-    samples: np.ndarray
+    batch: dict[str, Any]
+    numbers: Any
+    samples: Any
 
 
 def windows(tokenizer: Tokenizer, *texts: Sequence[Tokens], max_length: int, stride: int) -> Windows:
@@ -45,23 +47,43 @@ def windows(tokenizer: Tokenizer, *texts: Sequence[Tokens], max_length: int, str
 
     if stride < 0:
         raise ValueError(f"`stride` must be 0 or above; got {stride}.")
-    truncation: Truncation = "only_second" if len(texts) > 1 else "only_first"
-    rows = Rows(tokenizer.prefix, tokenizer.suffix, max_length, truncation, stride=stride)
     try:
-        table, samples = rows(*map(_table, texts))
+        found = window_tensors(tokenizer, *map(_table, texts), max_length=max_length, stride=stride)
     except tf.errors.InvalidArgumentError:
         raise ValueError(
             f"`stride` is {stride}, no less than what a row of {max_length} tokens has room for: lower it, or raise "
             "`max_length`."
         ) from None
+    batch = {name: tensor.numpy() for name, tensor in found.batch.items()}
+    return Windows(batch, found.numbers.numpy(), found.samples.numpy())
+
+
+def window_tensors(tokenizer: Tokenizer, *tables, max_length: int, stride: int) -> Windows:
+    """`windows` in a TensorFlow graph.
+
+    Args:
+        tokenizer, max_length, stride: as of `windows`.
+        tables: the texts, ragged int32 `(B, None, 2)`: of each token its id and its number.
+
+    Returns:
+        Tensors.
+
+    Raises:
+        InvalidArgumentError: when run, if `stride` leaves no room.
+    """
+    import tensorflow as tf
+
+    truncation: Truncation = "only_second" if len(tables) > 1 else "only_first"
+    rows = Rows(tokenizer.prefix, tokenizer.suffix, max_length, truncation, stride=stride)
+    table, samples = rows(*tables)
     ids, numbers, types = tf.unstack(table.values, axis=1)
 
-    def column(values, fill: int) -> np.ndarray:
-        return padded(table.with_values(values), fill, "right", None).numpy()
+    def column(values, fill: int):
+        return padded(table.with_values(values), fill, "right", None)
 
     batch = {"input_ids": column(ids, tokenizer.pad_token_id), "token_type_ids": column(types, 0)}
     batch["attention_mask"] = column(tf.ones_like(ids), 0)
-    return Windows(batch, column(numbers, -1), samples.numpy())
+    return Windows(batch, column(numbers, -1), samples)
 
 
 def align_labels(labels: Sequence[int], word_ids: Sequence[int | None]) -> list[int]:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras import ops
 
+from keras_tx.generation.sampling import probabilities
 from keras_tx.models.base import TextModel
-from keras_tx.models.heads import SequenceClassification
-from keras_tx.tasks.base import Task, probabilities, require_equal
+from keras_tx.models.heads import SequenceLoss
+from keras_tx.tasks.base import Task, require_equal
 from keras_tx.tasks.entities import precision_recall_f1
 
 Text = str | tuple[str, str]
@@ -46,7 +48,7 @@ class TextClassificationTask(Task):
 
     @staticmethod
     def fits(model: TextModel) -> bool:
-        return isinstance(model, SequenceClassification)
+        return isinstance(model, SequenceLoss)
 
     @property
     def problem_type(self) -> str:
@@ -75,9 +77,7 @@ class TextClassificationTask(Task):
         if not len(examples):
             return np.zeros((0, len(self.label_names)), "float32")
         logits = self.outputs(self._inputs(examples))["logits"]
-        if self.problem_type == "single_label_classification":
-            return probabilities(logits)
-        return logits if self.problem_type == "regression" else (1 + np.tanh(logits / 2)) / 2
+        return ops.convert_to_numpy(label_scores(logits, self.problem_type))
 
     def evaluate(self, examples: Sequence[Text], labels: Sequence) -> dict[str, float]:
         """`"accuracy"` and `"f1"`, the mean of all labels' F1.
@@ -113,6 +113,13 @@ class TextClassificationTask(Task):
         for i, of_text in enumerate(labels):
             several[i, [self.label_id(label, f"a label of text {i}") for label in of_text]] = 1
         return several
+
+
+def label_scores(logits, problem_type: str):
+    """What `problem_type` makes of logits `(..., num_labels)`: probabilities, or the numbers of a regression."""
+    if problem_type == "single_label_classification":
+        return probabilities(logits)
+    return logits if problem_type == "regression" else ops.sigmoid(logits)
 
 
 def macro_f1(wanted: np.ndarray, found: np.ndarray) -> float:

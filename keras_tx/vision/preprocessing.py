@@ -23,9 +23,9 @@ class ImagePreprocessor:
     """From pictures of any size to the images that a model takes.
 
     `preprocessor(images)` takes arrays `(H, W, C)` or `(B, H, W, C)`, values in [0, 255], and gives a float32 tensor
-    `(B, height, width, C)`. It resizes with antialiasing, as Pillow does. Integer images are
-    rounded once, where Pillow rounds after each axis: about a fifth of the values differ from those of Transformers'
-    processors, by one step of 255.
+    `(B, height, width, C)`. In a TensorFlow graph the height and width of images need not be known. It resizes with
+    antialiasing, as Pillow does. Integer images are rounded once, where Pillow rounds after each axis: about a fifth of
+    the values differ from those of Transformers' processors, by one step of 255.
 
     The defaults are those of the original Vision Transformers.
     """
@@ -69,26 +69,44 @@ class ImagePreprocessor:
         whole = "int" in str(images.dtype)
         images = ops.expand_dims(images, 0) if len(images.shape) == 3 else images
         require_rank(images, 4, "images", "(height, width, channels) or (batch, height, width, channels)")
-        size = self._resized_size(images.shape[1:3])
+        given = ops.shape(images)[1:3]
+        size = self._resized_size(*given)
         images = ops.cast(images, "float32")
-        if size != tuple(images.shape[1:3]):
+        if not (isinstance(given[0], int) and isinstance(given[1], int) and size == given):
             smooth = self.interpolation != "nearest"
             images = ops.image.resize(images, size, self.interpolation, antialias=smooth, data_format="channels_last")
             images = ops.clip(ops.round(images), 0.0, 255.0) if whole else images
         return self._centre(images)
 
-    def _resized_size(self, given: tuple[int, int]) -> tuple[int, int]:
+    def _resized_size(self, height, width) -> tuple:
+        """Of an image of this size; numbers, or tensors where it is not known yet."""
         if not isinstance(self.resize, int):
             return self.resize or self.image_size
-        height, width = given
-        return int(self.resize * height / min(given)), int(self.resize * width / min(given))
+        known = isinstance(height, int) and isinstance(width, int)
+        shorter = min(height, width) if known else ops.minimum(height, width)
+        return self.resize * height // shorter, self.resize * width // shorter
 
     def _centre(self, images):
-        (height, width), (rows, columns) = self.image_size, images.shape[1:3]
-        if rows < height or columns < width:
+        (height, width), (rows, columns) = self.image_size, ops.shape(images)[1:3]
+        if isinstance(rows, int) and isinstance(columns, int) and (rows < height or columns < width):
             raise ValueError(f"`image_size` {self.image_size} is larger than images resized to {(rows, columns)}.")
         top, left = (rows - height) // 2, (columns - width) // 2
         return images[:, top : top + height, left : left + width]
+
+    def in_file(self, boxes, height, width):
+        """Where boxes on the image that comes out lie on the image that went in.
+
+        Args:
+            boxes: corners `(..., 4)`, `(x_min, y_min, x_max, y_max)` in pixels.
+            height, width: of the image that went in, `(...)` or what broadcasts to it.
+        """
+        rows, columns = (ops.convert_to_tensor(x) for x in self._resized_size(height, width))
+        top, left = (rows - self.image_size[0]) // 2, (columns - self.image_size[1]) // 2
+        corner = ops.cast(ops.stack([left, top, left, top], axis=-1), "float32")
+        scale = ops.cast(ops.stack([width, height, width, height], axis=-1), "float32") / ops.cast(
+            ops.stack([columns, rows, columns, rows], axis=-1), "float32"
+        )
+        return (boxes + corner) * scale
 
     def normalize(self, images):
         """Scaled and normalized images, of images `(..., C)` of the right size; works on arrays and tensors alike."""

@@ -1,0 +1,63 @@
+"""Continues a text with a model that `export_litert` wrote, by ai-edge-litert, NumPy and tokenizers alone.
+
+python examples/generate_with_litert.py model.tflite TOKENIZER_DIRECTORY "The " [NEW_TOKENS]
+
+A model with a source, as T5, answers it. The directory has a `tokenizer.json`.
+"""
+
+import sys
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+
+def generate(interpreter: Interpreter, ids: np.ndarray, count: int) -> np.ndarray:
+    """The likeliest `count` tokens, one by one, after the prompts `ids`, int32 `(B, P)`: `(B, count)`.
+
+    A model with a source reads it whole, and so does its own first token, which `prefill` knows.
+    """
+    prefill, decode = map(interpreter.get_signature_runner, ("prefill", "decode"))
+    found = prefill(input_ids=ids, attention_mask=np.ones_like(ids))
+    wanted = decode.get_input_details()
+    has_source = "encoder_attention_mask" in wanted
+    begun = 1 if has_source else ids.shape[1]
+    slots = begun + count
+    fixed = wanted.get("past_key_0", {}).get("shape_signature", [0, 0, -1])[2]
+    if fixed > 0:  # exported with `cache_length`
+        if fixed < slots:
+            sys.exit(f"the model's cache has {fixed} places, and prompt and new tokens need {slots}.")
+        slots = fixed
+    same = {name: x for name, x in found.items() if name.startswith("cross_")}
+    if has_source:
+        same["encoder_attention_mask"] = np.ones_like(ids)
+    elif "attention_mask" in wanted:
+        same["attention_mask"] = np.ones((len(ids), slots), "int32")  # 0 where a prompt is padded
+    cache = {
+        name.replace("present_", "past_"): np.pad(x, [(0, 0), (0, 0), (0, slots - x.shape[2]), (0, 0)])
+        for name, x in found.items()
+        if name.startswith("present_")
+    }
+    tokens = [found["logits"].argmax(-1)]
+    for position in range(begun, begun + count - 1):
+        step = {"input_ids": tokens[-1][:, None].astype("int32"), "cache_position": np.array(position, "int32")}
+        found = decode(**step, **same, **cache)
+        cache = {name.replace("present_", "past_"): x for name, x in found.items() if name.startswith("present_")}
+        tokens.append(found["logits"].argmax(-1))
+    return np.stack(tokens, axis=1)
+
+
+def main(model: str, directory: str, text: str, count: str = "40") -> None:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(f"{directory}/tokenizer.json")
+    ids = np.array([tokenizer.encode(text).ids], "int32")
+    interpreter = Interpreter(model)
+    tokens = generate(interpreter, ids, int(count))[0]
+    has_source = "encoder_attention_mask" in interpreter.get_signature_list()["decode"]["inputs"]
+    print(("" if has_source else text) + tokenizer.decode(tokens.tolist()))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5):
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -1,0 +1,201 @@
+"""Generation with an explicit cache: what a host calls to read prompts, and then for each token.
+
+Shape letters: B batch, P tokens of the prompts, S slots of the cache, K key/value heads, D head width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_tx.export.samples import sample_tensors
+from keras_tx.export.signature import Signature
+from keras_tx.layers import BlockCache
+from keras_tx.models.seq2seq import EncoderDecoder, SourceCache
+from keras_tx.ops.cache import KVCache
+
+Tensors = Mapping[str, Any]
+
+
+def cached_signatures(
+    model, *, batch_size: int | None = None, cache_length: int | None = None, tokens: int | None = 1
+) -> dict[str, Signature]:
+    """`prefill`, which reads prompts, and `decode`, which reads what follows; layer i is `_i` in the names.
+
+    prefill:
+        `input_ids`, `attention_mask` `(B, P)`, to `logits` `(B, V)` of the next token, and
+        `present_key_i`, `present_value_i` `(B, K, P, D)`, which the host puts into a cache of as many slots as it
+        likes. An encoder-decoder's prompts are the source: it reads the decoder's first token besides, so that P is 1
+        there, and gives `cross_key_i`, `cross_value_i` `(B, K, P, D)`.
+    decode:
+        `input_ids` `(B, 1)`, `cache_position`, the slot that they go to, `attention_mask` `(B, S)`, 0 at padding of the
+        prompts and 1 elsewhere, `past_key_i`, `past_value_i` `(B, K, S, D)`, to `logits` and
+        `present_key_i`, `present_value_i`, the whole cache. An encoder-decoder's mask is that of the source, as
+        `encoder_attention_mask` `(B, P)`, and it takes `cross_key_i`, `cross_value_i`.
+
+    Args:
+        model: one with a `decode_step`.
+        batch_size, cache_length: B and S of `decode`, where they are fixed.
+        tokens: that `decode` reads at a time; None for any number.
+    """
+    generation = _PairGeneration(model) if isinstance(model, EncoderDecoder) else _TextGeneration(model)
+    return generation.signatures(batch_size, cache_length, tokens)
+
+
+def encode_signature(model) -> Signature:
+    """What `prefill` of an encoder-decoder gives of the source alone."""
+    generation = _PairGeneration(model)
+    return dataclasses.replace(generation.signatures(None, None, 1)["prefill"], function=generation.encode)
+
+
+class _TextGeneration:
+    """Of a decoder alone."""
+
+    mask = "attention_mask"
+
+    def __init__(self, model):
+        self.model = model
+        self.kinds = _kinds(self.empty(1, 1))
+
+    def signatures(self, batch, slots, tokens) -> dict[str, Signature]:
+        import tensorflow as tf
+
+        prompt = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
+        step = {
+            "input_ids": tf.TensorSpec((batch, tokens), tf.int32),
+            "cache_position": tf.TensorSpec((), tf.int32),
+            **self.step_specs(batch, slots),
+        }
+        return {
+            "prefill": Signature(self.prefill, prompt, self._sampler(prompt)),
+            "decode": Signature(self.decode, step, self._sampler(step)),
+        }
+
+    def step_specs(self, batch, slots) -> dict[str, Any]:
+        import tensorflow as tf
+
+        mask = {self.mask: tf.TensorSpec((batch, slots), tf.int32)}
+        return mask | self.cache_specs(self.kinds, "past", batch, slots)
+
+    def cache_specs(self, kinds, prefix: str, batch, slots) -> dict[str, Any]:
+        import tensorflow as tf
+
+        return {
+            f"{prefix}_{part}_{i}": tf.TensorSpec((batch, heads, slots, width), tf.float32)
+            for i, (heads, width) in enumerate(kinds)
+            for part in ("key", "value")
+        }
+
+    def _sampler(self, specs):
+        def sample(rng: np.random.Generator, rows: int, length: int) -> dict[str, np.ndarray]:
+            given = sample_tensors(specs, self.model.config, rng, rows, length)
+            rows, length = given["input_ids"].shape[0], min(length, self.model_positions or length)
+            for name, spec in specs.items():
+                if name == "cache_position":
+                    given[name] = np.array(length - given["input_ids"].shape[1], "int32")
+                    given["input_ids"] %= self.model.config.vocab_size  # they are the target's
+                elif spec.shape.rank == 4:
+                    shape = [of if n is None else n for n, of in zip(spec.shape, (rows, 0, length, 0), strict=True)]
+                    given[name] = rng.normal(size=shape).astype("float32")
+                elif name == self.mask:
+                    padding = rng.integers(0, length, (rows, 1))
+                    given[name] = (np.arange(spec.shape[1] or length) >= padding).astype("int32")
+            return given
+
+        return sample
+
+    @property
+    def model_positions(self) -> int | None:
+        return getattr(self.model.config, "max_positions", None)
+
+    def empty(self, batch, slots):
+        return self.model.init_cache(batch, slots)
+
+    def prefill(self, input_ids, attention_mask):
+        batch, length = ops.shape(input_ids)
+        return self._step(input_ids, 0, attention_mask, self.empty(batch, length))
+
+    def decode(self, input_ids, cache_position, **past):
+        attention_mask = past.pop("attention_mask")
+        return self._step(input_ids, cache_position, attention_mask, _cache(past, cache_position, len(self.kinds)))
+
+    def _step(self, ids, start, mask, cache):
+        columns = start + ops.arange(ops.shape(ids)[1], dtype="int32")
+        read = ops.take(mask, columns, axis=1)
+        positions = ops.take(ops.maximum(ops.cumsum(mask, axis=1) - 1, 0), columns, axis=1)
+        last = ops.max(ops.arange(ops.shape(ids)[1], dtype="int32") * read, axis=1)
+        logits, cache = self.model.decode_step(ids, positions, ops.cast(mask, "bool"), cache, last)
+        return {"logits": logits, **_named(cache, "present")}
+
+
+class _PairGeneration(_TextGeneration):
+    """Of an encoder-decoder."""
+
+    mask = "encoder_attention_mask"
+
+    def __init__(self, model):
+        self.model = model
+        blocks = self.model.decoder.init_cache(1, 1, ops.zeros((1, 1, model.config.d_model)))
+        self.kinds = _kinds(blocks)
+        self.cross_kinds = [(block.cross.key.shape[1], block.cross.key.shape[3]) for block in blocks]
+
+    def step_specs(self, batch, slots):
+        import tensorflow as tf
+
+        mask = {self.mask: tf.TensorSpec((batch, None), tf.int32)}
+        caches = self.cache_specs(self.kinds, "past", batch, slots)
+        return mask | caches | self.cache_specs(self.cross_kinds, "cross", batch, None)
+
+    def encode(self, input_ids, attention_mask):
+        *_, cache = self.model.begin(input_ids, attention_mask, 1)
+        return _crossed(cache.blocks)
+
+    def prefill(self, input_ids, attention_mask):
+        start, _, cache = self.model.begin(input_ids, attention_mask, 1)
+        return self._read(start, 0, cache) | _crossed(cache.blocks)
+
+    def decode(self, input_ids, cache_position, **past):
+        encoder_attention_mask = past.pop("encoder_attention_mask")
+        blocks = _cache(past, cache_position, len(self.kinds))
+        return self._read(input_ids, cache_position, SourceCache(blocks, ops.cast(encoder_attention_mask, "bool")))
+
+    def _read(self, ids, start, cache):
+        batch, length = ops.shape(ids)
+        positions = ops.broadcast_to(start + ops.arange(length, dtype="int32"), (batch, length))
+        last = ops.full((batch,), length - 1, "int32")
+        logits, cache = self.model.decode_step(ids, positions, None, cache, last)
+        return {"logits": logits, **_named(cache.blocks, "present")}
+
+
+def _kinds(cache) -> list[tuple[int, int]]:
+    """Heads and their width, of each layer."""
+    return [(block.attention.key.shape[1], block.attention.key.shape[3]) for block in cache]
+
+
+def _named(blocks, prefix: str) -> dict[str, Any]:
+    return {
+        f"{prefix}_{part}_{i}": getattr(block.attention, part)
+        for i, block in enumerate(blocks)
+        for part in ("key", "value")
+    }
+
+
+def _crossed(blocks) -> dict[str, Any]:
+    return {
+        f"cross_{part}_{i}": getattr(block.cross, part) for i, block in enumerate(blocks) for part in ("key", "value")
+    }
+
+
+def _cache(given: Tensors, filled, layers: int) -> tuple[BlockCache, ...]:
+    """The model's cache, of tensors by name."""
+    return tuple(
+        BlockCache(
+            KVCache(given[f"past_key_{i}"], given[f"past_value_{i}"], filled),
+            KVCache(given[f"cross_key_{i}"], given[f"cross_value_{i}"], filled) if f"cross_key_{i}" in given else (),
+        )
+        for i in range(layers)
+    )

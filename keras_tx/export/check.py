@@ -1,0 +1,104 @@
+"""Whether an artifact gives what its model gives: asked in a process of its own that has TensorFlow alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_tx.export import saved_model_runner
+from keras_tx.export.signature import Signature
+
+TOLERANCE = 1e-5
+"""How far an artifact's numbers may be from its model's, in float32, in units of the largest, or of 1."""
+SHAPES = ((1, 3), (3, 7), (2, 13))
+"""Rows and tokens of what is asked."""
+SPARE = 1000
+"""One of so many whole numbers may differ: a choice between equals."""
+
+Request = tuple[str, dict[str, np.ndarray]]
+
+
+def sample_requests(signatures: Mapping[str, Signature], seed: int = 0) -> list[Request]:
+    """Random requests to all signatures, of one row and of ragged batches."""
+    rng = np.random.default_rng(seed)
+    return [
+        (name, signature.sample(rng, *shape))
+        for name, signature in signatures.items()
+        for shape in SHAPES[: 1 if signature.long else None]
+    ]
+
+
+def check_saved_model(directory: Path, signatures: Mapping[str, Signature], requests: list[Request]) -> None:
+    """Asks an artifact and the model the same.
+
+    Args:
+        directory: of the SavedModel.
+        signatures: what it was made of, run here.
+        requests: what is asked.
+
+    Raises:
+        ValueError: if an answer differs, or the artifact cannot be run.
+    """
+    (answers,) = run_saved_models([(directory, requests)])
+    compare_answers(signatures, requests, answers)
+
+
+def compare_answers(
+    signatures: Mapping[str, Signature], requests: list[Request], answers: Mapping[str, np.ndarray]
+) -> None:
+    """Raises ValueError unless these are the answers that the signatures give here."""
+    for number, (name, inputs) in enumerate(requests):
+        expected = signatures[name](**{key: _tensor(x) for key, x in inputs.items()})
+        for key, wanted in expected.items():
+            _compare(f"`{name}`'s {key}", answers[f"{number}/{key}"], np.asarray(wanted))
+
+
+def run_saved_models(asked: Sequence[tuple[Path, list[Request]]]) -> list[dict[str, np.ndarray]]:
+    """What SavedModels answer in a fresh process, each its own requests: arrays called NUMBER/OUTPUT.
+
+    Raises:
+        ValueError: if one cannot be run.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments, answered = list[str](), list[Path]()
+        for i, (directory, requests) in enumerate(asked):
+            path = Path(scratch) / f"requests_{i}.npz"
+            arrays = {f"{k}/{name}/{key}": x for k, (name, inputs) in enumerate(requests) for key, x in inputs.items()}
+            np.savez(path, allow_pickle=False, **arrays)
+            answered.append(Path(scratch) / f"answers_{i}.npz")
+            arguments += map(str, (directory, path, answered[-1]))
+        command = [sys.executable, "-P", str(saved_model_runner.__file__), *arguments]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            raise ValueError(f"the SavedModel does not run with TensorFlow alone:\n{done.stderr[-3000:]}")
+        return [dict(np.load(path)) for path in answered]
+
+
+def _tensor(x: np.ndarray):
+    import tensorflow as tf
+
+    return tf.constant(x.tolist() if x.dtype.kind == "S" else x)
+
+
+def _compare(what: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    if wanted.dtype.kind == "O":
+        wanted = wanted.astype("S")
+    if found.shape != wanted.shape:
+        raise ValueError(f"the SavedModel differs from the model: {what} is {found.shape}, not {wanted.shape}.")
+    if wanted.dtype.kind == "f":
+        difference = float(np.max(np.abs(found - wanted), initial=0.0))
+        allowed = TOLERANCE * max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
+        if not difference <= allowed:
+            raise ValueError(
+                f"the SavedModel differs from the model: {what} by {difference:.3g}, more than {allowed:.3g}."
+            )
+    elif np.sum(found != wanted) > wanted.size // SPARE:
+        place = tuple(np.argwhere(found != wanted)[0])
+        raise ValueError(f"the SavedModel differs from the model: {what} is {found[place]!r}, not {wanted[place]!r}.")

@@ -1,0 +1,89 @@
+"""Random requests: what an artifact is checked with, and warmed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_tx.text import Tokenizer
+
+CHOICES = 2
+"""Texts to choose from in a request."""
+
+
+def sample_texts(tokenizer: Tokenizer, rng: np.random.Generator, count: int, length: int) -> np.ndarray:
+    """Texts of at most so many tokens, ragged, as bytes `(count,)`."""
+    special = set(getattr(tokenizer, "all_special_ids", ()))
+    ids = [i for i in range(tokenizer.vocab_size) if i not in special]
+    texts: list[bytes] = []
+    for _ in range(100 * count):
+        text = tokenizer.decode(rng.choice(ids, rng.integers(1, length + 1)).tolist())
+        if len(texts) < count and _has_tokens(tokenizer, text):
+            texts.append(text.encode("utf-8", "replace").replace(b"\0", b""))
+    if len(texts) < count:
+        raise ValueError("no texts could be made of the tokenizer's tokens: is its vocabulary a real one?")
+    return np.array(texts, "S")
+
+
+def sample_inputs(tokenizer: Tokenizer, *names: str):
+    """The sample of a signature whose inputs are texts."""
+
+    def sample(rng: np.random.Generator, rows: int, length: int) -> dict[str, np.ndarray]:
+        return {name: sample_texts(tokenizer, rng, rows, length) for name in names}
+
+    return sample
+
+
+def _has_tokens(tokenizer: Tokenizer, text: str) -> bool:
+    if not text.strip():
+        return False
+    try:
+        return bool(tokenizer.encode(text, add_special_tokens=False))
+    except ValueError:  # GPT-1's blanks are no characters of a character tokenizer, and the like
+        return False
+
+
+def sample_files(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
+    """JPEG and PNG files of pictures of several sizes, as bytes `(count,)`."""
+    import tensorflow as tf
+
+    files = []
+    for i in range(count):
+        coarse = rng.integers(0, 256, (5, 7, channels)).astype("float32")
+        image = tf.cast(tf.image.resize(coarse, rng.integers(30, 90, 2)), tf.uint8)
+        files.append((tf.io.encode_png if i % 2 else tf.io.encode_jpeg)(image).numpy())
+    return np.array(files, "S")
+
+
+def sample_tensors(specs: Mapping[str, Any], config: Any, rng: np.random.Generator, rows: int, length: int) -> dict:
+    """Tensors for a model's signature, with masks of ragged rows that are padded on the right.
+
+    The names say what they are, as they do throughout the package.
+    """
+    length = min(length, getattr(config, "max_positions", None) or length)
+    choices = any(spec.dtype.is_integer and spec.shape.rank == 3 for spec in specs.values())
+    given = {}
+    for name, spec in specs.items():
+        free = iter((rows, CHOICES, length) if choices else (rows, length))
+        shape = tuple(next(free) if axis is None else axis for axis in spec.shape)
+        if spec.dtype.is_bool:
+            given[name] = rng.random(shape) < 0.5
+        elif not spec.dtype.is_integer:
+            given[name] = rng.normal(size=shape).astype("float32")
+        elif name.endswith("mask"):
+            lengths = rng.integers(1, length + 1, (*shape[:-1], 1))
+            given[name] = (np.arange(length) < lengths).astype("int32")
+        else:
+            given[name] = rng.integers(0, _bound(name, config, length), shape).astype("int32")
+    return given
+
+
+def _bound(name: str, config: Any, length: int) -> int:
+    """Below which the integers of an input lie."""
+    if name == "token_type_ids":
+        return config.type_vocab_size
+    if name == "input_ids":
+        return getattr(config, "source_vocab_size", None) or config.vocab_size
+    return config.vocab_size if name.endswith("_input_ids") else length

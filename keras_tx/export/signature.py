@@ -1,0 +1,99 @@
+"""What a SavedModel offers under a name: a function of named tensors, and how it is traced."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_tx.ops.primitives import portable_graph
+
+LONGEST_TEXT = 2**20
+"""Bytes of a text; a longer one is an error, so that no request can take a server's memory."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function of named tensors, which may be run as it is or traced.
+
+    Attributes:
+        function: takes the inputs by name and gives a dict of tensors, all with the batch first.
+        inputs: the `tf.TensorSpec` of each.
+        sample: of a random generator, a number of rows and of tokens a row, random inputs as arrays.
+        defaults: of inputs that may be left out. TensorFlow Serving fills them in.
+        xla: whether the graph may hold what only XLA runs.
+        long: whether an answer takes long: it is then asked for once.
+    """
+
+    function: Callable[..., dict[str, Any]]
+    inputs: Mapping[str, Any]
+    sample: Callable[[np.random.Generator, int, int], dict[str, np.ndarray]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    xla: bool = False
+    long: bool = False
+
+    def __call__(self, **inputs) -> dict[str, Any]:
+        return self.function(**{**self.defaults, **inputs})
+
+    def traced(self):
+        """A `tf.function` with one graph, whose parameters are the inputs in order."""
+        import tensorflow as tf
+
+        parameter = inspect.Parameter
+        parameters = [
+            parameter(name, parameter.POSITIONAL_OR_KEYWORD, default=self.defaults.get(name, parameter.empty))
+            for name in self.inputs
+        ]
+
+        def call(*args, **kwargs):
+            return self.function(**dict(zip(self.inputs, args, strict=False)), **kwargs)
+
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in self.inputs.items()]
+        function = tf.function(call, input_signature=specs, autograph=False)
+        if self.xla:
+            function.get_concrete_function()
+        else:
+            with portable_graph():
+                function.get_concrete_function()
+        return function
+
+
+def strings(*axes: int | None):
+    """The spec of a string tensor; `(B,)` unless told otherwise."""
+    import tensorflow as tf
+
+    return tf.TensorSpec(axes or (None,), tf.string)
+
+
+def checked_texts(texts, name: str, *, empty: bool = False):
+    """Texts `(B, ...)` as they are; when the graph runs, InvalidArgumentError for what is no text.
+
+    Args:
+        texts: strings.
+        name: of the input.
+        empty: whether a text may be.
+    """
+    import tensorflow as tf
+
+    length = tf.strings.length(texts)
+    checks = [
+        tf.debugging.assert_positive(tf.size(texts), f"`{name}` must hold a text"),
+        tf.debugging.assert_less_equal(length, LONGEST_TEXT, f"`{name}` must be of {LONGEST_TEXT} bytes at most"),
+    ]
+    if not empty:
+        checks.append(tf.debugging.assert_positive(length, f"`{name}` must not be empty"))
+    with tf.control_dependencies([check for check in checks if check is not None]):  # None when run eagerly
+        texts = tf.identity(texts)
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="strict")
+
+
+def by_row(values, rows, count, default):
+    """Values `(N, ...)` of which each belongs to a row, ascending, as a tensor `(count, most of a row, ...)`."""
+    import tensorflow as tf
+
+    ragged = tf.RaggedTensor.from_value_rowids(values, tf.cast(rows, tf.int64), tf.cast(count, tf.int64))
+    return ragged.to_tensor(default)

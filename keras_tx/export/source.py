@@ -1,0 +1,26 @@
+"""What every exporter asks of a model, and of the environment."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import keras
+
+
+def require_exportable(model: keras.Model, what: str) -> None:
+    """Raises ValueError on another backend than TensorFlow, for a model not in float32, or one of more than 2 GiB."""
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"{what} is made on the TensorFlow backend; this is {keras.backend.backend()!r}. Save the model as "
+            "`.keras` and load it with KERAS_BACKEND=tensorflow."
+        )
+    if model.compute_dtype != "float32":
+        raise ValueError(f"export a float32 model: this one computes in {model.compute_dtype}.")
+    if (size := 4 * model.count_params()) >= 2**31:
+        raise ValueError(f"{what} holds less than 2 GiB; this model's weights are {size / 2**30:.1f} GiB in float32.")
+
+
+def require_extra(module: str, extra: str) -> None:
+    """Raises ImportError, with the way out, unless an optional module is there."""
+    if find_spec(module) is None:
+        raise ImportError(f'{module} is not installed: `pip install "keras_tx[{extra}]"`.')

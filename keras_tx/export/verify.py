@@ -1,0 +1,216 @@
+"""Whether a LiteRT or ONNX artifact gives what its model gives: asked in a process that has its runtime alone."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_tx.export import artifact_runner
+from keras_tx.export.check import TOLERANCE, Request
+from keras_tx.export.samples import sample_tensors
+from keras_tx.export.signature import Signature
+from keras_tx.export.tensors import named_outputs
+
+SHAPES = ((1, 3), (3, 7), (2, 5))
+"""Rows and tokens of what is asked."""
+NEW_TOKENS = 5
+"""That a generator is asked for."""
+BOUNDS = {"float16": 0.01, "dynamic_int8": 0.15, "int8": 0.5}
+"""The root mean square of the errors of a quantised form's numbers, in units of the numbers' own, that is allowed."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How an artifact's answers differ from its model's.
+
+    Attributes:
+        error: the largest difference of a number, in the outputs' units.
+        share: the largest difference in units of the output's largest number, or of 1 if that is larger.
+        rms: the root mean square of the differences in units of the numbers' own; of the output that has the largest.
+        tokens: the part of greedily generated tokens that are the model's likeliest; None of a model that does not
+            generate.
+        size: bytes of the artifact.
+    """
+
+    error: float
+    share: float
+    rms: float
+    tokens: float | None
+    size: int
+
+
+def verify(
+    path: Path,
+    model,
+    signatures: Mapping[str, Signature],
+    *,
+    quantize: str | None = None,
+    tolerance: float | None = None,
+) -> Verification:
+    """Asks an artifact and its model the same, random inputs of several sizes with padding on both sides.
+
+    Args:
+        path: the artifact.
+        model: its source.
+        signatures: those to be asked with tensors, run here; of a model that generates `decode` is one, and then tokens
+            are generated, too, and their logits compared to those of whole passes of the model.
+        quantize: the form; None for float32.
+        tolerance: what is allowed: of `share` in float32, `TOLERANCE` unless given, of `rms` in other forms, `BOUNDS`.
+
+    Raises:
+        ValueError: if it differs by more, or the artifact cannot be run.
+    """
+    requests = sample_requests(model, signatures)
+    (answers,) = run_artifacts([(path, requests)])
+    found = compare(model, signatures, requests, answers, size_of(path))
+    measured, allowed = (found.share, TOLERANCE) if quantize is None else (found.rms, BOUNDS[quantize])
+    allowed = allowed if tolerance is None else tolerance
+    if not measured <= allowed:
+        raise ValueError(
+            f"the artifact differs from the model: by {measured:.3g} of its numbers, more than {allowed:.3g}."
+        )
+    if quantize is None and found.tokens not in (None, 1.0):
+        raise ValueError(
+            f"the artifact differs from the model: only {found.tokens:.0%} of its tokens are the likeliest."
+        )
+    return found
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of the files in a directory."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+# === What is asked ===
+
+
+def sample_requests(model, signatures: Mapping[str, Signature], seed: int = 0) -> list[Request]:
+    """Random requests, of one row and of ragged batches; of a generator, prompts besides, padded on either side."""
+    rng = np.random.default_rng(seed)
+    requests = [(name, signature.sample(rng, *shape)) for name, signature in signatures.items() for shape in SHAPES]
+    return requests + (_prompts(model, signatures, rng) if "decode" in signatures else [])
+
+
+def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generator) -> list[Request]:
+    """Prompts to be continued, as long as the model has positions for them and what follows."""
+    import tensorflow as tf
+
+    specs = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
+    step = signatures["decode"].inputs
+    rows = step["input_ids"].shape[0]
+    slots = next((spec.shape[2] for name, spec in step.items() if name.startswith("past_")), None)
+    most = slots or getattr(model.config, "max_positions", None) or SHAPES[-1][1] + NEW_TOKENS
+    pair = "encoder_attention_mask" in step
+    count = max(1, min(NEW_TOKENS, most - 2))
+    requests = list[Request]()
+    for number, (batch, length) in enumerate(SHAPES):
+        length = length if pair else max(1, min(length, most - count))
+        given = sample_tensors(specs, model.config, rng, rows or batch, length)
+        if number % 2:
+            given = {name: np.ascontiguousarray(x[:, ::-1]) for name, x in given.items()}
+        given["count"] = np.array(count, "int32")
+        if slots is not None:
+            given["slots"] = np.array(slots, "int32")
+        if pair:
+            given["start"] = np.array(model.config.decoder_start_token_id, "int32")
+        requests.append(("generate", given))
+    return requests
+
+
+# === The artifact's answers ===
+
+
+def run_artifacts(asked: Sequence[tuple[Path, list[Request]]]) -> list[dict[str, np.ndarray]]:
+    """What artifacts answer in a fresh process, each its own requests: arrays called NUMBER/OUTPUT.
+
+    Raises:
+        ValueError: if one cannot be run.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments, answered = list[str](), list[Path]()
+        for i, (path, requests) in enumerate(asked):
+            given = Path(scratch) / f"requests_{i}.npz"
+            arrays = {f"{k}/{name}/{key}": x for k, (name, inputs) in enumerate(requests) for key, x in inputs.items()}
+            np.savez(given, allow_pickle=False, **arrays)
+            answered.append(Path(scratch) / f"answers_{i}.npz")
+            arguments += map(str, (path, given, answered[-1]))
+        command = [sys.executable, "-P", str(artifact_runner.__file__), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
+            raise ValueError(f"the artifact does not run by itself: {lines[-1]}")
+        return [dict(np.load(path)) for path in answered]
+
+
+# === The model's ===
+
+
+def compare(
+    model, signatures: Mapping[str, Signature], requests: list[Request], answers: Mapping[str, np.ndarray], size: int
+) -> Verification:
+    """How these answers differ from the model's.
+
+    Raises:
+        ValueError: for an answer of another shape or name, or that is not finite.
+    """
+    import tensorflow as tf
+
+    pairs, likeliest = list[tuple[np.ndarray, np.ndarray]](), list[np.ndarray]()
+    for number, (name, inputs) in enumerate(requests):
+        found = {key.split("/")[1]: x for key, x in answers.items() if key.startswith(f"{number}/")}
+        if name == "generate":
+            tokens = found.pop("tokens")
+            expected = {"logits": whole_pass_logits(model, inputs, tokens)}
+            likeliest.append(_are_likeliest(tokens, expected["logits"]))
+        else:
+            outputs = signatures[name](**{key: tf.constant(x) for key, x in inputs.items()})
+            expected = {key: np.asarray(x) for key, x in outputs.items()}
+        for key, wanted in expected.items():
+            if key not in found or found[key].shape != wanted.shape or not np.isfinite(found[key]).all():
+                what = found[key].shape if key in found else "missing"
+                raise ValueError(
+                    f"the artifact differs from the model: {name}'s {key} is {what}, not finite numbers {wanted.shape}."
+                )
+            pairs.append((found[key].astype("float64"), wanted.astype("float64")))
+    return Verification(
+        error=max(float(np.abs(a - b).max(initial=0.0)) for a, b in pairs),
+        share=max(float(np.abs(a - b).max(initial=0.0) / max(1.0, np.abs(b).max(initial=0.0))) for a, b in pairs),
+        rms=max(_root_mean_square(a - b) / max(_root_mean_square(b), 1e-9) for a, b in pairs),
+        tokens=float(np.concatenate(likeliest, axis=None).mean()) if likeliest else None,
+        size=size,
+    )
+
+
+def whole_pass_logits(model, prompts: Mapping[str, np.ndarray], tokens: np.ndarray) -> np.ndarray:
+    """The model's logits of each token, `(B, N, V)`, by one pass over prompts and tokens, without a cache."""
+    ids, mask = prompts["input_ids"], prompts["attention_mask"]
+    if "start" in prompts:
+        target = np.concatenate([np.full_like(tokens[:, :1], prompts["start"]), tokens[:, :-1]], axis=1)
+        given = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": target}
+        return np.asarray(named_outputs(model, model(given))["logits"])
+    ids = np.concatenate([ids, tokens[:, :-1]], axis=1)
+    seen = np.pad(mask, [(0, 0), (0, tokens.shape[1] - 1)], constant_values=1)
+    given = {"input_ids": ids, "attention_mask": seen}
+    if "position_ids" in inspect.signature(model.call).parameters:
+        given["position_ids"] = np.maximum(np.cumsum(seen, axis=1, dtype="int32") - 1, 0)
+    logits = np.asarray(named_outputs(model, model(given))["logits"])
+    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+    return np.concatenate([logits[np.arange(len(ids)), last][:, None], logits[:, mask.shape[1] :]], axis=1)
+
+
+def _are_likeliest(tokens: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Which tokens have the largest logit, but for rounding."""
+    chosen = np.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
+    return chosen >= logits.max(axis=-1) - 2 * TOLERANCE * np.maximum(1.0, np.abs(logits).max(axis=-1))
+
+
+def _root_mean_square(x: np.ndarray) -> float:
+    return float(np.sqrt(np.square(x).mean())) if x.size else 0.0

@@ -1,0 +1,12 @@
+"""The checked-in SavedModel under load; `python tests/load_test.py` is the same at full size."""
+
+import pytest
+from load_test import MODEL, load
+
+
+@pytest.mark.slow
+def test_malformed_requests_harm_nothing():
+    report = load(MODEL, 600)
+    assert not report.wrong
+    assert report.malformed == 60 and report.statuses[200] == 540
+    assert report.megabytes[-1] < report.megabytes[len(report.megabytes) // 2] + 60

@@ -1,0 +1,186 @@
+"""`serve_text`: the graph says of strings what the tasks say in Python."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from export_helpers import TEXT, wordpiece
+from helpers import randomize
+
+from keras_tx import BERTModel, BPETokenizer, CharTokenizer, GPTDoubleHeadsModel, GPTForTokenClassification
+from keras_tx.export.check import sample_requests
+from keras_tx.export.generation import TextOptions
+from keras_tx.export.saved_model import model_signatures
+from keras_tx.models.bert_heads import (
+    BERTForMaskedLM,
+    BERTForMultipleChoice,
+    BERTForNextSentencePrediction,
+    BERTForQuestionAnswering,
+    BERTForSequenceClassification,
+    BERTForTokenClassification,
+)
+from keras_tx.tasks import (
+    MultipleChoiceTask,
+    QuestionAnsweringTask,
+    TextClassificationTask,
+    TokenClassificationTask,
+)
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
+
+LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "NOUN")
+TEXTS = ["Anna met Bob, in Oslo.", "where?!", f"{TEXT} {TEXT}", "  the  film\tis good  "]
+
+
+def model_of(cls, **config):
+    sizes = {"max_positions": 31, "num_layers": 1, "num_heads": 3, "d_model": 15, "d_ff": 29, "initializer_range": 0.9}
+    model = cls(vocab_size=config.pop("vocab_size", 61), **sizes, **config)
+    return randomize(model, np.random.default_rng(3))
+
+
+def served(model, tokenizer=None, signature="serve_text", **inputs) -> dict[str, list]:
+    """What the traced signature gives, as Python's objects."""
+    signatures = model_signatures(model, tokenizer or wordpiece(), None, TextOptions())
+    outputs = signatures[signature].traced()(**{name: tf.constant(x) for name, x in inputs.items()})
+    return {name: np.vectorize(_python, otypes=[object])(x.numpy()).tolist() for name, x in outputs.items()}
+
+
+def _python(x):
+    return x.decode() if isinstance(x, bytes) else x.item() if hasattr(x, "item") else x
+
+
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "multi_label_classification", "regression"])
+def test_labels(problem_type):
+    names = ("bad", "fair", "good")
+    model = model_of(BERTForSequenceClassification, num_labels=3, label_names=names, problem_type=problem_type)
+    task, pairs = TextClassificationTask(model, wordpiece()), [("where?", text) for text in TEXTS]
+    for examples, found in (
+        (TEXTS, served(model, text=TEXTS)),
+        (pairs, served(model, signature="serve_text_pair", text=["where?"] * 4, text_pair=TEXTS)),
+    ):
+        scores = task.scores(examples)
+        np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
+        assert found["label"] == [names[i] for i in scores.argmax(axis=1)]
+        np.testing.assert_allclose(found["score"], scores.max(axis=1), atol=1e-6)
+    assert len(set(found["label"])) > 1
+
+
+def entities_of(found: dict, row: int) -> list[tuple]:
+    kept = [i for i, label in enumerate(found["label"][row]) if label]
+    return [tuple(found[name][row][i] for name in ("label", "text", "start", "end")) for i in kept]
+
+
+def check_entities(model, tokenizer):
+    found = served(model, tokenizer, text=TEXTS)
+    wanted = TokenClassificationTask(model, tokenizer).predict(TEXTS)
+    assert sum(map(len, wanted)) > 9 and max(map(len, wanted)) > min(map(len, wanted))
+    for i, of_text in enumerate(wanted):
+        assert entities_of(found, i) == [(e.label, e.text, e.start, e.end) for e in of_text]
+        np.testing.assert_allclose(found["score"][i][: len(of_text)], [e.score for e in of_text], atol=1e-6)
+
+
+def test_entities():
+    model = model_of(BERTForTokenClassification, num_labels=len(LABELS), label_names=LABELS)
+    check_entities(model, wordpiece())
+
+
+def test_entities_of_byte_pairs():
+    """In whose tokens the blanks before words count."""
+    tokenizer = BPETokenizer.train([TEXT] * 2, 271)
+    sizes = {"num_labels": len(LABELS), "label_names": LABELS, "vocab_size": tokenizer.vocab_size, "pad_token_id": 0}
+    check_entities(model_of(GPTForTokenClassification, **sizes), tokenizer)
+
+
+def test_characters_count_in_any_script():
+    text = "Ärger 中文 in 🙂 Zürich!"
+    model = model_of(BERTForTokenClassification, num_labels=2, label_names=("A", "B"))
+    for label, piece, start, end in entities_of(served(model, text=[text]), 0):
+        assert text[start:end] == piece and label in "AB"
+
+
+def test_answers():
+    model = model_of(BERTForQuestionAnswering)
+    questions = ["where does the old baker live?", "who?", "anna " * 3, "is the film good"]
+    contexts = [TEXTS[0], f"{TEXT} {TEXT}", TEXTS[3], "bob"]
+    found = served(model, question=questions, context=contexts)
+    pairs = list(zip(questions, contexts, strict=True))
+    for i, answer in enumerate(QuestionAnsweringTask(model, wordpiece()).predict(pairs)):
+        got = [found[name][i] for name in ("answer", "start", "end")]
+        assert got == [answer.text, answer.start, answer.end]
+        assert found["score"][i] == pytest.approx(answer.score, abs=1e-5)
+
+
+def test_choices():
+    model = model_of(BERTForMultipleChoice)
+    texts, choices = (
+        ["where?", "who met bob?"],
+        [["in oslo", "anna", "the film is good"], ["bob", "rome", "anna smith"]],
+    )
+    found = served(model, text=texts, choices=choices)
+    for i, choice in enumerate(MultipleChoiceTask(model, wordpiece()).predict(list(zip(texts, choices, strict=True)))):
+        assert (found["choice"][i], found["index"][i]) == (choice.text, choice.index)
+        assert found["score"][i] == pytest.approx(choice.score, abs=1e-6)
+
+
+def test_masked_tokens():
+    model = model_of(BERTForMaskedLM)
+    texts = ["anna [MASK] bob", "[MASK] is [MASK]."]
+    found = served(model, text=texts, top_k=3)
+    batch = wordpiece()(texts)
+    logits = np.asarray(model(batch)["logits"])
+    mask = 0, batch["input_ids"][0].tolist().index(wordpiece().mask_token_id)
+    best = np.argsort(-logits[mask])[:3]
+    shares = np.exp(logits[mask] - logits[mask].max())
+    assert found["token_id"][0][0] == best.tolist()
+    assert found["token"][0][0] == [wordpiece().decode([i]) for i in best]
+    np.testing.assert_allclose(found["score"][0][0], (shares / shares.sum())[best], atol=1e-6)
+    assert found["token"][0][1] == ["", "", ""] and "" not in found["token"][1][1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the mask token"):
+        served(model, text=["anna", "[MASK]"], top_k=3)
+
+
+def test_next_sentences():
+    model = model_of(BERTForNextSentencePrediction)
+    found = served(model, signature="serve_text_pair", text=TEXTS[:2], text_pair=TEXTS[2:])
+    logits = np.asarray(model(wordpiece()(TEXTS[:2], TEXTS[2:], truncation=True))["logits"])
+    np.testing.assert_allclose(found["score"], 1 / (1 + np.exp(logits[:, 1] - logits[:, 0])), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (["anna", ""], "`text` must not be empty"),
+        ([b"\xff"], "[Ii]nvalid"),
+        (np.array([], str), "`text` must hold a text"),
+        (["a" * (2**20 + 1)], "`text` must be of 1048576 bytes at most"),
+    ],
+)
+def test_what_is_no_text_is_an_error(text, words):
+    model = model_of(BERTForSequenceClassification)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        served(model, text=text)
+
+
+def test_hidden_states():
+    model = model_of(BERTModel)
+    found = served(model, text=TEXTS[:2])
+    batch = wordpiece()(TEXTS[:2])
+    np.testing.assert_allclose(found["pooled_output"], model(batch)[1], atol=1e-6)
+    assert found["attention_mask"] == batch["attention_mask"].tolist()
+
+
+def test_requests_are_ragged_and_have_texts():
+    model = model_of(BERTForQuestionAnswering)
+    requests = sample_requests(model_signatures(model, wordpiece(), None, TextOptions()))
+    masks = [inputs["attention_mask"] for name, inputs in requests if name == "serving_default"]
+    assert any(len(set(mask.sum(axis=1))) > 1 for mask in masks) and len({mask.shape for mask in masks}) == 3
+    assert all(text for name, inputs in requests if name == "serve_text" for text in inputs["context"])
+
+
+def test_a_tokenizer_of_another_model_is_refused():
+    with pytest.raises(ValueError, match="they are no pair"):
+        model_signatures(model_of(BERTForMaskedLM, vocab_size=43), wordpiece(), None, TextOptions())
+    with pytest.raises(ValueError, match="no mask token"):
+        model_signatures(model_of(BERTForMaskedLM), CharTokenizer("abc"), None, TextOptions())
+    with pytest.raises(ValueError, match="GPTDoubleHeadsModel says nothing of strings: leave out `tokenizer`"):
+        model_signatures(model_of(GPTDoubleHeadsModel), wordpiece(), None, TextOptions())

@@ -1,0 +1,35 @@
+"""What tests of exports share: a tokenizer and a preprocessor that fit any registered model."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from contract import Case
+
+from keras_tx import SentencePieceTokenizer, WordPieceTokenizer
+from keras_tx.vision import ImagePreprocessor
+
+TEXT = "anna smith of paris met anna and bob in rome. where does the old baker of oslo live? the film is good, not bad."
+
+
+@cache
+def wordpiece() -> WordPieceTokenizer:
+    return WordPieceTokenizer.train([TEXT] * 2, 61, model_max_length=31)
+
+
+@cache
+def sentencepiece() -> SentencePieceTokenizer:
+    """Of T5's kind, which ends texts."""
+    return SentencePieceTokenizer.train([TEXT] * 9, 53, extra_ids=0)
+
+
+def tokenizer_for(case: Case):
+    if not case.is_text or "DoubleHeads" in case.name or "Bigram" in case.name:
+        return None
+    return sentencepiece() if case.has_two_stacks or "T5" in case.name else wordpiece()
+
+
+def preprocessor_for(case: Case, config) -> ImagePreprocessor | None:
+    if not case.is_image or config.channels not in (1, 3):
+        return None
+    return ImagePreprocessor(image_size=config.image_size, mean=(0.4,), std=(0.3,))
