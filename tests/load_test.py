@@ -63,8 +63,8 @@ def request(signature: str = "generate", **inputs) -> bytes:
 
 def well_formed(rng: np.random.Generator) -> bytes:
     """Greedy and drawn, of one prompt or several, short and past the model's positions."""
-    prompts = [str(text)[: rng.integers(1, 250)] for text in rng.choice(PROMPTS, rng.integers(1, 4))]
-    options = {"max_new_tokens": int(rng.integers(0, 20)), "temperature": float(rng.integers(0, 3) / 2)}
+    prompts = [str(text)[: rng.integers(1, 250)] for text in rng.choice(PROMPTS, rng.integers(1, 3))]
+    options = {"max_new_tokens": int(rng.integers(0, 9)), "temperature": float(rng.integers(0, 3) / 2)}
     return request(prompt=prompts, **options, top_k=int(rng.integers(0, 9)), seed=int(rng.integers(0, 5)))
 
 
@@ -128,7 +128,7 @@ def load(directory: Path, count: int, *, threads: int = 8, distinct: int = 60, s
                 name = bad[which[i] % len(bad)] if kinds[i] else ""
                 try:
                     status, answer = ask(connection, MALFORMED[name] if name else good[which[i] % distinct])
-                except (ConnectionError, http.client.HTTPException):  # it reads no body that is too large
+                except (OSError, http.client.HTTPException):  # it reads no body that is too large
                     connection.close()
                     status, answer = (413, {"error": ""}) if name == "an enormous body" else (0, {})
                 right = (

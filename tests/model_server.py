@@ -11,7 +11,8 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-sys.modules["keras"] = sys.modules["keras_tx"] = None  # type: ignore[assignment]
+if __name__ == "__main__":  # TensorFlow imports Keras by itself where it finds it
+    sys.modules["keras"] = sys.modules["keras_tx"] = None  # type: ignore[assignment]
 
 import numpy as np
 import tensorflow as tf
@@ -77,12 +78,14 @@ class Handler(BaseHTTPRequestHandler):
             outputs = self.loaded.predict(body["signature_name"], body["inputs"])
         except Exception as error:  # whatever a request holds, the server goes on
             return self._answer(400, {"error": f"{type(error).__name__}: {error}"[:1000]})
-        return self._answer(200, {"outputs": outputs})
+        return self._answer(200, {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))})
 
     def _answer(self, status: int, content: dict) -> None:
         data = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 

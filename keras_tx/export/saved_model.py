@@ -19,6 +19,7 @@ from keras_tx.files import whole_directory
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.base import Model, TextModel
 from keras_tx.models.images import ImageModel
+from keras_tx.ops.primitives import portable_graph
 from keras_tx.text import Tokenizer
 from keras_tx.vision import ImagePreprocessor
 
@@ -98,7 +99,8 @@ def export_saved_model(
         traced = {name: signature.traced() for name, signature in signatures.items()}
         for name, function in traced.items():
             setattr(module, name, function)  # in Python these may be called with some inputs left out
-        tf.saved_model.save(module, str(partial), signatures=traced)
+        with portable_graph():  # saving traces functions again
+            tf.saved_model.save(module, str(partial), signatures=traced)
         check_saved_model(partial, signatures, requests)
         write_warmup(partial, [request for request in requests if not signatures[request[0]].xla])
         found = tf.saved_model.load(str(partial)).signatures

@@ -201,9 +201,9 @@ class _Search:
 
     def _split(self, x):
         """`(B * K, ...)` to `(B, K, ...)`."""
-        return ops.reshape(x, (-1, self.decoding.num_beams, *x.shape[1:]))
+        return ops.reshape(x, (-1, self.decoding.num_beams, *ops.shape(x)[1:]))
 
 
 def _merge(x):
     """`(B, N, ...)` to `(B * N, ...)`."""
-    return ops.reshape(x, (-1, *x.shape[2:]))
+    return ops.reshape(x, (-1, *ops.shape(x)[2:]))

@@ -24,8 +24,9 @@ class ImagePreprocessor:
 
     `preprocessor(images)` takes arrays `(H, W, C)` or `(B, H, W, C)`, values in [0, 255], and gives a float32 tensor
     `(B, height, width, C)`. In a TensorFlow graph the height and width of images need not be known. It resizes with
-    antialiasing, as Pillow does. Integer images are rounded once, where Pillow rounds after each axis: about a fifth of
-    the values differ from those of Transformers' processors, by one step of 255.
+    antialiasing: integer images first along rows, then along columns, rounded after each, as Pillow does, from whose
+    values about one in two hundred then differs by one step of 255. (Where Pillow 13 takes the columns first it is one
+    in five.)
 
     The defaults are those of the original Vision Transformers.
     """
@@ -73,10 +74,19 @@ class ImagePreprocessor:
         size = self._resized_size(*given)
         images = ops.cast(images, "float32")
         if not (isinstance(given[0], int) and isinstance(given[1], int) and size == given):
-            smooth = self.interpolation != "nearest"
-            images = ops.image.resize(images, size, self.interpolation, antialias=smooth, data_format="channels_last")
-            images = ops.clip(ops.round(images), 0.0, 255.0) if whole else images
+            steps = [(given[0], size[1]), size] if whole else [size]
+            for step in steps:
+                images = self._resize(images, step)
+                images = ops.clip(ops.floor(images + 0.5), 0.0, 255.0) if whole else images
         return self._centre(images)
+
+    def _resize(self, images, size: tuple):
+        smooth = self.interpolation != "nearest"
+        if not all(isinstance(length, int) for length in size):  # Keras's takes numbers alone
+            import tensorflow as tf
+
+            return tf.image.resize(images, tf.stack(size), self.interpolation, antialias=smooth)
+        return ops.image.resize(images, size, self.interpolation, antialias=smooth, data_format="channels_last")
 
     def _resized_size(self, height, width) -> tuple:
         """Of an image of this size; numbers, or tensors where it is not known yet."""

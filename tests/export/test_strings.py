@@ -62,7 +62,7 @@ def test_labels(problem_type):
         np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
         assert found["label"] == [names[i] for i in scores.argmax(axis=1)]
         np.testing.assert_allclose(found["score"], scores.max(axis=1), atol=1e-6)
-    assert len(set(found["label"])) > 1
+        assert len({round(score, 3) for score in found["score"]}) > 2
 
 
 def entities_of(found: dict, row: int) -> list[tuple]:
@@ -100,7 +100,7 @@ def test_characters_count_in_any_script():
 
 def test_answers():
     model = model_of(BERTForQuestionAnswering)
-    questions = ["where does the old baker live?", "who?", "anna " * 3, "is the film good"]
+    questions = ["where?", "who?", "is it bob", "anna"]
     contexts = [TEXTS[0], f"{TEXT} {TEXT}", TEXTS[3], "bob"]
     found = served(model, question=questions, context=contexts)
     pairs = list(zip(questions, contexts, strict=True))

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+
+try:
+    import torchvision  # noqa: F401 - which pipelines import
+except RuntimeError:  # built for another torch, as one with CUDA, it lacks its operators
+    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
+
 import transformers
 from PIL import Image
 from transformers import pipeline
@@ -51,16 +59,11 @@ def texts(tensor) -> list[str]:
     return [text.decode() for text in tensor.numpy()]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "gpt1"])
-def test_text_generation(kind, tmp_path):
-    tokenizer = transformers.AutoTokenizer.from_pretrained(GOLDEN / "tokenizers" / kind)
+def test_text_generation(tmp_path):
+    tokenizer = transformers.GPT2TokenizerFast.from_pretrained(GOLDEN / "tokenizers" / "gpt2")
     sizes = {"vocab_size": len(tokenizer), "n_positions": 128, "n_embd": 24, "n_layer": 2, "n_head": 3}
-    cls, config = {
-        "gpt2": (transformers.GPT2LMHeadModel, transformers.GPT2Config),
-        "gpt1": (transformers.OpenAIGPTLMHeadModel, transformers.OpenAIGPTConfig),
-    }[kind]
     tokens = {"bos_token_id": 0, "eos_token_id": 5, "pad_token_id": 0}
-    model = randomized(cls(config(**sizes, **tokens)))
+    model = randomized(transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, **tokens)))
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     run = pipeline("text-generation", model=model, tokenizer=tokenizer, device="cpu")

@@ -17,12 +17,12 @@ IMAGE = EXPECTED["image"]
 
 @pytest.mark.parametrize("case", CASES)
 def test_equals_transformers(case):
-    """But for rounding: a fifth of the values lie one of 255 steps off."""
+    """But for rounding: a few of the values lie one of 255 steps off, and more where Pillow took columns first."""
     preprocessor = ImagePreprocessor.from_pretrained(GOLDEN / case)
     found = numpy(preprocessor(IMAGE))
     steps = np.abs(found - EXPECTED[case]) * np.array(preprocessor.std) / preprocessor.scale
     assert found.shape == EXPECTED[case].shape and found.dtype == "float32"
-    assert steps.max() < 1.01 and np.mean(steps > 0.01) < 0.25
+    assert steps.max() < 1.01 and np.mean(steps > 0.01) < (0.25 if case == "cut" else 0.02)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -52,7 +52,7 @@ def test_floats_are_not_rounded():
     found = numpy(preprocessor(half))[0, 0, :, 0]
     np.testing.assert_allclose(found, [0.0, 0.5, 1.0], atol=0.2)
     assert 0 < found[1] < 1
-    np.testing.assert_array_equal(numpy(preprocessor(half.astype("uint8"))), np.round(numpy(preprocessor(half))))
+    np.testing.assert_array_equal(numpy(preprocessor(half.astype("uint8"))), np.floor(numpy(preprocessor(half)) + 0.5))
 
 
 def test_timm_config(tmp_path):

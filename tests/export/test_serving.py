@@ -1,0 +1,74 @@
+"""The checked-in model, and the clients of `examples/serving` against servers that speak as TensorFlow Serving does."""
+
+import hashlib
+import json
+import runpy
+from concurrent import futures
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from load_test import MODEL, server
+from model_server import Loaded
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ROOT / "examples" / "serving"
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return Loaded(str(MODEL))
+
+
+def test_the_checked_in_model_is_small_and_whole():
+    card = json.loads((MODEL / "model_card.json").read_text())
+    assert sum(file.stat().st_size for file in MODEL.rglob("*") if file.is_file()) < 3 * 2**20
+    for name, facts in card["files"].items():
+        assert hashlib.sha256((MODEL / name).read_bytes()).hexdigest() == facts["sha256"]
+
+
+def test_it_writes_english(loaded):
+    [text] = loaded.predict("generate", {"prompt": ["The value of "], "temperature": 0.0, "max_new_tokens": 60})["text"]
+    words = text.removeprefix("The value of ").split()[:-1]
+    assert len(words) > 5 and {"the", "of", "a", "is", "to", "an", "in", "and"} & set(words)
+
+
+def test_rest_client(loaded):
+    predict = runpy.run_path(str(CLIENTS / "rest_client.py"))["predict"]
+    inputs = {"prompt": ["The ", "A"], "temperature": 0.0, "max_new_tokens": 9}
+    with server(MODEL) as (port, _):
+        address = f"http://127.0.0.1:{port}"
+        assert predict(address, "any", "generate", inputs) == loaded.predict("generate", inputs)["text"]
+        with pytest.raises(SystemExit, match=r"400: .*must not be empty"):
+            predict(address, "any", "generate", {"prompt": [""]})
+
+
+def test_grpc_client(loaded):
+    grpc = pytest.importorskip("grpc")
+    pytest.importorskip("tensorflow_serving")
+    from tensorflow_serving.apis.predict_pb2 import PredictResponse
+    from tensorflow_serving.apis.prediction_service_pb2_grpc import (
+        PredictionServiceServicer,
+        add_PredictionServiceServicer_to_server,
+    )
+
+    class Service(PredictionServiceServicer):
+        def Predict(self, request, context):
+            given = {name: tf.make_ndarray(x).tolist() for name, x in request.inputs.items()}
+            response = PredictResponse()
+            for name, x in loaded.predict(request.model_spec.signature_name, given).items():
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(x))
+            return response
+
+    served = grpc.server(futures.ThreadPoolExecutor(1))
+    add_PredictionServiceServicer_to_server(Service(), served)
+    port = served.add_insecure_port("127.0.0.1:0")
+    served.start()
+    try:
+        predict = runpy.run_path(str(CLIENTS / "grpc_client.py"))["predict"]
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            inputs = {"prompt": ["The "], "temperature": 0.0, "max_new_tokens": 9}
+            found = predict(channel, "char-gpt", "generate", inputs)["text"]
+    finally:
+        served.stop(None)
+    assert [text.decode() for text in found] == loaded.predict("generate", inputs)["text"]
