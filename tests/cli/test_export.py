@@ -12,6 +12,7 @@ pytestmark = pytest.mark.skipif(
 FORMATS = {"litert": "model.tflite", "onnx": "model.onnx"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_run(trained, tmp_path, capfd, format):
     path = tmp_path / "out" / FORMATS[format]
@@ -24,6 +25,7 @@ def test_a_run(trained, tmp_path, capfd, format):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_in_eight_bits(checkpoint, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ["--format", "litert", "--quantize", "dynamic_int8", "--tolerance", 1]
@@ -71,6 +73,7 @@ def test_what_is_neither(fails, tmp_path):
     assert "there is no run in" in fails("export", tmp_path / "none", "--format", "onnx")
 
 
+@pytest.mark.slow
 def test_the_hub(fails, hub, tmp_path):
     path = tmp_path / "model.onnx"
     assert run("export", hub, "--revision", "old", "--format", "onnx", "--output", path) == 0

@@ -87,6 +87,7 @@ if keras.backend.backend() == "tensorflow":
             texts = session.run(signature.outputs["text"].name, feed)
         assert [text.decode() for text in texts] == greedy
 
+    @pytest.mark.slow
     def test_the_command_line_tool(path, greedy):
         tool = ["-m", "tensorflow.python.tools.saved_model_cli"]
         shown = run_python(*tool, "show", "--dir", str(path), "--all")
@@ -145,6 +146,7 @@ if keras.backend.backend() == "tensorflow":
 
     # === What is not kept ===
 
+    @pytest.mark.slow
     def test_a_wrong_artifact_is_not_kept(model, tmp_path, monkeypatch):
         save = tf.saved_model.save
 
@@ -158,6 +160,7 @@ if keras.backend.backend() == "tensorflow":
             export_saved_model(model, tmp_path / "1")
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.slow
     def test_an_artifact_that_does_not_run_is_not_kept(model, tmp_path, monkeypatch):
         save = tf.saved_model.save
 
