@@ -62,7 +62,7 @@ def main() -> None:
         batches.dataset(),
         epochs=options.epochs,
         steps_per_epoch=options.steps_per_epoch,
-        shuffle=False,  # the batches are
+        shuffle=False,  # the batches come shuffled
         callbacks=[ScoreGenerated(sample, tokenizer, [BLEU(), ExactMatch()], **generation)],
         verbose=2,
     )

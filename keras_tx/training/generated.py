@@ -23,6 +23,7 @@ def generate_texts(
     target_tokenizer: Tokenizer | None = None,
     batch_size: int = 32,
     multiple: int = 8,
+    max_source_length: int | None = None,
     **options: Any,
 ) -> list[str]:
     """The texts that a model makes of sources, in their order.
@@ -37,6 +38,7 @@ def generate_texts(
         target_tokenizer: of the targets; the same unless given.
         batch_size: sources of a batch.
         multiple: of what lengths the batches are.
+        max_source_length: ids of a source; longer ones lose the rest. All count unless given.
         **options: of `generate`, as `num_beams` or `max_new_tokens`; one text of each source.
 
     Raises:
@@ -47,7 +49,8 @@ def generate_texts(
         raise ValueError("one text is made of each source: leave `num_return_sequences` and the scores out.")
     if not len(sources):
         return []
-    rows = tokenizer(list(sources), padding_side="right")
+    cut: dict[str, Any] = {} if max_source_length is None else {"truncation": True, "max_length": max_source_length}
+    rows = tokenizer(list(sources), padding_side="right", **cut)
     ids, mask = rows["input_ids"], rows["attention_mask"]
     lengths = mask.sum(axis=1)
     if not lengths.all():

@@ -103,6 +103,20 @@ def test_callback(tmp_path):
     assert len(lines) == 4 and lines[-1] == f"epoch 2: 'de' -> {texts[1]!r}; reference 'ed'"
 
 
+def test_long_sources_are_cut():
+    """Otherwise they would not fit into the batch that is generated from; the order is that of the sources."""
+
+    class Echo:
+        def generate(self, input_ids, attention_mask):
+            assert input_ids.shape == (2, 4) and attention_mask.shape == (2, 4)
+            return input_ids
+
+    texts = generate_texts(
+        Echo(), LETTERS, ["abcdefg", "b", "cdefg"], max_source_length=3, batch_size=2, multiple=4
+    )
+    assert [text.rstrip("a") for text in texts] == ["abc", "b", "cde"]
+
+
 def test_what_cannot_be_generated():
     with pytest.raises(ValueError, match="source 1 has no tokens"):
         generate_texts(None, LETTERS, ["a", ""])
