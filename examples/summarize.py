@@ -4,10 +4,10 @@
     python examples/summarize.py --checkpoint google-t5/t5-small --dataset cnn_dailymail
     python examples/summarize.py --checkpoint DIRECTORY --dataset samsum --columns dialogue summary --steps 1000
 
-A checkpoint is a directory or a hub id, in our format or Transformers', with its tokenizer. T5's own of version 1.0 know
-the prefix "summarize: " and need no steps; those of version 1.1 have to be fine-tuned. Without a checkpoint a small T5
-that knows nothing is written to disk first and taken from there; without a dataset it learns from made-up reports of
-matches, whose summary names who won, who lost, how, and where.
+A checkpoint is a directory or a hub id, in our format or Transformers', with its tokenizer. The published ones of
+version 1.0 know the prefix "summarize: " and need no steps; those of version 1.1 have to be fine-tuned. Without a
+checkpoint a small T5 that knows nothing is written to disk first and taken from there; without a dataset it learns from
+made-up reports of matches, whose summary says who won, who lost, how, and where.
 """
 
 import argparse
@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of fine-tuning: 0 for a checkpoint, 600 for the small model")
     parser.add_argument("--learning-rate", type=float, help="1e-3 for a checkpoint, 1e-2 for the small model")
     parser.add_argument("--batch-size", type=int, default=16, help="%(default)s")
-    parser.add_argument("--max-length", type=int, help="tokens of a text: 512 for a checkpoint, 128 for the small model")
+    parser.add_argument(
+        "--max-length", type=int, help="tokens of a text: 512; 128 for the small model"
+    )
     parser.add_argument("--max-target-length", type=int, help="tokens of a summary: 128; 32 for the small model")
     parser.add_argument("--num-beams", type=int, default=4, help="%(default)s")
     parser.add_argument("--output", type=Path, default=Path("runs/summarize"), help="directory; %(default)s")

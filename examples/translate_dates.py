@@ -24,8 +24,8 @@ from keras_tx.analysis import plot_cross_attention
 from keras_tx.training import InverseSquareRoot, TranslationBatches, TranslationPairs, dataset_pairs, generate_texts
 
 LANGUAGES = {"de": "German", "fr": "French"}
-STYLES = ("full", "long", "yMMMEd", "yMEd")
-"""Of CLDR: Wednesday, May 4, 2016; May 4, 2016; Wed, May 4, 2016; Wed, 5/4/2016. The English tells which one it is."""
+STYLES = ("full", "long", "yMMMEd", "yMMMd")
+"""Of CLDR: Monday, July 4, 2016; July 4, 2016; Mon, Jul 4, 2016; Jul 4, 2016. The English tells what it is to be."""
 
 
 class Data(NamedTuple):
@@ -40,10 +40,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["transformer", "t5"], default="transformer", help="%(default)s")
     parser.add_argument("--dataset", help="a TFDS set of pairs, as ted_hrlr_translate/pt_to_en")
-    parser.add_argument("--d-model", type=int, default=128, help="width, of 4 heads; %(default)s")
+    parser.add_argument("--d-model", type=int, default=96, help="width, of 4 heads; %(default)s")
     parser.add_argument("--layers", type=int, default=2, help="of the encoder, and of the decoder; %(default)s")
     parser.add_argument("--epochs", type=int, default=4, help="%(default)s")
-    parser.add_argument("--steps-per-epoch", type=int, default=400, help="%(default)s")
+    parser.add_argument("--steps-per-epoch", type=int, default=300, help="%(default)s")
     parser.add_argument("--tests", type=int, default=500, help="pairs to score at the end; %(default)s")
     parser.add_argument("--num-beams", type=int, default=1, help="for that; %(default)s")
     parser.add_argument("--output", type=Path, default=Path("runs/translate_dates"), help="directory; %(default)s")
@@ -52,7 +52,8 @@ def main() -> None:
     began = time.perf_counter()
     train, test, vocab_size, lengths = from_tfds(options.dataset) if options.dataset else dates()
     test = TranslationPairs(test.sources[: options.tests], test.targets[: options.tests])
-    tokenizer = SentencePieceTokenizer.train([*train.sources, *train.targets][:60_000], vocab_size, extra_ids=0)
+    texts = [*train.sources[:30_000], *train.targets[:30_000]]
+    tokenizer = SentencePieceTokenizer.train(texts, vocab_size, extra_ids=0)
     batches = TranslationBatches(train, tokenizer, tokens=1536, max_length=lengths[-1], buckets=lengths)
     print(f"{len(train)} pairs to learn from, {batches.left_out} of them left out as too long")
     model = MODELS[options.model](tokenizer, options)
@@ -107,7 +108,7 @@ def dates() -> Data:
             train += [(f"to {name}: {ours[key]}", theirs[key]) for key in sorted({*ours} & {*theirs})]
     draw.shuffle(train)
     train, test = (TranslationPairs(*map(list, zip(*rows, strict=True))) for rows in (train, test))
-    return Data(train, test, vocab_size=700, lengths=(24,))
+    return Data(train, test, vocab_size=700, lengths=(18,))
 
 
 def from_tfds(name: str) -> Data:
@@ -127,7 +128,7 @@ def transformer(tokenizer: SentencePieceTokenizer, options: argparse.Namespace) 
         label_smoothing=0.1,
         eos_token_id=tokenizer.eos_token_id,
     )
-    rate = InverseSquareRoot(width, warmup_steps=400)
+    rate = InverseSquareRoot(width, warmup_steps=300)
     model.compile(keras.optimizers.Adam(rate, beta_2=0.98, epsilon=1e-9), jit_compile=True)
     return model
 
@@ -136,7 +137,7 @@ def t5(tokenizer: SentencePieceTokenizer, options: argparse.Namespace) -> T5Mode
     width = options.d_model
     sizes = {"d_model": width, "d_kv": width // 4, "num_heads": 4, "num_layers": options.layers, "d_ff": 4 * width}
     model = T5Model(vocab_size=tokenizer.vocab_size, eos_token_id=tokenizer.eos_token_id, **sizes)
-    model.compile(keras.optimizers.Adafactor(InverseSquareRoot(width, warmup_steps=400, scale=2.0)), jit_compile=True)
+    model.compile(keras.optimizers.Adafactor(InverseSquareRoot(width, warmup_steps=300, scale=2.0)), jit_compile=True)
     return model
 
 

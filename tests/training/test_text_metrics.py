@@ -111,9 +111,7 @@ def test_long_sources_are_cut():
             assert input_ids.shape == (2, 4) and attention_mask.shape == (2, 4)
             return input_ids
 
-    texts = generate_texts(
-        Echo(), LETTERS, ["abcdefg", "b", "cdefg"], max_source_length=3, batch_size=2, multiple=4
-    )
+    texts = generate_texts(Echo(), LETTERS, ["abcdefg", "b", "cdefg"], max_source_length=3, batch_size=2, multiple=4)
     assert [text.rstrip("a") for text in texts] == ["abc", "b", "cde"]
 
 
