@@ -5,6 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+from generation_helpers import eagerly
 from helpers import normal, softmax
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu import corpus_bleu, corpus_chrf
@@ -94,8 +95,9 @@ def test_callback(tmp_path):
     options = {"max_new_tokens": 3, "batch_size": 2}
     score = ScoreGenerated(pairs, LETTERS, [ChrF(), ExactMatch()], examples=2, write=lines.append, **options)
     inputs = {"input_ids": np.array([[1, 2, 3]]), "labels": np.array([[3, 2, 1]])}
-    model.fit(inputs, epochs=2, verbose=0, callbacks=[score, keras.callbacks.CSVLogger(tmp_path / "log")])
-    texts = generate_texts(model, LETTERS, pairs.sources, **options)
+    with eagerly():
+        model.fit(inputs, epochs=2, verbose=0, callbacks=[score, keras.callbacks.CSVLogger(tmp_path / "log")])
+        texts = generate_texts(model, LETTERS, pairs.sources, **options)
     chrf = ChrF()
     chrf.update_state(pairs.targets, texts)
     rows = [*csv.DictReader((tmp_path / "log").open())]
