@@ -37,9 +37,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of fine-tuning: 0 for a checkpoint, 600 for the small model")
     parser.add_argument("--learning-rate", type=float, help="1e-3 for a checkpoint, 1e-2 for the small model")
     parser.add_argument("--batch-size", type=int, default=16, help="%(default)s")
-    parser.add_argument(
-        "--max-length", type=int, help="tokens of a text: 512; 128 for the small model"
-    )
+    parser.add_argument("--max-length", type=int, help="tokens of a text: 512; 128 for the small model")
     parser.add_argument("--max-target-length", type=int, help="tokens of a summary: 128; 32 for the small model")
     parser.add_argument("--num-beams", type=int, default=4, help="%(default)s")
     parser.add_argument("--output", type=Path, default=Path("runs/summarize"), help="directory; %(default)s")
