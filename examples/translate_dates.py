@@ -128,7 +128,7 @@ def transformer(tokenizer: SentencePieceTokenizer, options: argparse.Namespace) 
         label_smoothing=0.1,
         eos_token_id=tokenizer.eos_token_id,
     )
-    rate = InverseSquareRoot(width, warmup_steps=300)
+    rate = InverseSquareRoot(width, warmup_steps=300, scale=0.5)
     model.compile(keras.optimizers.Adam(rate, beta_2=0.98, epsilon=1e-9), jit_compile=True)
     return model
 
