@@ -53,8 +53,9 @@ _PUBLIC = {
     "ops": "apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer SentencePieceTokenizer WordPieceTokenizer default_text load_tokenizer",
     "vision": "Augmentation ImagePreprocessor",
-    "training": """AveragePrecision FineTuning ImageRecipe PrefixLM Recipe SpanCorruption TranslationBatches
-        denoising_batches fine_tune freeze_layers mixed_batches train_image_classifier train_language_model""",
+    "training": """AveragePrecision BLEU ChrF ExactMatch FineTuning ImageRecipe Perplexity PrefixLM ROUGE Recipe
+        ScoreGenerated SpanCorruption TranslationBatches denoising_batches fine_tune freeze_layers mixed_batches
+        train_image_classifier train_language_model""",
     "tasks": "MultipleChoiceTask QuestionAnsweringTask TextClassificationTask TokenClassificationTask",
     "export": "export_litert export_onnx export_saved_model",
     "analysis": "attention_rollout",
@@ -92,6 +93,7 @@ def _register(module) -> None:
     if "keras" in begun and begun <= _complete:
         import_module("keras_tx.models")
         import_module("keras_tx.training.metrics")
+        import_module("keras_tx.training.text_metrics")
 
 
 _REGISTERING = ("keras", *(f"keras_tx.{folder}" for folder in _FOLDERS))

@@ -114,6 +114,7 @@ def test_failures_are_one_clear_line(fake_job, arguments, message):
     [
         ("train_step", (), "8528 parameters"),
         ("generate", (), "8528 parameters"),
+        ("t5_generate", (), "12112 parameters"),
         ("bert_forward", ("--dtype", "bfloat16"), "8866 parameters, bfloat16"),
         ("bert_train_step", (), "8866 parameters, float32"),
     ],

@@ -12,7 +12,7 @@ from helpers import run_python
 
 from keras_tx import CharTokenizer, GPTModel, export_saved_model
 from keras_tx.models import load_pretrained
-from keras_tx.text import BPETokenizer, default_text
+from keras_tx.text import BPETokenizer, default_text, load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -43,6 +43,39 @@ def test_finetune_gpt2(tmp_path, monkeypatch, capsys):
     model, tokenizer = load_pretrained(tmp_path / "tuned"), BPETokenizer.from_pretrained(tmp_path / "tuned")
     ids = np.array([tokenizer.encode(default_text()[18_000:18_100])[:64]])
     assert float(model(ids, labels=ids)["loss"]) < float(before) - 0.5
+
+
+@pytest.mark.slow
+def test_translate_dates(tmp_path):
+    """Each model on one of the backends: it ends in scores, a picture and what can be loaded again."""
+    kind = "transformer" if keras.backend.backend() == "tensorflow" else "t5"
+    options = ["--epochs", "1", "--steps-per-epoch", "3", "--tests", "5", "--d-model", "16", "--layers", "1"]
+    example = str(ROOT / "examples" / "translate_dates.py")
+    out = run_python(example, "--model", kind, *options, "--output", str(tmp_path))
+    assert re.search(r"^5 unseen pairs: bleu \S+, chrf \S+, exact_match 0\.0000; loss \d", out, re.MULTILINE)
+    assert (tmp_path / "cross_attention.png").read_bytes().startswith(b"\x89PNG")
+    ids = np.array([load_tokenizer(tmp_path).encode("to German: Jul 4, 2016")])
+    assert keras.saving.load_model(tmp_path / "model.keras").generate(ids, max_new_tokens=2).shape == (1, 3)
+
+
+def test_dates_to_translate():
+    """The English says which date it is to be, and none of those to test with is among those to learn from."""
+    train, test, *_ = runpy.run_path(str(ROOT / "examples" / "translate_dates.py"))["dates"]()
+    pairs = [*zip(train.sources, train.targets, strict=True), *zip(test.sources, test.targets, strict=True)]
+    assert len(dict(pairs)) == len({*pairs})
+    assert not {*train.sources} & {*test.sources}
+
+
+@pytest.mark.slow
+def test_summarize(tmp_path):
+    """From a checkpoint made on the spot to one that is fine-tuned."""
+    example, options = str(ROOT / "examples" / "summarize.py"), ["--tests", "4", "--batch-size", "4"]
+    out = run_python(example, "--steps", "3", "--output", str(tmp_path), *options)
+    rouge = r"rouge1 (\S+), rouge2 \S+, rougeL \S+ on 4 unseen texts"
+    assert len(re.findall(rf"^(?:before|after 3 steps): {rouge}", out, re.MULTILINE)) == 2
+    limits = ["--max-length", "128", "--max-target-length", "32"]
+    again = run_python(example, "--checkpoint", str(tmp_path / "tuned"), *options, *limits)
+    assert re.search(rf"^before: {rouge}", again, re.MULTILINE)[1] == re.search(rf"after.*: {rouge}", out)[1]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")

@@ -11,7 +11,7 @@ from keras_tx.analysis.images import (
     plot_position_similarity,
     position_similarity,
 )
-from keras_tx.analysis.plots import plot_attention, plot_metric
+from keras_tx.analysis.plots import plot_attention, plot_cross_attention, plot_metric
 
 __all__ = [
     "attended_patches",
@@ -20,6 +20,7 @@ __all__ = [
     "confusion_matrix",
     "plot_attention",
     "plot_confusion_matrix",
+    "plot_cross_attention",
     "plot_metric",
     "plot_overlays",
     "plot_position_similarity",

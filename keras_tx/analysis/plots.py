@@ -60,28 +60,54 @@ def plot_attention(path: str | Path, maps: Sequence[np.ndarray], tokens: Sequenc
     Raises:
         ValueError: if there is no map, or one is not `(heads, T, T)` for the T tokens.
     """
+    _plot_maps(path, maps, tokens, tokens)
+
+
+def plot_cross_attention(
+    path: str | Path, maps: Sequence[np.ndarray], target: Sequence[str], source: Sequence[str]
+) -> None:
+    """Draws where a target looks in its source, as `plot_attention` does.
+
+    Args:
+        path: of the file.
+        maps: one a layer, `(heads, T, S)`, rows that sum to 1.
+        target: the T tokens, of the rows; those that each row writes, or those that it reads.
+        source: the S tokens, of the columns.
+
+    Raises:
+        ValueError: if there is no map, or one is not `(heads, T, S)`.
+    """
+    _plot_maps(path, maps, target, source)
+
+
+def _plot_maps(path, maps: Sequence[np.ndarray], queries: Sequence[str], keys: Sequence[str]) -> None:
     if not maps:
         raise ValueError("`maps` is empty: there is no attention to draw.")
     for i, layer in enumerate(maps):
-        if layer.ndim != 3 or layer.shape[1:] != (len(tokens), len(tokens)):
-            raise ValueError(f"map {i} must be (heads, {len(tokens)}, {len(tokens)}); got shape {layer.shape}.")
+        if layer.ndim != 3 or layer.shape[1:] != (len(queries), len(keys)):
+            raise ValueError(f"map {i} must be (heads, {len(queries)}, {len(keys)}); got shape {layer.shape}.")
     heads = max(len(layer) for layer in maps)
-    side = max(1.9, 0.085 * len(tokens))
-    figure = _figure(side * heads + 0.6, side * len(maps) + 0.8)
+    width, height = (max(1.9, 0.085 * len(tokens)) for tokens in (keys, queries))
+    figure = _figure(width * heads + 0.6, height * len(maps) + 0.8)
     grid = figure.subplots(len(maps), heads, squeeze=False, sharex=True, sharey=True)
-    labels = [{" ": "·", "\n": "⏎"}.get(token, token) for token in tokens]
+    rows, columns = ([{" ": "·", "\n": "⏎"}.get(token, token) for token in tokens] for tokens in (queries, keys))
     for i, layer in enumerate(maps):
         for j, weights in enumerate(layer):
             axes = grid[i, j]
             # The root shows weak attention that a linear scale would hide.
             axes.imshow(np.sqrt(weights), cmap="magma", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(f"layer {i + 1}, head {j + 1}", fontsize=8)
-            axes.set_xticks(range(len(labels)), labels, fontsize=5, family="monospace")
-            axes.set_yticks(range(len(labels)), labels, fontsize=5, family="monospace")
+            axes.set_xticks(range(len(columns)), columns, rotation=_rotation(columns), fontsize=5, family="monospace")
+            axes.set_yticks(range(len(rows)), rows, fontsize=5, family="monospace")
             axes.tick_params(length=0, pad=1)
     figure.supxlabel("key: the token looked at", fontsize=9)
     figure.supylabel("query: the token that looks", fontsize=9)
     _save(figure, path)
+
+
+def _rotation(labels: Sequence[str]) -> int:
+    """In degrees: labels longer than a character stand upright, or they would overlap."""
+    return 90 if max(map(len, labels), default=0) > 1 else 0
 
 
 def _figure(width: float, height: float):

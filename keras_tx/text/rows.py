@@ -52,7 +52,8 @@ class Rows:
         import tensorflow as tf
 
         samples = tf.range(texts[0].nrows(tf.int32))
-        if (room := self.room(len(texts))) is not None:
+        room = self.room(len(texts))
+        if room is not None:
             if self.stride is None:
                 texts = self._cut(texts, tf.constant(room, tf.int64))
             else:

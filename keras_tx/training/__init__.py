@@ -6,6 +6,7 @@ from keras_tx.training.character import CharacterText
 from keras_tx.training.data import random_blocks, whole_stream
 from keras_tx.training.documents import Documents, pack, read_documents, split_documents
 from keras_tx.training.finetune import FineTuning, compile_for_fine_tuning, fine_tune, freeze_layers, layer_scales
+from keras_tx.training.generated import ScoreGenerated, generate_texts
 from keras_tx.training.image_data import LabelledImages, dataset_images, digits, folder_images
 from keras_tx.training.images import (
     RECIPES,
@@ -27,6 +28,7 @@ from keras_tx.training.schedules import InverseSquareRoot, LinearDecay
 from keras_tx.training.sentence_pairs import sentence_pairs
 from keras_tx.training.span_corruption import PrefixLM, SpanCorruption, denoising_batches
 from keras_tx.training.state import Interrupted, SaveState, restore_state, save_state
+from keras_tx.training.text_metrics import BLEU, ROUGE, ChrF, ExactMatch, Perplexity
 from keras_tx.training.translation_data import (
     TranslationBatches,
     TranslationPairs,
@@ -38,11 +40,15 @@ from keras_tx.training.translation_data import (
 )
 
 __all__ = [
+    "BLEU",
     "RECIPES",
+    "ROUGE",
     "AveragePrecision",
     "BitsPerToken",
     "CharacterText",
+    "ChrF",
     "Documents",
+    "ExactMatch",
     "FineTuning",
     "ImageRecipe",
     "Interrupted",
@@ -54,12 +60,14 @@ __all__ = [
     "Masking",
     "MetricsTable",
     "MixtureTask",
+    "Perplexity",
     "PrefixLM",
     "Recipe",
     "Records",
     "Run",
     "SaveState",
     "Scenes",
+    "ScoreGenerated",
     "ShuffledBatches",
     "SpanCorruption",
     "TranslationBatches",
@@ -77,6 +85,7 @@ __all__ = [
     "folder_images",
     "folder_pairs",
     "freeze_layers",
+    "generate_texts",
     "layer_scales",
     "length_buckets",
     "masked_batches",

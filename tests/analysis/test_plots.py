@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from keras_tx.analysis import plot_attention, plot_metric
+from keras_tx.analysis import plot_attention, plot_cross_attention, plot_metric
 
 TABLE = [{"step": 10 * i, "loss": 3 / i, "val_loss": 3.5 / i} for i in (1, 2, 3)]
 
@@ -47,3 +47,13 @@ def test_maps_of_another_shape_are_errors(tmp_path, shape):
     with pytest.raises(ValueError, match=r"map 1 must be \(heads, 4, 4\); got shape"):
         plot_attention(tmp_path / "a.png", [good, np.ones(shape)], "abcd")
     assert not list(tmp_path.iterdir())
+
+
+def test_cross_attention(tmp_path, rng):
+    """Of as many rows as the target has tokens; a map the other way round is refused."""
+    maps = [rng.dirichlet(np.ones(7), (3, 5)) for _ in range(2)]
+    target, source = list("abcde"), ["▁the", *"fghijk"]
+    plot_cross_attention(tmp_path / "maps.png", maps, target, source)
+    assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"map 0 must be \(heads, 7, 5\)"):
+        plot_cross_attention(tmp_path / "maps.png", maps, source, target)
