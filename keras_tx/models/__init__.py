@@ -21,6 +21,11 @@ from keras_tx.models.gpt import (
     gpt2_xl,
     gpt_char,
     gpt_small,
+    llama2_13b,
+    llama2_70b,
+    llama2_7b,
+    llama3_70b,
+    llama3_8b,
 )
 from keras_tx.models.gpt_heads import (
     GPTDoubleHeadsModel,
@@ -142,6 +147,11 @@ __all__ = [
     "gpt2_xl",
     "gpt_char",
     "gpt_small",
+    "llama2_13b",
+    "llama2_70b",
+    "llama2_7b",
+    "llama3_70b",
+    "llama3_8b",
     "list_models",
     "load_pretrained",
     "swin_base_patch4_window7_224",
