@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
@@ -56,6 +57,18 @@ def _backbone(prefix: str):
         ]
 
     return rules
+
+
+def _under(prefix: str, other: str) -> Callable[[Fields], dict[str, Any]]:
+    """Puts the tensors whose names begin with the other prefix under this one."""
+
+    def respelled(tensors: Fields) -> dict[str, Any]:
+        return {
+            prefix + name.removeprefix(other) if name.startswith(other) else name: tensor
+            for name, tensor in tensors.items()
+        }
+
+    return respelled
 
 
 def _language_model(fields: Fields) -> list[Rule]:
@@ -150,23 +163,23 @@ LLAMA = Family(
             "LlamaForTokenClassification", lambda fields: linear("score", "N D", "classifier")
         ),
     },
+    left_out=(r"qa_outputs\.(weight|bias)",),
+    respelled=_under("model.", "transformer."),
     ignored=(r".*rotary_emb\.inv_freq",),
     inferred=_inferred,
     derived=_derived,
 )
 
-LLAMA_ANSWERING = Family(
-    **{
-        **vars(LLAMA),
-        "prefix": "transformer.",
-        "backbone": _backbone("transformer."),
-        "heads": {
-            "GPTForQuestionAnswering": Head(
-                "LlamaForQuestionAnswering", lambda fields: linear("qa_outputs", "2 D", "qa_outputs")
-            )
-        },
-    }
+LLAMA_ANSWERING = dataclasses.replace(
+    LLAMA,
+    prefix="transformer.",
+    backbone=_backbone("transformer."),
+    heads={
+        "GPTForQuestionAnswering": Head(
+            "LlamaForQuestionAnswering", lambda fields: linear("qa_outputs", "2 D", "qa_outputs")
+        )
+    },
+    left_out=(r"lm_head\.weight", r"score\.(weight|bias)"),
+    respelled=_under("transformer.", "model."),
 )
-"""Its question answering alone calls the backbone otherwise."""
-
-FAMILIES = (LLAMA, LLAMA_ANSWERING)
+"""With the one head whose peer calls the backbone otherwise."""

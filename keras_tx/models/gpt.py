@@ -172,7 +172,7 @@ class GPTBackbone(Backbone):
 
     config_class = GPTConfig
     config: GPTConfig
-    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, *llama.FAMILIES)}
+    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, llama.LLAMA)}
 
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -18,7 +18,7 @@ import transformers
 from outputs import all_outputs, assert_equal_at_tokens
 from parity.peers import load_peer, peer_outputs
 
-from keras_tx.models import load_pretrained
+from keras_tx.models import GPTForQuestionAnswering, GPTModel, load_pretrained
 
 PAD = 5
 CLASSES = {
@@ -48,7 +48,7 @@ OTHERS = {
 def make(name: str, fields: dict, seed: int) -> torch.nn.Module:
     cls = getattr(transformers, name)
     torch.manual_seed(seed)
-    model = cls(transformers.LlamaConfig(**SIZES, **fields, attn_implementation="eager"))
+    model = cls(transformers.LlamaConfig(**{**SIZES, **fields}, attn_implementation="eager"))
     with torch.no_grad():
         for path, weight in model.named_parameters():
             weight.normal_(0.0, 0.3 if weight.ndim > 1 else 0.1)
@@ -84,3 +84,15 @@ def test_there_and_back(name, kind, tmp_path):
         options = {"max_new_tokens": 11, "do_sample": False, "pad_token_id": PAD, "eos_token_id": [2]}
         tokens = peer.generate(prompts, attention_mask=seen, **options).numpy()
         np.testing.assert_array_equal(model.generate(ids[:, :4], attention_mask=seen.numpy(), **options), tokens)
+
+
+def test_a_head_on_another_heads_backbone(tmp_path):
+    """Question answering, whose tensors are called otherwise, begun from a language model, and the reverse."""
+    for saved, ours in (("LlamaForCausalLM", GPTForQuestionAnswering), ("LlamaForQuestionAnswering", GPTModel)):
+        peer = make(saved, {}, seed=3)
+        peer.save_pretrained(tmp_path / saved)
+        with pytest.warns(UserWarning, match="qa_outputs"):
+            model = ours.from_pretrained(tmp_path / saved)
+        given = {"input_ids": np.arange(6, 13)[None]}
+        wanted = peer_outputs(peer, given)["hidden_states/2"]
+        np.testing.assert_allclose(all_outputs(model, given)["hidden_states/2"], wanted, atol=1e-4)
