@@ -50,6 +50,7 @@ class TransformerBlock(Layer):
         rotary_base: base of rotary position embeddings in self-attention; None for none.
         use_bias: whether linear maps have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
+        feed_forward_bias: whether those of the feed-forward network have, if other.
         qk_norm: whether queries and keys are normalized, as `MultiHeadAttention` has it.
         layer_scale: what each channel of a branch's output is first multiplied by, a weight (LayerScale, Touvron et
             al. 2021); None for none.
@@ -86,6 +87,7 @@ class TransformerBlock(Layer):
         rotary_base: float | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
+        feed_forward_bias: bool | None = None,
         qk_norm: bool = False,
         layer_scale: float | None = None,
         kernel_initializer="glorot_uniform",
@@ -119,6 +121,7 @@ class TransformerBlock(Layer):
         self.rotary_base = rotary_base
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
+        self.feed_forward_bias = feed_forward_bias
         self.qk_norm = qk_norm
         self.layer_scale = layer_scale
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -155,6 +158,8 @@ class TransformerBlock(Layer):
             self.cross_attention_scale = self._scale("cross_attention_scale")
         inside: dict[str, Any] = {"activation": activation, "gated": gated, "activation_dropout": activation_dropout}
         inside["output_dtype"] = residual_dtype
+        if feed_forward_bias is not None:
+            linear["use_bias"] = feed_forward_bias
         self.feed_forward = FeedForward(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.feed_forward_scale = self._scale("feed_forward_scale")

@@ -21,6 +21,11 @@ from keras_tx.models.gpt import (
     gpt2_xl,
     gpt_char,
     gpt_small,
+    llama2_7b,
+    llama2_13b,
+    llama2_70b,
+    llama3_8b,
+    llama3_70b,
 )
 from keras_tx.models.gpt_heads import (
     GPTDoubleHeadsModel,
@@ -143,6 +148,11 @@ __all__ = [
     "gpt_char",
     "gpt_small",
     "list_models",
+    "llama2_7b",
+    "llama2_13b",
+    "llama2_70b",
+    "llama3_8b",
+    "llama3_70b",
     "load_pretrained",
     "swin_base_patch4_window7_224",
     "swin_base_patch4_window12_384",
