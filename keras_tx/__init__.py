@@ -42,7 +42,7 @@ _PUBLIC = {
         TransformerConfig ViTConfig ViTDetectionConfig ViTForMaskedImageModeling ViTForObjectDetection
         ViTForSemanticSegmentation ViTMAEConfig ViTMAEForPreTraining ViTSegmentationConfig VisionTransformer bert_base
         bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl gpt_char gpt_small list_models
-        llama2_13b llama2_70b llama2_7b llama3_70b llama3_8b
+        llama2_13b llama2_70b llama2_7b llama3_2_1b llama3_2_3b llama3_70b llama3_8b
         load_pretrained swin_base_patch4_window12_384 swin_base_patch4_window7_224 swin_large_patch4_window12_384
         swin_large_patch4_window7_224 swin_small_patch4_window7_224 swin_tiny_patch4_window7_224
         swinv2_base_patch4_window16_256 swinv2_base_patch4_window8_256 swinv2_small_patch4_window16_256

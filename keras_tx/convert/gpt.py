@@ -84,9 +84,7 @@ def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
         "head_dim": fields["d_model"] / fields["num_heads"],
         "feed_forward_bias": fields["use_bias"],
     }
-    plain = {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
-    # Without rotary embeddings their base says nothing.
-    return plain if fields["positions"] == "rotary" else {**plain, "rotary_base": 10000.0}
+    return {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
 
 
 _SETTINGS = (
@@ -110,7 +108,6 @@ _FIXED = {
     "num_kv_heads": None,
     "norm": "layer",
     "gated": False,
-    "rotary_base": 10000.0,
     "head_dim": None,
     "feed_forward_bias": None,
 }

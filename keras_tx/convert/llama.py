@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.rotary import read_rotary, write_rotary
 from keras_tx.convert.table import Rule, below, linear, same, transposed
 
 Fields = Mapping[str, Any]
-
-_BASE = 10000.0
 
 # === Tensors ===
 
@@ -91,26 +90,17 @@ def _dims(fields: Fields) -> dict[str, int]:
 
 
 def _inferred(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The rotations: up to version 4 of Transformers in two entries, from version 5 on in one."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise ValueError(f'the config asks for rotary embeddings of type {kind!r}; only "default" is supported.')
-    share = rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
-    if share != 1:
-        raise ValueError(f"the config says partial_rotary_factor={share}; only 1 is supported.")
-    return {"rotary_base": float(rope.get("rope_theta") or config.get("rope_theta") or _BASE)}
+    return {"scale_residual_init": False, **read_rotary(config)}
 
 
 def _derived(fields: Fields) -> dict[str, Any]:
-    base, bias, inner_bias = fields["rotary_base"], fields["use_bias"], fields["feed_forward_bias"]
+    bias, inner_bias = fields["use_bias"], fields["feed_forward_bias"]
     return {
-        "rope_theta": base,
-        "rope_parameters": {"rope_type": "default", "rope_theta": base},
         "head_dim": fields["head_dim"] or fields["d_model"] // fields["num_heads"],
         "intermediate_size": fields["d_ff"] or 4 * fields["d_model"],
         "num_key_value_heads": fields["num_kv_heads"] or fields["num_heads"],
         "mlp_bias": bias if inner_bias is None else inner_bias,
+        **write_rotary(fields),
     }
 
 
@@ -121,7 +111,6 @@ _FIXED = {
     "positions": "rotary",
     "scale_attention": True,
     "scale_attention_by_layer": False,
-    "scale_residual_init": False,
     "embedding_dropout": 0.0,
     "residual_dropout": 0.0,
 }

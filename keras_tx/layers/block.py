@@ -13,6 +13,7 @@ from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.scale import LayerScale
 from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.rotary import Rotary
 
 
 class BlockCache(NamedTuple):
@@ -48,6 +49,7 @@ class TransformerBlock(Layer):
         activation_dropout: rate inside the feed-forward network.
         drop_path: rate at which a branch is dropped for a whole sample.
         rotary_base: base of rotary position embeddings in self-attention; None for none.
+        rotary: these embeddings with more to say than a base, as `MultiHeadAttention` takes them.
         use_bias: whether linear maps have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
         feed_forward_bias: whether those of the feed-forward network have, if other.
@@ -85,6 +87,7 @@ class TransformerBlock(Layer):
         activation_dropout: float = 0.0,
         drop_path: float = 0.0,
         rotary_base: float | None = None,
+        rotary: Rotary | dict | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
         feed_forward_bias: bool | None = None,
@@ -119,6 +122,7 @@ class TransformerBlock(Layer):
         self.activation_dropout = activation_dropout
         self.drop_path = drop_path
         self.rotary_base = rotary_base
+        self.rotary = Rotary.of(rotary)
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
         self.feed_forward_bias = feed_forward_bias
@@ -146,7 +150,14 @@ class TransformerBlock(Layer):
             **linear,
         }
         self.attention = MultiHeadAttention(
-            d_model, num_heads, num_kv_heads, causal=causal, rotary_base=rotary_base, name="attention", **heads
+            d_model,
+            num_heads,
+            num_kv_heads,
+            causal=causal,
+            rotary_base=rotary_base,
+            rotary=rotary,
+            name="attention",
+            **heads,
         )
         self.attention_norm = self._norm("attention_norm")
         self.attention_scale = self._scale("attention_scale")

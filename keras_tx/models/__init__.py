@@ -24,6 +24,8 @@ from keras_tx.models.gpt import (
     llama2_7b,
     llama2_13b,
     llama2_70b,
+    llama3_2_1b,
+    llama3_2_3b,
     llama3_8b,
     llama3_70b,
 )
@@ -151,6 +153,8 @@ __all__ = [
     "llama2_7b",
     "llama2_13b",
     "llama2_70b",
+    "llama3_2_1b",
+    "llama3_2_3b",
     "llama3_8b",
     "llama3_70b",
     "load_pretrained",

@@ -18,6 +18,7 @@ from keras_tx.models.heads import Backbone, CausalLanguageModel, known_length, t
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.positions import sinusoidal
+from keras_tx.ops.rotary import Rotary, RotaryScaling
 
 # === Config ===
 
@@ -48,8 +49,8 @@ class GPTConfig(TextConfig):
     gated: bool = False
     """Whether the feed-forward network is gated: with "silu", SwiGLU (Shazeer 2020)."""
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
-    rotary_base: float = 10000.0
-    """The slowest rotation turns by about 1 / base radians a position."""
+    rotary: Rotary = Rotary()
+    """The rotations, if positions are rotary."""
     scale_attention: bool = True
     """Whether attention scores are divided by the square root of the heads' width."""
     scale_attention_by_layer: bool = False
@@ -88,8 +89,6 @@ class GPTConfig(TextConfig):
         )
         if self.head_dim is None:
             require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
-        if not self.rotary_base > 1:
-            raise ValueError(f"`rotary_base` must be above 1; got {self.rotary_base}.")
         if self.norm not in ("layer", "rms"):
             raise ValueError(f'`norm` must be "layer" or "rms"; got {self.norm!r}.')
         require_rate(
@@ -130,11 +129,21 @@ LLAMA3 = LLAMA.replace(
     max_positions=8192,
     num_kv_heads=8,
     d_ff=14336,
-    rotary_base=500000.0,
+    rotary=Rotary(base=500000.0),
     bos_token_id=128000,
     eos_token_id=128001,
 )
 """LLaMA 3 8B (Grattafiori et al. 2024, table 3)."""
+
+LLAMA32 = LLAMA3.replace(
+    max_positions=131072,
+    num_layers=16,
+    d_model=2048,
+    d_ff=8192,
+    tie_embeddings=True,
+    rotary=Rotary(base=500000.0, scaling=RotaryScaling(kind="llama3", factor=32.0, original_length=8192)),
+)
+"""LLaMA 3.2 1B (its model card, 2024)."""
 
 VARIANTS = {
     #                       layers heads  width  vocabulary positions
@@ -148,13 +157,24 @@ VARIANTS = {
     "llama2_70b": LLAMA.replace(num_layers=80, num_heads=64, num_kv_heads=8, d_model=8192, d_ff=28672),
     "llama3_8b": LLAMA3,
     "llama3_70b": LLAMA3.replace(num_layers=80, num_heads=64, d_model=8192, d_ff=28672),
+    "llama3_2_1b": LLAMA32,
+    "llama3_2_3b": LLAMA32.replace(num_layers=28, num_heads=24, d_model=3072),
     "gpt_char": GPTConfig(vocab_size=65, max_positions=256, num_layers=6, num_heads=6, d_model=384),
 }
-"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2."""
+"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2. LLaMA 2: Touvron et al. 2023, table 1,
+and its published configs. LLaMA 3: Grattafiori et al. 2024, table 3; 3.2: its model card. The character model: nanoGPT."""
 
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, d_ff=29)
 TINY_LLAMA = LLAMA.replace(
-    vocab_size=61, max_positions=37, num_layers=2, num_heads=3, num_kv_heads=1, d_model=15, d_ff=29, head_dim=4
+    vocab_size=61,
+    max_positions=37,
+    num_layers=2,
+    num_heads=3,
+    num_kv_heads=1,
+    d_model=15,
+    d_ff=29,
+    head_dim=4,
+    rotary=Rotary(base=70.0, scaling=RotaryScaling(kind="llama3", factor=3.0, original_length=11)),
 )
 
 
@@ -205,7 +225,7 @@ class GPTBackbone(Backbone):
             activation=c.activation,
             gated=c.gated,
             attention_dropout=c.attention_dropout,
-            rotary_base=c.rotary_base if c.positions == "rotary" else None,
+            rotary=c.rotary if c.positions == "rotary" else None,
             use_bias=c.use_bias,
             feed_forward_bias=c.feed_forward_bias,
             kernel_initializer=self.initializer(),
@@ -439,6 +459,18 @@ def llama3_8b(**overrides: Any) -> GPTModel:
 def llama3_70b(**overrides: Any) -> GPTModel:
     """LLaMA 3 70B: 70.6 billion parameters."""
     return GPTModel(VARIANTS["llama3_70b"], **overrides)
+
+
+@register_variant
+def llama3_2_1b(**overrides: Any) -> GPTModel:
+    """LLaMA 3.2 1B: 1.2 billion parameters."""
+    return GPTModel(VARIANTS["llama3_2_1b"], **overrides)
+
+
+@register_variant
+def llama3_2_3b(**overrides: Any) -> GPTModel:
+    """LLaMA 3.2 3B: 3.2 billion parameters."""
+    return GPTModel(VARIANTS["llama3_2_3b"], **overrides)
 
 
 @register_variant

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.ops.checks import require_divides, require_positive
+from keras_tx.ops.fields import from_json
 
 ScalingKind = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
 
@@ -48,11 +49,12 @@ class RotaryScaling:
         require_positive(original_length=self.original_length)
         if self.original_length is None and self.kind not in ("linear", "ntk"):
             raise ValueError(f'a rotary scaling of kind "{self.kind}" needs `original_length`.')
-        if not 0 < self.slow < self._fast:
-            raise ValueError(f"`slow` must lie above 0 and below `fast`; got {self.slow} and {self._fast}.")
+        if not 0 < self.slow < self.turns_fast:
+            raise ValueError(f"`slow` must lie above 0 and below `fast`; got {self.slow} and {self.turns_fast}.")
 
     @property
-    def _fast(self) -> float:
+    def turns_fast(self) -> float:
+        """`fast`, or what it is by the kind."""
         return self.fast or (4.0 if self.kind == "llama3" else 32.0)
 
     @property
@@ -80,10 +82,10 @@ class RotaryScaling:
         assert self.original_length is not None
         if self.kind == "llama3":
             turns = self.original_length * rates / (2 * math.pi)
-            return np.clip((self._fast - turns) / (self._fast - self.slow), 0, 1)
+            return np.clip((self.turns_fast - turns) / (self.turns_fast - self.slow), 0, 1)
         first, last = (
             dim * math.log(self.original_length / (turns * 2 * math.pi)) / (2 * math.log(base))
-            for turns in (self._fast, self.slow)
+            for turns in (self.turns_fast, self.slow)
         )
         if self.whole_channels:
             first, last = math.floor(first), math.ceil(last)
@@ -114,12 +116,7 @@ class Rotary:
     @classmethod
     def of(cls, given: Self | dict[str, Any] | float | None) -> Self | None:
         """The rotations from their fields, as a config holds them, or from a base alone."""
-        if given is None or isinstance(given, cls):
-            return given
-        if not isinstance(given, dict):
-            return cls(base=float(given))
-        scaling = given.get("scaling")
-        return cls(**{**given, "scaling": RotaryScaling(**scaling) if isinstance(scaling, dict) else scaling})
+        return cls(base=float(given)) if isinstance(given, (int, float)) else from_json(given, cls)
 
     def width(self, head_dim: int) -> int:
         """How many channels of a head of that width are turned.

@@ -24,6 +24,8 @@ COUNTS = {
     "llama2_70b": 68976648192,
     "llama3_8b": 8030261248,
     "llama3_70b": 70553706496,
+    "llama3_2_1b": 1235814400,
+    "llama3_2_3b": 3212749824,
 }
 
 
@@ -69,6 +71,8 @@ def test_paper_configs():
         "llama2_70b": (80, 64, 8192, 32000, 4096),
         "llama3_8b": (32, 32, 4096, 128256, 8192),
         "llama3_70b": (80, 64, 8192, 128256, 8192),
+        "llama3_2_1b": (16, 32, 2048, 128256, 131072),
+        "llama3_2_3b": (28, 24, 3072, 128256, 131072),
     }
     for name, config in VARIANTS.items():
         assert config.norm_position == ("post" if name == "gpt_small" else "pre")
