@@ -2,66 +2,45 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
-try:
-    import torchvision  # noqa: F401 - which Transformers imports
-except RuntimeError:  # of a build for another device
-    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
-import transformers
+from golden.make_llama import PAD, make_model, rope
 from outputs import all_outputs, assert_equal_at_tokens
 from parity.peers import load_peer, peer_outputs
 
 from keras_tx.models import GPTForQuestionAnswering, GPTModel, load_pretrained
 
-PAD = 5
 CLASSES = {
     "LlamaForCausalLM": "GPTModel",
     "LlamaForSequenceClassification": "GPTForSequenceClassification",
     "LlamaForTokenClassification": "GPTForTokenClassification",
     "LlamaForQuestionAnswering": "GPTForQuestionAnswering",
 }
-SIZES = {
-    "vocab_size": 61,
-    "hidden_size": 18,
-    "intermediate_size": 29,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "num_key_value_heads": 1,
-    "max_position_embeddings": 37,
-    "num_labels": 5,
-    "pad_token_id": PAD,
-}
 OTHERS = {
     "plain": {},
-    "tied": {"attention_bias": True, "tie_word_embeddings": True, "rope_theta": 77.0, "rms_norm_eps": 1e-3},
+    "tied": {"attention_bias": True, "tie_word_embeddings": True, "rms_norm_eps": 1e-3, **rope("default")},
     "wide": {"mlp_bias": True, "num_key_value_heads": 3, "head_dim": 10},
+    "linear": rope("linear", factor=2.0),
+    "dynamic": {**rope("dynamic", factor=3.0), "max_position_embeddings": 6},
+    "yarn": rope("yarn", factor=5.0, original_max_position_embeddings=6, attention_factor=1.3, truncate=False),
+    "llama3": rope(
+        "llama3", factor=8.0, low_freq_factor=0.5, high_freq_factor=2.0, original_max_position_embeddings=6
+    ),
 }
+SCALED = ("linear", "dynamic", "yarn", "llama3")
 
 
-def make(name: str, fields: dict, seed: int) -> torch.nn.Module:
-    cls = getattr(transformers, name)
-    torch.manual_seed(seed)
-    model = cls(transformers.LlamaConfig(**{**SIZES, **fields}, attn_implementation="eager"))
-    with torch.no_grad():
-        for path, weight in model.named_parameters():
-            weight.normal_(0.0, 0.3 if weight.ndim > 1 else 0.1)
-            if "norm" in path:
-                weight += 1.0
-    return model.eval()
-
-
-@pytest.mark.parametrize("kind", OTHERS)
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in CLASSES for kind in OTHERS if kind not in SCALED or "CausalLM" in name],
+)
 def test_there_and_back(name, kind, tmp_path):
     """All outputs, and greedy tokens of prompts padded at the left; what we save is to Transformers what it saved."""
-    peer = make(name, OTHERS[kind], seed=len(name))
+    peer = make_model(name, OTHERS[kind], seed=len(name))
     peer.save_pretrained(tmp_path / "theirs")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # nothing fresh, nothing left out
@@ -89,7 +68,7 @@ def test_there_and_back(name, kind, tmp_path):
 def test_a_head_on_another_heads_backbone(tmp_path):
     """Question answering, whose tensors are called otherwise, begun from a language model, and the reverse."""
     for saved, ours in (("LlamaForCausalLM", GPTForQuestionAnswering), ("LlamaForQuestionAnswering", GPTModel)):
-        peer = make(saved, {}, seed=3)
+        peer = make_model(saved, {}, seed=3)
         peer.save_pretrained(tmp_path / saved)
         with pytest.warns(UserWarning, match="qa_outputs"):
             model = ours.from_pretrained(tmp_path / saved)
