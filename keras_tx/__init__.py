@@ -29,10 +29,10 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
-        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RotaryPositionalEmbedding
-        PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding TransformerBlock TransformerDecoder
-        TransformerEncoder WindowAttention""",
+    "layers": """CrossAttention DropPath Experts FeedForward GEGLU GroupedQueryAttention LayerScale MixtureOfExperts
+        MultiHeadAttention MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding
+        ReGLU RotaryPositionalEmbedding PyramidDecoder QueryDecoder SimpleFeaturePyramid SwiGLU SwinBlock TokenEmbedding
+        TransformerBlock TransformerDecoder TransformerEncoder WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
@@ -43,7 +43,7 @@ _PUBLIC = {
         ViTForSemanticSegmentation ViTMAEConfig ViTMAEForPreTraining ViTSegmentationConfig VisionTransformer bert_base
         bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl gpt_char gpt_small list_models
         llama2_13b llama2_70b llama2_7b llama3_2_1b llama3_2_3b llama3_70b llama3_8b
-        load_pretrained swin_base_patch4_window12_384 swin_base_patch4_window7_224 swin_large_patch4_window12_384
+        load_pretrained to_grouped_query swin_base_patch4_window12_384 swin_base_patch4_window7_224 swin_large_patch4_window12_384
         swin_large_patch4_window7_224 swin_small_patch4_window7_224 swin_tiny_patch4_window7_224
         swinv2_base_patch4_window16_256 swinv2_base_patch4_window8_256 swinv2_small_patch4_window16_256
         swinv2_small_patch4_window8_256 swinv2_tiny_patch4_window16_256 swinv2_tiny_patch4_window8_256 t5_base

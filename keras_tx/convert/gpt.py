@@ -108,6 +108,7 @@ _FIXED = {
     "num_kv_heads": None,
     "norm": "layer",
     "gated": False,
+    "experts": None,
     "head_dim": None,
     "feed_forward_bias": None,
 }

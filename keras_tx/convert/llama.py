@@ -108,6 +108,7 @@ _FIXED = {
     "norm_position": "pre",
     "norm": "rms",
     "gated": True,
+    "experts": None,
     "positions": "rotary",
     "scale_attention": True,
     "scale_attention_by_layer": False,

@@ -10,9 +10,11 @@ from keras_tx.layers.attention import MultiHeadAttention
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.dropout import Dropout, DropPath
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.scale import LayerScale
 from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.fields import from_json
 from keras_tx.ops.rotary import Rotary
 
 
@@ -45,6 +47,7 @@ class TransformerBlock(Layer):
         norm_epsilon: added to the variance, or mean square, in every norm.
         activation: of the feed-forward network, by name.
         gated: whether that is gated, as `FeedForward` has it.
+        experts: an `Experts`, or its fields, for a `MixtureOfExperts` in that network's place; None for one network.
         attention_dropout: rate on the attention weights.
         activation_dropout: rate inside the feed-forward network.
         drop_path: rate at which a branch is dropped for a whole sample.
@@ -83,6 +86,7 @@ class TransformerBlock(Layer):
         norm_epsilon: float = 1e-5,
         activation: str = "relu",
         gated: bool = False,
+        experts: Experts | dict | None = None,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         drop_path: float = 0.0,
@@ -118,6 +122,7 @@ class TransformerBlock(Layer):
         self.norm_epsilon = norm_epsilon
         self.activation = activation
         self.gated = gated
+        self.experts: Experts | None = from_json(experts, Experts)
         self.attention_dropout = attention_dropout
         self.activation_dropout = activation_dropout
         self.drop_path = drop_path
@@ -171,7 +176,10 @@ class TransformerBlock(Layer):
         inside["output_dtype"] = residual_dtype
         if feed_forward_bias is not None:
             linear["use_bias"] = feed_forward_bias
-        self.feed_forward = FeedForward(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
+        kind = FeedForward
+        if self.experts is not None:
+            kind, inside["experts"] = MixtureOfExperts, self.experts
+        self.feed_forward = kind(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.feed_forward_scale = self._scale("feed_forward_scale")
         self.drop = Dropout(dropout, dtype=self._residual_policy, name="drop")

@@ -35,6 +35,7 @@ from keras_tx.models.gpt_heads import (
     GPTForSequenceClassification,
     GPTForTokenClassification,
 )
+from keras_tx.models.grouped_query import to_grouped_query
 from keras_tx.models.registry import create_model, list_models
 from keras_tx.models.swin import (
     SwinTransformer,
@@ -180,6 +181,7 @@ __all__ = [
     "t5_v1_1_xxl",
     "t5_xl",
     "t5_xxl",
+    "to_grouped_query",
     "transformer_base",
     "transformer_big",
     "vit_base_patch16_224",

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_tx.convert import gpt, llama
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers import Experts, PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.block import make_norm
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
@@ -47,7 +47,9 @@ class GPTConfig(TextConfig):
     activation: str = "gelu_tanh"
     """GPT-1's own code, too, has the tanh approximation where its config says "gelu"."""
     gated: bool = False
-    """Whether the feed-forward network is gated: with "silu", SwiGLU (Shazeer 2020)."""
+    """Whether the feed-forward network is gated (Shazeer 2020): GEGLU with "gelu", SwiGLU with "silu", ReGLU with "relu"."""
+    experts: Experts | None = None
+    """A mixture of experts in the feed-forward network's place."""
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
     rotary: Rotary = Rotary()
     """The rotations, if positions are rotary."""
@@ -224,6 +226,7 @@ class GPTBackbone(Backbone):
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
             gated=c.gated,
+            experts=c.experts,
             attention_dropout=c.attention_dropout,
             rotary=c.rotary if c.positions == "rotary" else None,
             use_bias=c.use_bias,
@@ -326,7 +329,7 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
     TINY,
     TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
     TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
-    TINY.replace(positions="sinusoidal", d_model=18),
+    TINY.replace(positions="sinusoidal", d_model=18, gated=True, experts=Experts(num_experts=3, capacity_factor=1.1)),
     TINY_LLAMA,
 )
 class GPTModel(GenerationMixin, GPTLanguageModel):

@@ -90,7 +90,8 @@ class RotaryScaling:
         if self.whole_channels:
             first, last = math.floor(first), math.ceil(last)
         first, last = max(first, 0), min(last, dim - 1)
-        return np.clip((np.arange(dim // 2) - first) / max(last - first, 1e-3), 0, 1)
+        # Where `last` lies below 0, in texts too short for one turn, none is slowed: Transformers has it so.
+        return np.clip((np.arange(dim // 2) - first) / ((last - first) or 1e-3), 0, 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,7 @@ def flat(outputs) -> dict[str, np.ndarray]:
 def continued(model: torch.nn.Module, ids: np.ndarray) -> dict[str, np.ndarray]:
     prompts, seen = ids[:, :PROMPT], np.ones((len(ids), PROMPT), int)
     seen[1, :4] = 0
-    options = {"max_new_tokens": NEW, "do_sample": False, "eos_token_id": None}
+    options = {"max_new_tokens": NEW, "do_sample": False}
     tokens = model.generate(torch.from_numpy(prompts), attention_mask=torch.from_numpy(seen), **options)
     return {"prompts": prompts, "seen": seen, "tokens": tokens.numpy()}
 

@@ -27,6 +27,7 @@ CASES = {
         "attention_factor": 1.3,
         "truncate": False,
     },
+    "yarn_short": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 5, "truncate": False},
     "llama3": {**LLAMA3, "factor": 6.0, "original_max_position_embeddings": ORIGINAL},
 }
 POSITIONS = {"short": np.array([[0, 1, 5, 20]]), "long": np.array([[0, 36, 37, 101], [3, 4, 88, 90]])}

@@ -23,6 +23,7 @@ SCALINGS = {
     "yarn_blended": RotaryScaling(
         kind="yarn", factor=5.0, original_length=ORIGINAL, slow=0.5, fast=9.0, magnitude=1.3, whole_channels=False
     ),
+    "yarn_short": RotaryScaling(kind="yarn", factor=4.0, original_length=5, whole_channels=False),
     "llama3": RotaryScaling(kind="llama3", factor=6.0, original_length=ORIGINAL, slow=1.5, fast=3.0),
 }
 
