@@ -43,10 +43,10 @@ def read_rotary(config: Mapping[str, Any], base: float = 10000.0) -> dict[str, A
         fields["factor"] = fields["factor"] or length / fields["original_length"]
         fields |= {"slow": rope.get("beta_slow") or 1.0, "fast": rope.get("beta_fast")}
         fields |= {"magnitude": _magnitude(rope, fields["factor"]), "whole_channels": rope.get("truncate", True)}
-    rotary = {"rotary": Rotary(base=base, scaling=RotaryScaling(**fields))}
+    read: dict[str, Any] = {"rotary": Rotary(base=base, scaling=RotaryScaling(**fields))}
     if kind != "linear" and not original:  # what the config calls the longest is that of training
-        rotary["max_positions"] = int(length * fields["factor"])
-    return rotary
+        read["max_positions"] = int(length * fields["factor"])
+    return read
 
 
 def _magnitude(rope: Mapping[str, Any], factor: float) -> float | None:

@@ -176,7 +176,7 @@ class TransformerBlock(Layer):
         inside["output_dtype"] = residual_dtype
         if feed_forward_bias is not None:
             linear["use_bias"] = feed_forward_bias
-        kind = FeedForward
+        kind: type[FeedForward] = FeedForward
         if self.experts is not None:
             kind, inside["experts"] = MixtureOfExperts, self.experts
         self.feed_forward = kind(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)

@@ -23,8 +23,8 @@ class Experts:
     top_k: int = 2
     """Experts that each token is sent to: 1 in Switch Transformers, 2 in GShard and Mixtral."""
     capacity_factor: float | None = None
-    """In training an expert takes at most so many times the tokens that it would if all were used alike, and those
-    beyond it pass the network by; None for no limit, as in inference, which costs every expert's time on every token."""
+    """In training an expert takes at most so many times the tokens that it would if all were used alike, and the output
+    for those beyond is 0; None for no limit, as in inference, where every expert computes every token."""
     balance: float = 0.01
     """What the loss that keeps the experts evenly used is multiplied by (Fedus et al. 2021, section 2.2)."""
     normalize: bool | None = None

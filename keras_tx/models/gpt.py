@@ -47,11 +47,12 @@ class GPTConfig(TextConfig):
     activation: str = "gelu_tanh"
     """GPT-1's own code, too, has the tanh approximation where its config says "gelu"."""
     gated: bool = False
-    """Whether the feed-forward network is gated (Shazeer 2020): GEGLU with "gelu", SwiGLU with "silu", ReGLU with "relu"."""
+    """Whether the feed-forward network is gated (Shazeer 2020): with "gelu", "silu" and "relu" it is GEGLU, SwiGLU and
+    ReGLU."""
     experts: Experts | None = None
     """A mixture of experts in the feed-forward network's place."""
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
-    rotary: Rotary = Rotary()
+    rotary: Rotary = dataclasses.field(default_factory=Rotary)
     """The rotations, if positions are rotary."""
     scale_attention: bool = True
     """Whether attention scores are divided by the square root of the heads' width."""
@@ -145,7 +146,7 @@ LLAMA32 = LLAMA3.replace(
     tie_embeddings=True,
     rotary=Rotary(base=500000.0, scaling=RotaryScaling(kind="llama3", factor=32.0, original_length=8192)),
 )
-"""LLaMA 3.2 1B (its model card, 2024)."""
+"""LLaMA 3.2 1B (its published config, 2024)."""
 
 VARIANTS = {
     #                       layers heads  width  vocabulary positions
@@ -163,8 +164,9 @@ VARIANTS = {
     "llama3_2_3b": LLAMA32.replace(num_layers=28, num_heads=24, d_model=3072),
     "gpt_char": GPTConfig(vocab_size=65, max_positions=256, num_layers=6, num_heads=6, d_model=384),
 }
-"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2. LLaMA 2: Touvron et al. 2023, table 1,
-and its published configs. LLaMA 3: Grattafiori et al. 2024, table 3; 3.2: its model card. The character model: nanoGPT."""
+"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2. LLaMA 2: Touvron et al. 2023, table 1;
+its inner widths, and LLaMA 3.2: the published configs. LLaMA 3: Grattafiori et al. 2024, table 3. The character model:
+nanoGPT's."""
 
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, d_ff=29)
 TINY_LLAMA = LLAMA.replace(

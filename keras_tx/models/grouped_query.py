@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keras
 from keras import ops
@@ -26,7 +26,7 @@ def to_grouped_query(model: AnyModel, num_kv_heads: int) -> AnyModel:
     Raises:
         ValueError: for a model without such a field, and a number that is no such divisor.
     """
-    config = model.config
+    config: Any = model.config
     if not hasattr(config, "num_kv_heads"):
         raise ValueError(f"`model` must have `num_kv_heads` in its config, as a GPT has; got a {type(model).__name__}.")
     require_positive(num_kv_heads=num_kv_heads)

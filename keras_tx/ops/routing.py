@@ -27,8 +27,9 @@ def route(logits, top_k: int, normalize: bool):
 
 
 def balance_loss(probabilities, experts):
-    """How unevenly the experts are used, a scalar: E times the sum over experts of the share of the choices that fall
-    on it and the router's mean probability of it (Fedus et al. 2021, equation 4). 1 when all are equal.
+    """How unevenly the experts are used, a scalar; 1 when all are used alike (Fedus et al. 2021, equation 4).
+
+    E times the sum over the experts of the share of choices that fall on one, times its mean probability.
 
     Args:
         probabilities: `(N, E)`.

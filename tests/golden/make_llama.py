@@ -3,8 +3,8 @@
     python tests/golden/make_llama.py [DIRECTORY]
 
 A model's directory holds what `save_pretrained` writes, and `expected.npz`: its inputs (`given/NAME`), its outputs
-(`NAME`), and of language models the greedy continuation of prompts padded at the left (`prompts`, `seen`, `tokens`). All
-texts go past the length that the scalings take for that of training. Needs torch and transformers.
+(`NAME`), and of language models the greedy continuation of prompts padded at the left (`prompts`, `seen`, `tokens`).
+All texts go past the length that the scalings take for that of training. Needs torch and transformers.
 """
 
 from __future__ import annotations

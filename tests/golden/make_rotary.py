@@ -4,10 +4,17 @@ python tests/golden/make_rotary.py        # needs torch and Transformers 5
 """
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
+
+try:
+    import torchvision  # noqa: F401 - which Transformers imports
+except RuntimeError:  # of a build for another device
+    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 

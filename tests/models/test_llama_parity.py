@@ -1,4 +1,4 @@
-"""LLaMA against Transformers, by every scaling of its rotary positions: `golden/make_llama.py` made what is expected."""
+"""LLaMA against Transformers, with every scaling of rotary positions: `golden/make_llama.py` made what is expected."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-
 from golden.make_llama import PAD, make_model, rope
 from outputs import all_outputs, assert_equal_at_tokens
 from parity.peers import load_peer, peer_outputs
@@ -27,9 +26,7 @@ OTHERS = {
     "linear": rope("linear", factor=2.0),
     "dynamic": {**rope("dynamic", factor=3.0), "max_position_embeddings": 6},
     "yarn": rope("yarn", factor=5.0, original_max_position_embeddings=6, attention_factor=1.3, truncate=False),
-    "llama3": rope(
-        "llama3", factor=8.0, low_freq_factor=0.5, high_freq_factor=2.0, original_max_position_embeddings=6
-    ),
+    "llama3": rope("llama3", factor=8.0, low_freq_factor=0.5, high_freq_factor=2.0, original_max_position_embeddings=6),
 }
 SCALED = ("linear", "dynamic", "yarn", "llama3")
 
