@@ -9,7 +9,6 @@ from keras import ops
 
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.feedforward import FeedForward, clone
-from keras_tx.layers.linear import Linear
 from keras_tx.ops import routing
 from keras_tx.ops.checks import require_positive, require_width
 from keras_tx.ops.fields import from_json
@@ -92,13 +91,6 @@ class MixtureOfExperts(FeedForward):
             output_dtype=output_dtype,
             **kwargs,
         )
-        self.router = Linear(
-            self.experts.num_experts,
-            use_bias=False,
-            kernel_initializer=clone(self.kernel_initializer),
-            dtype="float32",
-            name="router",
-        )
 
     def _linear(self, units: int, name: str, initializer, dtype: str | None = None):
         return ExpertLinear(
@@ -112,13 +104,19 @@ class MixtureOfExperts(FeedForward):
 
     def build(self, input_shape=None):
         super().build(input_shape)
-        self.router.build((None, self.d_model))
+        self.router = self.add_weight(
+            shape=(self.d_model, self.experts.num_experts),
+            initializer=clone(self.kernel_initializer),
+            autocast=False,
+            name="router",
+        )
 
     def call(self, x, training=None):
         require_width(x, self.d_model, "x")
         e = self.experts
         tokens = ops.reshape(x, (-1, self.d_model))
-        gates, chosen, probabilities = routing.route(self.router(tokens), e.top_k, e.normalized)
+        logits = ops.matmul(ops.cast(tokens, "float32"), ops.cast(self.router, "float32"))
+        gates, chosen, probabilities = routing.route(logits, e.top_k, e.normalized)
         if training and e.balance:
             self.add_loss(e.balance * routing.balance_loss(probabilities, chosen))
         if training and e.capacity_factor is not None:
