@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args, get_type_hints
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args, get_type_hints
+
+T = TypeVar("T")
 
 
 def from_json(value: Any, hint: Any) -> Any:
@@ -11,7 +14,8 @@ def from_json(value: Any, hint: Any) -> Any:
 
     Args:
         value: anything; what is neither a list nor a dict is returned as it is.
-        hint: an annotation, resolved; of a union, the dataclass in it counts.
+        hint: an annotation, resolved; of a union, the dataclass in it counts. One that has a class method `of` is made
+            by that.
 
     Raises:
         ValueError: for a field that the dataclass does not have.
@@ -21,11 +25,16 @@ def from_json(value: Any, hint: Any) -> Any:
     if isinstance(value, dict):
         for kind in (hint, *get_args(hint)):
             if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-                return _made(kind, value)
+                return kind.of(value) if hasattr(kind, "of") else from_fields(kind, value)
     return value
 
 
-def _made(kind: type, fields: dict[str, Any]) -> Any:
+def from_fields(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """The dataclass of these fields, which may be of JSON's types.
+
+    Raises:
+        ValueError: for a field that it does not have.
+    """
     hints = get_type_hints(kind)
     for name in fields:
         if name not in hints:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.ops.checks import require_divides, require_positive
-from keras_tx.ops.fields import from_json
+from keras_tx.ops.fields import from_fields
 
 ScalingKind = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
 
@@ -117,7 +117,9 @@ class Rotary:
     @classmethod
     def of(cls, given: Self | dict[str, Any] | float | None) -> Self | None:
         """The rotations from their fields, as a config holds them, or from a base alone."""
-        return cls(base=float(given)) if isinstance(given, (int, float)) else from_json(given, cls)
+        if isinstance(given, dict):
+            return from_fields(cls, given)
+        return cls(base=float(given)) if isinstance(given, (int, float)) else given
 
     def width(self, head_dim: int) -> int:
         """How many channels of a head of that width are turned.
