@@ -29,10 +29,10 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
-        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RotaryPositionalEmbedding
-        PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding TransformerBlock TransformerDecoder
-        TransformerEncoder WindowAttention""",
+    "layers": """CrossAttention DropPath Experts FeedForward GEGLU GroupedQueryAttention LayerScale MixtureOfExperts
+        MultiHeadAttention MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding
+        ReGLU RotaryPositionalEmbedding PyramidDecoder QueryDecoder SimpleFeaturePyramid SwiGLU SwinBlock TokenEmbedding
+        TransformerBlock TransformerDecoder TransformerEncoder WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
@@ -42,15 +42,16 @@ _PUBLIC = {
         TransformerConfig ViTConfig ViTDetectionConfig ViTForMaskedImageModeling ViTForObjectDetection
         ViTForSemanticSegmentation ViTMAEConfig ViTMAEForPreTraining ViTSegmentationConfig VisionTransformer bert_base
         bert_large create_model gpt2_large gpt2_medium gpt2_small gpt2_xl gpt_char gpt_small list_models
+        llama2_13b llama2_70b llama2_7b llama3_2_1b llama3_2_3b llama3_70b llama3_8b
         load_pretrained swin_base_patch4_window12_384 swin_base_patch4_window7_224 swin_large_patch4_window12_384
         swin_large_patch4_window7_224 swin_small_patch4_window7_224 swin_tiny_patch4_window7_224
         swinv2_base_patch4_window16_256 swinv2_base_patch4_window8_256 swinv2_small_patch4_window16_256
         swinv2_small_patch4_window8_256 swinv2_tiny_patch4_window16_256 swinv2_tiny_patch4_window8_256 t5_base
         t5_large t5_small t5_v1_1_base t5_v1_1_large t5_v1_1_small t5_v1_1_xl t5_v1_1_xxl t5_xl t5_xxl
-        transformer_base transformer_big vit_base_patch16_224 vit_base_patch32_224 vit_huge_patch14_224
+        to_grouped_query transformer_base transformer_big vit_base_patch16_224 vit_base_patch32_224 vit_huge_patch14_224
         vit_large_patch16_224 vit_small_patch16_224 vit_tiny_patch16_224""",
     "generation": "GenerationConfig GenerateOutput",
-    "ops": "apply_rotary_pos_emb",
+    "ops": "Rotary RotaryScaling apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer SentencePieceTokenizer WordPieceTokenizer default_text load_tokenizer",
     "vision": "Augmentation ImagePreprocessor",
     "training": """AveragePrecision BLEU ChrF ExactMatch FineTuning ImageRecipe Perplexity PrefixLM ROUGE Recipe
@@ -73,6 +74,8 @@ if TYPE_CHECKING:
     from keras_tx.generation import GenerationConfig as GenerationConfig
     from keras_tx.layers import *  # noqa: F403
     from keras_tx.models import *  # noqa: F403
+    from keras_tx.ops import Rotary as Rotary
+    from keras_tx.ops import RotaryScaling as RotaryScaling
     from keras_tx.ops import apply_rotary_pos_emb as apply_rotary_pos_emb
     from keras_tx.tasks import *  # noqa: F403
     from keras_tx.text import *  # noqa: F403

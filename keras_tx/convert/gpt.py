@@ -78,8 +78,13 @@ def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    usual = {"d_ff": 4 * fields["d_model"], "num_kv_heads": fields["num_heads"]}
-    return {name: None if value == usual.get(name) else value for name, value in fields.items()}
+    usual = {
+        "d_ff": 4 * fields["d_model"],
+        "num_kv_heads": fields["num_heads"],
+        "head_dim": fields["d_model"] / fields["num_heads"],
+        "feed_forward_bias": fields["use_bias"],
+    }
+    return {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
 
 
 _SETTINGS = (
@@ -97,7 +102,16 @@ _SETTINGS = (
     Setting("tie_word_embeddings", "tie_embeddings", True),
 )
 
-_FIXED = {"positions": "learned", "use_bias": True, "num_kv_heads": None}
+_FIXED = {
+    "positions": "learned",
+    "use_bias": True,
+    "num_kv_heads": None,
+    "norm": "layer",
+    "gated": False,
+    "experts": None,
+    "head_dim": None,
+    "feed_forward_bias": None,
+}
 _SUMMARY = {"summary_type": "cls_index", "summary_use_proj": True, "summary_proj_to_labels": True}
 _BUFFERS = (r".*\.attn\.(bias|masked_bias)",)
 

@@ -16,7 +16,8 @@ from keras_tx.layers.embeddings import (
     TokenEmbedding,
 )
 from keras_tx.layers.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
-from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.feedforward import GEGLU, FeedForward, ReGLU, SwiGLU
+from keras_tx.layers.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.query_decoder import QueryDecoder
@@ -27,14 +28,17 @@ from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.layers.window_attention import WindowAttention
 
 __all__ = [
+    "GEGLU",
     "AttentionPooling",
     "BlockCache",
     "BucketedPositionBias",
     "CrossAttention",
     "DropPath",
+    "Experts",
     "FeedForward",
     "GroupedQueryAttention",
     "LayerScale",
+    "MixtureOfExperts",
     "MultiHeadAttention",
     "MultiQueryAttention",
     "PatchEmbedding",
@@ -43,8 +47,10 @@ __all__ = [
     "PositionalEncoding",
     "PyramidDecoder",
     "QueryDecoder",
+    "ReGLU",
     "RotaryPositionalEmbedding",
     "SimpleFeaturePyramid",
+    "SwiGLU",
     "SwinBlock",
     "TokenEmbedding",
     "TransformerBlock",

@@ -10,9 +10,12 @@ from keras_tx.layers.attention import MultiHeadAttention
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.dropout import Dropout, DropPath
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.scale import LayerScale
 from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.fields import from_json
+from keras_tx.ops.rotary import Rotary
 
 
 class BlockCache(NamedTuple):
@@ -44,12 +47,15 @@ class TransformerBlock(Layer):
         norm_epsilon: added to the variance, or mean square, in every norm.
         activation: of the feed-forward network, by name.
         gated: whether that is gated, as `FeedForward` has it.
+        experts: an `Experts`, or its fields, for a `MixtureOfExperts` in that network's place; None for one network.
         attention_dropout: rate on the attention weights.
         activation_dropout: rate inside the feed-forward network.
         drop_path: rate at which a branch is dropped for a whole sample.
         rotary_base: base of rotary position embeddings in self-attention; None for none.
+        rotary: these embeddings with more to say than a base, as `MultiHeadAttention` takes them.
         use_bias: whether linear maps have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
+        feed_forward_bias: whether those of the feed-forward network have, if other.
         qk_norm: whether queries and keys are normalized, as `MultiHeadAttention` has it.
         layer_scale: what each channel of a branch's output is first multiplied by, a weight (LayerScale, Touvron et
             al. 2021); None for none.
@@ -80,12 +86,15 @@ class TransformerBlock(Layer):
         norm_epsilon: float = 1e-5,
         activation: str = "relu",
         gated: bool = False,
+        experts: Experts | dict | None = None,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         drop_path: float = 0.0,
         rotary_base: float | None = None,
+        rotary: Rotary | dict | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
+        feed_forward_bias: bool | None = None,
         qk_norm: bool = False,
         layer_scale: float | None = None,
         kernel_initializer="glorot_uniform",
@@ -113,12 +122,15 @@ class TransformerBlock(Layer):
         self.norm_epsilon = norm_epsilon
         self.activation = activation
         self.gated = gated
+        self.experts: Experts | None = from_json(experts, Experts)
         self.attention_dropout = attention_dropout
         self.activation_dropout = activation_dropout
         self.drop_path = drop_path
         self.rotary_base = rotary_base
+        self.rotary = Rotary.of(rotary)
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
+        self.feed_forward_bias = feed_forward_bias
         self.qk_norm = qk_norm
         self.layer_scale = layer_scale
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -143,7 +155,14 @@ class TransformerBlock(Layer):
             **linear,
         }
         self.attention = MultiHeadAttention(
-            d_model, num_heads, num_kv_heads, causal=causal, rotary_base=rotary_base, name="attention", **heads
+            d_model,
+            num_heads,
+            num_kv_heads,
+            causal=causal,
+            rotary_base=rotary_base,
+            rotary=rotary,
+            name="attention",
+            **heads,
         )
         self.attention_norm = self._norm("attention_norm")
         self.attention_scale = self._scale("attention_scale")
@@ -155,7 +174,12 @@ class TransformerBlock(Layer):
             self.cross_attention_scale = self._scale("cross_attention_scale")
         inside: dict[str, Any] = {"activation": activation, "gated": gated, "activation_dropout": activation_dropout}
         inside["output_dtype"] = residual_dtype
-        self.feed_forward = FeedForward(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
+        if feed_forward_bias is not None:
+            linear["use_bias"] = feed_forward_bias
+        kind: type[FeedForward] = FeedForward
+        if self.experts is not None:
+            kind, inside["experts"] = MixtureOfExperts, self.experts
+        self.feed_forward = kind(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.feed_forward_scale = self._scale("feed_forward_scale")
         self.drop = Dropout(dropout, dtype=self._residual_policy, name="drop")

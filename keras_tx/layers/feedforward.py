@@ -89,6 +89,21 @@ class FeedForward(Layer):
         return input_shape
 
 
+def GEGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
+    """A feed-forward network gated by GELU (Shazeer 2020), as in T5 v1.1."""
+    return FeedForward(d_model, d_ff, activation="gelu", gated=True, **kwargs)
+
+
+def SwiGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
+    """A feed-forward network gated by SiLU, also called Swish (Shazeer 2020), as in LLaMA."""
+    return FeedForward(d_model, d_ff, activation="silu", gated=True, **kwargs)
+
+
+def ReGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
+    """A feed-forward network gated by ReLU (Shazeer 2020)."""
+    return FeedForward(d_model, d_ff, activation="relu", gated=True, **kwargs)
+
+
 def clone(initializer):
     """A copy that draws other numbers: one unseeded initializer gives every weight the same values."""
     return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -21,6 +21,13 @@ from keras_tx.models.gpt import (
     gpt2_xl,
     gpt_char,
     gpt_small,
+    llama2_7b,
+    llama2_13b,
+    llama2_70b,
+    llama3_2_1b,
+    llama3_2_3b,
+    llama3_8b,
+    llama3_70b,
 )
 from keras_tx.models.gpt_heads import (
     GPTDoubleHeadsModel,
@@ -28,6 +35,7 @@ from keras_tx.models.gpt_heads import (
     GPTForSequenceClassification,
     GPTForTokenClassification,
 )
+from keras_tx.models.grouped_query import to_grouped_query
 from keras_tx.models.registry import create_model, list_models
 from keras_tx.models.swin import (
     SwinTransformer,
@@ -143,6 +151,13 @@ __all__ = [
     "gpt_char",
     "gpt_small",
     "list_models",
+    "llama2_7b",
+    "llama2_13b",
+    "llama2_70b",
+    "llama3_2_1b",
+    "llama3_2_3b",
+    "llama3_8b",
+    "llama3_70b",
     "load_pretrained",
     "swin_base_patch4_window7_224",
     "swin_base_patch4_window12_384",
@@ -166,6 +181,7 @@ __all__ = [
     "t5_v1_1_xxl",
     "t5_xl",
     "t5_xxl",
+    "to_grouped_query",
     "transformer_base",
     "transformer_big",
     "vit_base_patch16_224",

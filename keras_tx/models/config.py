@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.fields import from_json
 
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
@@ -29,7 +30,7 @@ class Config:
         return cls().replace(**fields)
 
     def replace(self, **fields: Any) -> Self:
-        """A copy with other values in some fields; lists, as JSON has them, become tuples.
+        """A copy with other values in some fields; these may be of JSON's types, which `to_dict` gives.
 
         Raises:
             ValueError: for a field the config does not have.
@@ -38,8 +39,8 @@ class Config:
         for name in fields:
             if name not in known:
                 raise ValueError(f"{type(self).__name__} has no field `{name}`; it has {', '.join(known)}.")
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-        return dataclasses.replace(self, **plain)
+        hints = get_type_hints(type(self))
+        return dataclasses.replace(self, **{name: from_json(value, hints[name]) for name, value in fields.items()})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

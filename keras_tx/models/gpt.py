@@ -1,4 +1,4 @@
-"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), and a character model of the same architecture."""
+"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), LLaMA (Touvron et al. 2023), and a character model: one architecture."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from keras_tx.convert.gpt import FAMILIES as CHECKPOINTS
+from keras_tx.convert import gpt, llama
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers import Experts, PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.block import make_norm
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
 from keras_tx.models.heads import Backbone, CausalLanguageModel, known_length, take_positions
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.positions import sinusoidal
+from keras_tx.ops.rotary import Rotary, RotaryScaling
 
 # === Config ===
 
@@ -35,17 +37,31 @@ class GPTConfig(TextConfig):
     d_model: int = 768
     d_ff: int | None = None
     """Width inside the feed-forward network; None for 4 * d_model."""
+    head_dim: int | None = None
+    """Width of a head; None for d_model / num_heads."""
+    norm: Literal["layer", "rms"] = "layer"
+    """LLaMA's norms neither take the mean off nor add an offset."""
     norm_position: Literal["pre", "post"] = "pre"
     """GPT-2 normalizes before each branch and once after the last block; GPT-1 after each branch."""
     norm_epsilon: float = 1e-5
     activation: str = "gelu_tanh"
     """GPT-1's own code, too, has the tanh approximation where its config says "gelu"."""
+    gated: bool = False
+    """Whether the feed-forward network is gated (Shazeer 2020): with "gelu", "silu" and "relu" it is GEGLU, SwiGLU and
+    ReGLU."""
+    experts: Experts | None = None
+    """A mixture of experts in the feed-forward network's place."""
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
+    rotary: Rotary = dataclasses.field(default_factory=Rotary)
+    """The rotations, if positions are rotary."""
     scale_attention: bool = True
     """Whether attention scores are divided by the square root of the heads' width."""
     scale_attention_by_layer: bool = False
     """Whether they are divided by the number of their layer, counted from 1, too (Mistral's GPT-2s, 2021)."""
     use_bias: bool = True
+    """Whether linear maps inside the blocks have biases."""
+    feed_forward_bias: bool | None = None
+    """Whether those of the feed-forward networks have; None for `use_bias`."""
     tie_embeddings: bool = True
     """Whether the output projection is the transposed token table."""
     embedding_dropout: float = 0.1
@@ -72,8 +88,12 @@ class GPTConfig(TextConfig):
             num_kv_heads=self.num_kv_heads,
             d_model=self.d_model,
             d_ff=self.d_ff,
+            head_dim=self.head_dim,
         )
-        require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
+        if self.head_dim is None:
+            require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
+        if self.norm not in ("layer", "rms"):
+            raise ValueError(f'`norm` must be "layer" or "rms"; got {self.norm!r}.')
         require_rate(
             embedding_dropout=self.embedding_dropout,
             attention_dropout=self.attention_dropout,
@@ -85,6 +105,49 @@ class GPTConfig(TextConfig):
             raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
 
 
+LLAMA = GPTConfig(
+    vocab_size=32000,
+    max_positions=4096,
+    num_layers=32,
+    num_heads=32,
+    d_model=4096,
+    d_ff=11008,
+    norm="rms",
+    activation="silu",
+    gated=True,
+    positions="rotary",
+    use_bias=False,
+    tie_embeddings=False,
+    embedding_dropout=0.0,
+    attention_dropout=0.0,
+    residual_dropout=0.0,
+    scale_residual_init=False,
+    bos_token_id=1,
+    eos_token_id=2,
+)
+"""LLaMA 2 7B (Touvron et al. 2023, table 1)."""
+
+LLAMA3 = LLAMA.replace(
+    vocab_size=128256,
+    max_positions=8192,
+    num_kv_heads=8,
+    d_ff=14336,
+    rotary=Rotary(base=500000.0),
+    bos_token_id=128000,
+    eos_token_id=128001,
+)
+"""LLaMA 3 8B (Grattafiori et al. 2024, table 3)."""
+
+LLAMA32 = LLAMA3.replace(
+    max_positions=131072,
+    num_layers=16,
+    d_model=2048,
+    d_ff=8192,
+    tie_embeddings=True,
+    rotary=Rotary(base=500000.0, scaling=RotaryScaling(kind="llama3", factor=32.0, original_length=8192)),
+)
+"""LLaMA 3.2 1B (its published config, 2024)."""
+
 VARIANTS = {
     #                       layers heads  width  vocabulary positions
     "gpt_small": GPTConfig(vocab_size=40478, max_positions=512, norm_position="post", scale_residual_init=False),
@@ -92,11 +155,31 @@ VARIANTS = {
     "gpt2_medium": GPTConfig(num_layers=24, num_heads=16, d_model=1024),
     "gpt2_large": GPTConfig(num_layers=36, num_heads=20, d_model=1280),
     "gpt2_xl": GPTConfig(num_layers=48, num_heads=25, d_model=1600),
+    "llama2_7b": LLAMA,
+    "llama2_13b": LLAMA.replace(num_layers=40, num_heads=40, d_model=5120, d_ff=13824),
+    "llama2_70b": LLAMA.replace(num_layers=80, num_heads=64, num_kv_heads=8, d_model=8192, d_ff=28672),
+    "llama3_8b": LLAMA3,
+    "llama3_70b": LLAMA3.replace(num_layers=80, num_heads=64, d_model=8192, d_ff=28672),
+    "llama3_2_1b": LLAMA32,
+    "llama3_2_3b": LLAMA32.replace(num_layers=28, num_heads=24, d_model=3072),
     "gpt_char": GPTConfig(vocab_size=65, max_positions=256, num_layers=6, num_heads=6, d_model=384),
 }
-"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2."""
+"""GPT-1: Radford et al. 2018, section 4.1. GPT-2: Radford et al. 2019, table 2. LLaMA 2: Touvron et al. 2023, table 1;
+its inner widths, and LLaMA 3.2: the published configs. LLaMA 3: Grattafiori et al. 2024, table 3. The character model:
+nanoGPT's."""
 
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, d_ff=29)
+TINY_LLAMA = LLAMA.replace(
+    vocab_size=61,
+    max_positions=37,
+    num_layers=2,
+    num_heads=3,
+    num_kv_heads=1,
+    d_model=15,
+    d_ff=29,
+    head_dim=4,
+    rotary=Rotary(base=70.0, scaling=RotaryScaling(kind="llama3", factor=3.0, original_length=11)),
+)
 
 
 # === Models ===
@@ -113,7 +196,7 @@ class GPTBackbone(Backbone):
 
     config_class = GPTConfig
     config: GPTConfig
-    formats: ClassVar = {"huggingface": CHECKPOINTS}
+    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, llama.LLAMA)}
 
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
@@ -126,9 +209,7 @@ class GPTBackbone(Backbone):
         self.embedding_drop = Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
         self.blocks = [self._block(i) for i in range(c.num_layers)]
         if c.norm_position == "pre":
-            self.final_norm = keras.layers.LayerNormalization(
-                epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="final_norm"
-            )
+            self.final_norm = make_norm(c.norm, c.norm_epsilon, dtype=self.dtype_policy, name="final_norm")
         self.make_head()
         self.build()
 
@@ -140,20 +221,25 @@ class GPTBackbone(Backbone):
             c.d_ff,
             c.residual_dropout,
             num_kv_heads=c.num_kv_heads,
+            head_dim=c.head_dim,
             causal=True,
             norm_position=c.norm_position,
+            norm=c.norm,
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
+            gated=c.gated,
+            experts=c.experts,
             attention_dropout=c.attention_dropout,
-            rotary_base=10000.0 if c.positions == "rotary" else None,
+            rotary=c.rotary if c.positions == "rotary" else None,
             use_bias=c.use_bias,
+            feed_forward_bias=c.feed_forward_bias,
             kernel_initializer=self.initializer(),
             output_initializer=self.initializer((2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0),
             dtype=self.dtype_policy,
             name=f"block_{index}",
         )
         # Blocks take no scale of their own: their attention does.
-        scale = (c.d_model // c.num_heads) ** -0.5 if c.scale_attention else 1.0
+        scale = block.attention.head_dim**-0.5 if c.scale_attention else 1.0
         block.attention.scale = scale / (index + 1) if c.scale_attention_by_layer else scale
         return block
 
@@ -245,7 +331,8 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
     TINY,
     TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
     TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
-    TINY.replace(positions="sinusoidal", d_model=18),
+    TINY.replace(positions="sinusoidal", d_model=18, gated=True, experts=Experts(num_experts=3, capacity_factor=1.1)),
+    TINY_LLAMA,
 )
 class GPTModel(GenerationMixin, GPTLanguageModel):
     """A GPT language model.
@@ -347,6 +434,48 @@ def gpt2_large(**overrides: Any) -> GPTModel:
 def gpt2_xl(**overrides: Any) -> GPTModel:
     """GPT-2 XL: 1557.6 million parameters."""
     return GPTModel(VARIANTS["gpt2_xl"], **overrides)
+
+
+@register_variant
+def llama2_7b(**overrides: Any) -> GPTModel:
+    """LLaMA 2 7B: 6.7 billion parameters."""
+    return GPTModel(VARIANTS["llama2_7b"], **overrides)
+
+
+@register_variant
+def llama2_13b(**overrides: Any) -> GPTModel:
+    """LLaMA 2 13B: 13.0 billion parameters."""
+    return GPTModel(VARIANTS["llama2_13b"], **overrides)
+
+
+@register_variant
+def llama2_70b(**overrides: Any) -> GPTModel:
+    """LLaMA 2 70B: 69.0 billion parameters."""
+    return GPTModel(VARIANTS["llama2_70b"], **overrides)
+
+
+@register_variant
+def llama3_8b(**overrides: Any) -> GPTModel:
+    """LLaMA 3 8B: 8.0 billion parameters."""
+    return GPTModel(VARIANTS["llama3_8b"], **overrides)
+
+
+@register_variant
+def llama3_70b(**overrides: Any) -> GPTModel:
+    """LLaMA 3 70B: 70.6 billion parameters."""
+    return GPTModel(VARIANTS["llama3_70b"], **overrides)
+
+
+@register_variant
+def llama3_2_1b(**overrides: Any) -> GPTModel:
+    """LLaMA 3.2 1B: 1.2 billion parameters."""
+    return GPTModel(VARIANTS["llama3_2_1b"], **overrides)
+
+
+@register_variant
+def llama3_2_3b(**overrides: Any) -> GPTModel:
+    """LLaMA 3.2 3B: 3.2 billion parameters."""
+    return GPTModel(VARIANTS["llama3_2_3b"], **overrides)
 
 
 @register_variant

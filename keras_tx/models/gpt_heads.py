@@ -7,6 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
+from keras_tx.convert import gpt, llama
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.gpt import TINY, GPTBackbone, GPTLanguageModel
 from keras_tx.models.heads import QuestionAnswering, SequenceClassification, TokenClassification, take_positions
@@ -83,6 +84,8 @@ class GPTForQuestionAnswering(QuestionAnswering, GPTBackbone):
         name, dtype: as in Keras.
         overrides: fields of the config to replace.
     """
+
+    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, llama.LLAMA_ANSWERING)}
 
 
 @register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))

@@ -8,6 +8,7 @@ import pytest
 from helpers import normal, numpy, randomize
 
 from keras_tx import layers
+from keras_tx.ops import Rotary, RotaryScaling
 
 B, T, S, D, C = 2, 5, 7, 15, 11
 
@@ -33,6 +34,12 @@ LAYERS = {
     "GroupedQueryAttention": (lambda **k: layers.GroupedQueryAttention(D, 6, 3, head_dim=4, **k), vectors),
     "MultiQueryAttention": (lambda **k: layers.MultiQueryAttention(D, 3, **k), vectors),
     "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rotary_base=500.0, **k), vectors),
+    "scaled rotary": (
+        lambda **k: layers.MultiHeadAttention(
+            D, 3, head_dim=8, rotary=Rotary(dim=4, interleaved=True, scaling=RotaryScaling(kind="ntk", factor=2)), **k
+        ),
+        vectors,
+    ),
     "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),
     "pre-norm block": (lambda **k: layers.TransformerBlock(D, 3, 29, 0.1, causal=True, **BLOCK, **k), vectors),
     "post-norm block": (
@@ -49,6 +56,25 @@ LAYERS = {
         vectors,
     ),
     "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
+    "SwiGLU": (lambda **k: layers.SwiGLU(D, 29, dropout=0.1, use_bias=False, **k), vectors),
+    "MixtureOfExperts": (
+        lambda **k: layers.MixtureOfExperts(
+            D, 29, layers.Experts(num_experts=3, capacity_factor=1.1), 0.1, "silu", gated=True, **k
+        ),
+        vectors,
+    ),
+    "block of experts": (
+        lambda **k: layers.TransformerBlock(
+            D + 3,
+            3,
+            29,
+            rotary=Rotary(base=50.0, scaling=RotaryScaling(kind="linear", factor=2)),
+            norm="rms",
+            experts={"num_experts": 2, "top_k": 1, "balance": 0.3},
+            **k,
+        ),
+        lambda rng: {"x": normal(rng, B, T, D + 3)},
+    ),
     "LayerScale": (lambda **k: layers.LayerScale(D, 0.3, **k), vectors),
     "PatchEmbedding": (
         lambda **k: layers.PatchEmbedding((2, 3), D, 5, use_bias=False, **k),

@@ -19,6 +19,13 @@ COUNTS = {
     "gpt2_large": 774030080,
     "gpt2_xl": 1557611200,
     "gpt_char": 65 * 384 + 256 * 384 + 6 * (12 * 384**2 + 13 * 384) + 2 * 384,
+    "llama2_7b": 6738415616,
+    "llama2_13b": 13015864320,
+    "llama2_70b": 68976648192,
+    "llama3_8b": 8030261248,
+    "llama3_70b": 70553706496,
+    "llama3_2_1b": 1235814400,
+    "llama3_2_3b": 3212749824,
 }
 
 
@@ -59,10 +66,17 @@ def test_paper_configs():
         "gpt2_large": (36, 20, 1280, 50257, 1024),
         "gpt2_xl": (48, 25, 1600, 50257, 1024),
         "gpt_char": (6, 6, 384, 65, 256),
+        "llama2_7b": (32, 32, 4096, 32000, 4096),
+        "llama2_13b": (40, 40, 5120, 32000, 4096),
+        "llama2_70b": (80, 64, 8192, 32000, 4096),
+        "llama3_8b": (32, 32, 4096, 128256, 8192),
+        "llama3_70b": (80, 64, 8192, 128256, 8192),
+        "llama3_2_1b": (16, 32, 2048, 128256, 131072),
+        "llama3_2_3b": (28, 24, 3072, 128256, 131072),
     }
     for name, config in VARIANTS.items():
         assert config.norm_position == ("post" if name == "gpt_small" else "pre")
-        assert config.norm_epsilon == 1e-5 and config.activation == "gelu_tanh"
+        assert config.norm_epsilon == 1e-5 and config.activation == ("silu" if config.gated else "gelu_tanh")
 
 
 def test_builders_take_overrides():

@@ -1,0 +1,92 @@
+"""What the configs of LLaMA say in either language."""
+
+import pytest
+
+from keras_tx.convert.llama import LLAMA
+from keras_tx.models import GPTConfig
+from keras_tx.models.gpt import TINY_LLAMA
+from keras_tx.ops import Rotary, RotaryScaling
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
+def rotary(config: dict) -> Rotary:
+    return LLAMA.fields(config, "GPTModel")["rotary"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"rope_theta": 77.0}, {"rope_parameters": {"rope_type": "default", "rope_theta": 77.0}}],
+    ids=["version 4", "version 5"],
+)
+def test_the_base_of_the_rotations(said):
+    assert rotary(said) == Rotary(base=77.0)
+    assert rotary({}) == Rotary(base=10000.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "scaling", "longest"),
+    [
+        ({"type": "linear", "factor": 2.0}, RotaryScaling(kind="linear", factor=2.0), 40),
+        ({"type": "dynamic", "factor": 2.0}, RotaryScaling(kind="dynamic", factor=2.0, original_length=40), 80),
+        (
+            {**LLAMA3, "original_max_position_embeddings": 8},
+            RotaryScaling(kind="llama3", factor=8.0, original_length=8, slow=1.0, fast=4.0),
+            40,
+        ),
+        ({"rope_type": "yarn", "factor": 4.0}, RotaryScaling(kind="yarn", factor=4.0, original_length=40), 160),
+        (
+            {
+                "rope_type": "yarn",
+                "factor": None,
+                "original_max_position_embeddings": 8,
+                "beta_fast": 9,
+                "mscale": 1.0,
+                "mscale_all_dim": 1.0,
+                "truncate": False,
+            },
+            RotaryScaling(kind="yarn", factor=5.0, original_length=8, fast=9, magnitude=1.0, whole_channels=False),
+            40,
+        ),
+    ],
+    ids=["linear", "dynamic", "llama3", "yarn", "yarn with all it may say"],
+)
+@pytest.mark.parametrize("entry", ["rope_scaling", "rope_parameters"])
+def test_scaled_rotations(entry, said, scaling, longest):
+    """And how long texts may be, as the length of training is the longest only where nothing else is said."""
+    fields = LLAMA.fields({"max_position_embeddings": 40, entry: said}, "GPTModel")
+    assert fields["rotary"] == Rotary(scaling=scaling)
+    assert fields["max_positions"] == longest
+    written = LLAMA.config(GPTConfig.from_dict(fields).to_dict(), "GPTModel")
+    again = LLAMA.fields(written, "GPTModel")
+    assert again["max_positions"] == longest
+    scalings = [scaling, again["rotary"].scaling]
+    assert len({x.kind for x in scalings}) == len({(x.gain, x.turns_fast, x.slow) for x in scalings}) == 1
+
+
+def test_rotations_that_are_not_known_are_refused():
+    with pytest.raises(ValueError, match="of type 'longrope'; known are 'default', 'linear'"):
+        rotary({"rope_parameters": {"rope_type": "longrope", "factor": 2.0}})
+    with pytest.raises(ValueError, match=r"partial_rotary_factor=0\.5"):
+        rotary({"partial_rotary_factor": 0.5})
+    for ours in (Rotary(interleaved=True), Rotary(dim=2), Rotary(scaling=RotaryScaling(kind="ntk", factor=2.0))):
+        with pytest.raises(ValueError, match=r"`rotary=Rotary\(.*cannot be said in this format"):
+            LLAMA.config(TINY_LLAMA.replace(rotary=ours).to_dict(), "GPTModel")
+
+
+def test_what_is_written_reads_back():
+    config = TINY_LLAMA.replace(feed_forward_bias=True, rotary=Rotary(base=77.0))
+    written = LLAMA.config(config.to_dict(), "GPTModel")
+    assert written["mlp_bias"] is True and written["attention_bias"] is False and written["num_key_value_heads"] == 1
+    assert GPTConfig.from_dict(LLAMA.fields(written, "GPTModel")) == config
+
+
+def test_how_weights_began_is_not_the_formats():
+    """A model of fields alone, which starts as GPT-2 does, is saved too."""
+    config = TINY_LLAMA.replace(scale_residual_init=True)
+    assert LLAMA.config(config.to_dict(), "GPTModel") == LLAMA.config(TINY_LLAMA.to_dict(), "GPTModel")
+
+
+def test_what_llama_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="`norm='rms'`, and this model 'layer'"):
+        LLAMA.config(TINY_LLAMA.replace(norm="layer").to_dict(), "GPTModel")

@@ -1,0 +1,47 @@
+"""A multi-head model made a grouped-query one."""
+
+import numpy as np
+import pytest
+from helpers import numpy, randomize
+
+import keras_tx
+from keras_tx.models.bert import TINY as TINY_BERT
+from keras_tx.models.gpt import TINY
+
+SIX = TINY.replace(num_layers=1, num_heads=6, d_model=18)
+
+
+def heads(weight, count: int) -> np.ndarray:
+    """The heads of a kernel or a bias, `(count, ..., D)`."""
+    weight = numpy(weight)
+    return np.moveaxis(weight.reshape(*weight.shape[:-1], count, -1), -2, 0)
+
+
+@pytest.mark.parametrize(("before", "after"), [(6, 3), (6, 1), (6, 2), (3, 1)])
+def test_heads_are_the_means_of_those_they_stand_for(rng, before, after):
+    """And the model computes what the one with these means for all its heads does."""
+    model = randomize(keras_tx.GPTModel(SIX, num_kv_heads=before), rng)
+    pooled = keras_tx.to_grouped_query(model, after)
+    assert pooled.config == model.config.replace(num_kv_heads=after)
+    group = before // after
+    alike = keras_tx.GPTModel(model.config)
+    for path, weight in alike.weights_by_path().items():
+        old, new = (m.weights_by_path()[path] for m in (model, pooled))
+        if "attention/key" in path or "attention/value" in path:
+            means = heads(old, before).reshape(after, group, *heads(old, before).shape[1:]).mean(axis=1)
+            np.testing.assert_allclose(heads(new, after), means, atol=1e-6)
+            repeated = np.moveaxis(np.repeat(means, group, axis=0), 0, -2)
+            weight.assign(repeated.reshape(weight.shape))
+        else:
+            np.testing.assert_array_equal(numpy(new), numpy(old))
+            weight.assign(old)
+    ids = rng.integers(0, SIX.vocab_size, (2, 5))
+    np.testing.assert_allclose(pooled(ids)["logits"], alike(ids)["logits"], atol=1e-5)
+    assert not np.allclose(pooled(ids)["logits"], model(ids)["logits"], atol=1e-2)
+
+
+def test_what_cannot_be_grouped():
+    with pytest.raises(ValueError, match=r"`key/value heads` must be a multiple of `num_kv_heads`; got .*=6 .*=4"):
+        keras_tx.to_grouped_query(keras_tx.GPTModel(SIX), 4)
+    with pytest.raises(ValueError, match="`num_kv_heads` in its config, as a GPT has; got a BERTModel"):
+        keras_tx.to_grouped_query(keras_tx.BERTModel(TINY_BERT), 1)
