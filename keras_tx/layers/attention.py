@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -169,20 +171,29 @@ class MultiHeadAttention(Layer):
         query = self._split(self.query(x), self.num_heads)
         query = self.query_norm(query) if self.qk_norm else query
         mask = None if attention_mask is None else masks.per_head(attention_mask)
-        causal = self.causal
+        asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
         if self.context_dim is not None:
             source = self.project_context(context) if cache is None else cache
-            key, value = source.key, source.value
+            attended, _ = self._attend(query, source.key, source.value, mask, bias, None, **asked)
         else:
             key, value = self._keys_values(x, context)
             if self.rotary_base:
                 query, key = self._rotate(query, key, self.rotary_base, positions, cache)
-            if cache is not None:
-                slots = query_slots(cache, ops.shape(x)[1])
-                seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
-                mask, causal = masks.combine(mask, seen), False
-                cache = update_cache(cache, key, value)
-                key, value = cache.key, cache.value
+            attended, cache = self._attend(query, key, value, mask, bias, cache, **asked)
+        output, *weights = attended if return_attention else (attended,)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (cache,)))
+        return (output, *extras) if extras else output
+
+    def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
+        """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
+        causal = self.causal
+        if cache is not None:
+            slots = query_slots(cache, ops.shape(query)[2])
+            seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
+            mask, causal = masks.combine(mask, seen), False
+            cache = update_cache(cache, key, value)
+            key, value = cache.key, cache.value
         attended = attention(
             query,
             key,
@@ -195,10 +206,7 @@ class MultiHeadAttention(Layer):
             seed=self.seed_generator if training else None,
             return_weights=return_attention,
         )
-        output, *weights = attended if return_attention else (attended,)
-        output = self.output_projection(self._merge(output))
-        extras = (*weights, *(() if cache is None else (cache,)))
-        return (output, *extras) if extras else output
+        return attended, cache
 
     def init_cache(self, batch_size, length: int) -> KVCache:
         """An empty cache for `length` positions of self-attention."""
