@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from keras_tx.layers.attention import MultiHeadAttention
 from keras_tx.layers.base import plain
+from keras_tx.ops.checks import require_shape
 
 _OF_LAYERS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 
@@ -35,3 +36,14 @@ class AttentionVariant(MultiHeadAttention):
         """What `ops.attention` takes from this layer, apart from masks and biases."""
         seed = self.seed_generator if training else None
         return {"scale": self.scale, "dropout": self.dropout, "seed": seed}
+
+
+def of_keys(mask) -> bool:
+    """Whether a mask `(B, H, T, S)` is None, or the same for all heads and queries."""
+    return mask is None or (mask.shape[1] == 1 and mask.shape[2] == 1)
+
+
+def require_keys(mask, key) -> None:
+    """Raise ValueError unless a mask `(B, 1, 1, S)` has a number for each of the keys `(B, K, S, D)`."""
+    batch = None if mask.shape[0] == 1 else key.shape[0]
+    require_shape(mask[:, 0, 0], (batch, key.shape[2]), "attention_mask")

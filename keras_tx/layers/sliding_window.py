@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_tx.layers.attention_variant import AttentionVariant
+from keras_tx.layers.attention_variant import AttentionVariant, of_keys, require_keys
 from keras_tx.layers.base import register
 from keras_tx.ops import masks
 from keras_tx.ops.attention import attention
@@ -82,11 +82,13 @@ class SlidingWindowAttention(AttentionVariant):
             return self._attend_cached(query, key, value, mask, cache, options)
         length = query.shape[2]
         short = length is not None and length <= self.window_size
-        if short or return_attention or bias is not None or not _of_keys(mask):
+        if short or return_attention or bias is not None or not of_keys(mask):
             positions = ops.arange(ops.shape(query)[2], dtype="int32")
             mask = masks.combine(self.allowed(positions, positions), mask)
             options |= {"bias": bias, "return_weights": return_attention}
             return attention(query, key, value, mask=mask, **options), None
+        if mask is not None:
+            require_keys(mask, key)
         return self._attend_near(query, key, value, mask, options), None
 
     def _attend_near(self, query, key, value, mask, options: dict):
@@ -131,7 +133,7 @@ class SlidingWindowAttention(AttentionVariant):
     def _require_cacheable(self, mask, bias, return_attention) -> None:
         if not self.causal:
             raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-        if return_attention or bias is not None or not _of_keys(mask):
+        if return_attention or bias is not None or not of_keys(mask):
             raise ValueError(
                 "with a `cache` of the last positions there is neither a map (`return_attention`), nor a `bias`, nor an "
                 "`attention_mask` but (batch, keys): leave out the `cache`."
@@ -144,11 +146,6 @@ class SlidingWindowAttention(AttentionVariant):
         return init_ring_cache(
             batch_size, self.num_kv_heads, slots, self.head_dim, self.compute_dtype, pinned=self.num_global
         )
-
-
-def _of_keys(mask) -> bool:
-    """Whether a mask `(B, H, T, S)` is the same for all heads and queries."""
-    return mask is None or (mask.shape[1] == 1 and mask.shape[2] == 1)
 
 
 def _held(positions, mask):
