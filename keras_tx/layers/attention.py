@@ -38,6 +38,7 @@ class MultiHeadAttention(Layer):
         rotary_base: base of rotary position embeddings on queries and keys; None for none.
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
         dropout: rate on the attention weights.
+        chunk_size: keys at a time, for memory that grows with the length alone; see `ops.attention`.
         use_bias: whether the four projections have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
         qk_norm: whether each head's queries and keys are normalized over its width (Dehghani et al. 2023).
@@ -64,6 +65,7 @@ class MultiHeadAttention(Layer):
         rotary_base: float | None = None,
         scale: float | None = None,
         dropout: float = 0.0,
+        chunk_size: int | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
         qk_norm: bool = False,
@@ -80,6 +82,7 @@ class MultiHeadAttention(Layer):
             num_kv_heads=num_kv_heads,
             context_dim=context_dim,
             head_dim=head_dim,
+            chunk_size=chunk_size,
         )
         require_rate(dropout=dropout)
         if head_dim is None:
@@ -97,6 +100,7 @@ class MultiHeadAttention(Layer):
         self.rotary_base = rotary_base
         self.scale = scale
         self.dropout = dropout
+        self.chunk_size = chunk_size
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
         self.qk_norm = qk_norm
@@ -204,6 +208,7 @@ class MultiHeadAttention(Layer):
             scale=self.scale,
             dropout=self.dropout,
             seed=self.seed_generator if training else None,
+            chunk_size=self.chunk_size,
             return_weights=return_attention,
         )
         return attended, cache
