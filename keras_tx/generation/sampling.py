@@ -6,20 +6,11 @@ import keras
 from keras import ops
 
 from keras_tx.generation.processors import REMOVED
+from keras_tx.ops.dropout import FixedSeed
 from keras_tx.ops.primitives import argmax
 
 
-class StepSeed(keras.random.SeedGenerator):
-    """A seed without state: it always draws the key it was made with, `(2,)` uint32."""
-
-    def __init__(self, key):
-        self.key = key
-
-    def next(self, ordered=True):
-        return self.key
-
-
-def step_seed(seed, index, stream: int = 0) -> StepSeed:
+def step_seed(seed, index, stream: int = 0) -> FixedSeed:
     """The seed of one step, from the uint32 seed of the whole text.
 
     Args:
@@ -27,10 +18,10 @@ def step_seed(seed, index, stream: int = 0) -> StepSeed:
         index: int32 scalar, the column that the step fills.
         stream: tells draws of the same step apart.
     """
-    return StepSeed(ops.stack([seed, ops.cast(index + stream * 2**29, "uint32")]))
+    return FixedSeed(ops.stack([seed, ops.cast(index + stream * 2**29, "uint32")]))
 
 
-def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = None, seed: StepSeed | None = None):
+def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = None, seed: FixedSeed | None = None):
     """One token a row.
 
     Args:
@@ -81,7 +72,7 @@ def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
     return logits
 
 
-def draw(logits, seed: StepSeed):
+def draw(logits, seed: FixedSeed):
     """A token a row from the distribution of the logits `(B, V)`: int32 `(B,)`."""
     return keras.random.categorical(logits, 1, dtype="int32", seed=seed)[:, 0]
 
@@ -91,7 +82,7 @@ def probabilities(logits):
     return ops.softmax(logits, axis=-1)
 
 
-def gumbel(like, seed: StepSeed):
+def gumbel(like, seed: FixedSeed):
     """Noise in the shape of log-probabilities, `(B, V)`: with it added, the N largest are N draws without replacement.
 
     Their order is that of drawing (Kool et al. 2019).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -36,6 +38,7 @@ class MultiHeadAttention(Layer):
         rotary_base: base of rotary position embeddings on queries and keys; None for none.
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
         dropout: rate on the attention weights.
+        chunk_size: keys at a time, for memory that grows with the length alone; see `ops.attention`.
         use_bias: whether the four projections have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
         qk_norm: whether each head's queries and keys are normalized over its width (Dehghani et al. 2023).
@@ -62,6 +65,7 @@ class MultiHeadAttention(Layer):
         rotary_base: float | None = None,
         scale: float | None = None,
         dropout: float = 0.0,
+        chunk_size: int | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
         qk_norm: bool = False,
@@ -78,6 +82,7 @@ class MultiHeadAttention(Layer):
             num_kv_heads=num_kv_heads,
             context_dim=context_dim,
             head_dim=head_dim,
+            chunk_size=chunk_size,
         )
         require_rate(dropout=dropout)
         if head_dim is None:
@@ -95,6 +100,7 @@ class MultiHeadAttention(Layer):
         self.rotary_base = rotary_base
         self.scale = scale
         self.dropout = dropout
+        self.chunk_size = chunk_size
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
         self.qk_norm = qk_norm
@@ -169,20 +175,29 @@ class MultiHeadAttention(Layer):
         query = self._split(self.query(x), self.num_heads)
         query = self.query_norm(query) if self.qk_norm else query
         mask = None if attention_mask is None else masks.per_head(attention_mask)
-        causal = self.causal
+        asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
         if self.context_dim is not None:
             source = self.project_context(context) if cache is None else cache
-            key, value = source.key, source.value
+            attended, _ = self._attend(query, source.key, source.value, mask, bias, None, **asked)
         else:
             key, value = self._keys_values(x, context)
             if self.rotary_base:
                 query, key = self._rotate(query, key, self.rotary_base, positions, cache)
-            if cache is not None:
-                slots = query_slots(cache, ops.shape(x)[1])
-                seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
-                mask, causal = masks.combine(mask, seen), False
-                cache = update_cache(cache, key, value)
-                key, value = cache.key, cache.value
+            attended, cache = self._attend(query, key, value, mask, bias, cache, **asked)
+        output, *weights = attended if return_attention else (attended,)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (cache,)))
+        return (output, *extras) if extras else output
+
+    def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
+        """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
+        causal = self.causal
+        if cache is not None:
+            slots = query_slots(cache, ops.shape(query)[2])
+            seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
+            mask, causal = masks.combine(mask, seen), False
+            cache = update_cache(cache, key, value)
+            key, value = cache.key, cache.value
         attended = attention(
             query,
             key,
@@ -193,12 +208,10 @@ class MultiHeadAttention(Layer):
             scale=self.scale,
             dropout=self.dropout,
             seed=self.seed_generator if training else None,
+            chunk_size=self.chunk_size,
             return_weights=return_attention,
         )
-        output, *weights = attended if return_attention else (attended,)
-        output = self.output_projection(self._merge(output))
-        extras = (*weights, *(() if cache is None else (cache,)))
-        return (output, *extras) if extras else output
+        return attended, cache
 
     def init_cache(self, batch_size, length: int) -> KVCache:
         """An empty cache for `length` positions of self-attention."""

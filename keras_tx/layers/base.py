@@ -18,7 +18,7 @@ class Layer(keras.layers.Layer):
 
     def get_config(self) -> dict:
         own = {name: getattr(self, name) for name in _argument_names(type(self))}
-        return {**super().get_config(), **{name: _plain(value) for name, value in own.items()}}
+        return {**super().get_config(), **{name: plain(value) for name, value in own.items()}}
 
 
 def _argument_names(cls: type) -> list[str]:
@@ -26,6 +26,6 @@ def _argument_names(cls: type) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
 
 
-def _plain(value):
+def plain(value):
     """Initializers as Keras's config dicts; everything else as it is."""
     return keras.saving.serialize_keras_object(value) if hasattr(value, "get_config") else value

@@ -12,7 +12,7 @@ from keras import ops
 from keras.random import SeedGenerator
 
 from keras_tx.ops import masks
-from keras_tx.ops.checks import is_boolean
+from keras_tx.ops.checks import is_boolean, require_positive
 from keras_tx.ops.dropout import dropout as random_dropout
 
 
@@ -28,6 +28,7 @@ def attention(
     soft_cap: float | None = None,
     dropout: float = 0.0,
     seed: SeedGenerator | None = None,
+    chunk_size: int | None = None,
     return_weights: bool = False,
 ):
     """Scaled dot-product attention, softmax(scale * Q K^T + bias) V (Vaswani et al. 2017, equation 1).
@@ -38,6 +39,10 @@ def attention(
     A fused kernel does the work on the JAX and torch backends, unless `return_weights`, `soft_cap`, dropout or
     values of another width ask for what such kernels do not give; the explicit path does it otherwise. The softmax
     is taken in float32 or wider.
+
+    With `chunk_size` the same function is computed that many keys at a time, and its gradient likewise, in memory
+    O(T + S): slower where all scores fit into memory, possible where they do not. A map, which does not, is never
+    computed so.
 
     Args:
         query: `(B, H, T, D)`, floating point.
@@ -51,6 +56,7 @@ def attention(
         soft_cap: c in c * tanh(scores / c), which bounds the scores (Gemma 2, 2024).
         dropout: rate at which attention weights are dropped; applied only if `seed` is given.
         seed: the generator that dropout draws from; None, as at inference, means no dropout.
+        chunk_size: keys at a time; None for all at once.
         return_weights: also return the attention map.
 
     Returns:
@@ -60,26 +66,32 @@ def attention(
     Raises:
         ValueError: for ranks, heads, widths or lengths that do not fit together, or a mask that is not boolean.
     """
+    require_positive(chunk_size=chunk_size)
     _check(query, key, value, mask, bias, causal)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     drop = dropout if seed is not None else 0.0
+    if chunk_size is not None and not return_weights and (key.shape[2] is None or key.shape[2] > chunk_size):
+        from keras_tx.ops.chunked import chunked_attention  # which takes its scores from here
+
+        options = {"mask": mask, "bias": bias, "causal": causal, "scale": scale, "soft_cap": soft_cap}
+        return chunked_attention(query, key, value, **options, dropout=drop, seed=seed, chunk_size=chunk_size)
     fusible = not (return_weights or soft_cap or drop) and query.shape[-1] == value.shape[-1]
     if fusible and keras.backend.backend() in ("jax", "torch"):
         return _fused(query, key, value, mask, bias, causal, scale)
     if causal:
         positions = ops.arange(ops.shape(key)[2])
         mask = masks.combine(mask, masks.causal(positions, positions))
-    scores = _scores(query, key, scale, soft_cap, bias)
+    scores = score(query, key, scale, soft_cap, bias)
     weights = _softmax(scores, mask)
     dropped = random_dropout(weights, drop, seed) if drop else weights
-    output = _mix(ops.cast(dropped, value.dtype), value)
+    output = mix(ops.cast(dropped, value.dtype), value)
     return (output, weights) if return_weights else output
 
 
-def _scores(query, key, scale, soft_cap, bias):
-    """`(B, H, T, S)` in float32 or wider."""
+def score(query, key, scale, soft_cap, bias):
+    """The scores, `(B, H, T, S)` in float32 or wider."""
     # The scale goes on the queries: T x D numbers where the scores are T x S.
-    grouped = _group(query * ops.cast(scale, query.dtype), key.shape[1])  # (B, K, G*T, D)
+    grouped = group(query * ops.cast(scale, query.dtype), key.shape[1])  # (B, K, G*T, D)
     scores = ops.einsum("bkqd,bksd->bkqs", grouped, key)
     scores = _ungroup(scores, query)
     scores = ops.cast(scores, keras.backend.result_type(query.dtype, "float32"))
@@ -97,13 +109,13 @@ def _softmax(scores, mask):
     return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
 
 
-def _mix(weights, value):
+def mix(weights, value):
     """Weights `(B, H, T, S)` over values `(B, K, S, D)`: `(B, H, T, D)`."""
-    mixed = ops.einsum("bkqs,bksd->bkqd", _group(weights, value.shape[1]), value)
+    mixed = ops.einsum("bkqs,bksd->bkqd", group(weights, value.shape[1]), value)
     return _ungroup(mixed, weights)
 
 
-def _group(x, num_kv_heads: int):
+def group(x, num_kv_heads: int):
     """`(B, H, T, N)` as `(B, K, G*T, N)`: the queries of one key/value head side by side."""
     if x.shape[1] == num_kv_heads:
         return x
