@@ -30,9 +30,9 @@ _FOLDERS = (
 
 _PUBLIC = {
     "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
-        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RotaryPositionalEmbedding
-        PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding TransformerBlock TransformerDecoder
-        TransformerEncoder WindowAttention""",
+        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RelativePositionAttention
+        RotaryPositionalEmbedding PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding
+        TransformerBlock TransformerDecoder TransformerEncoder TransformerXLAttention WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification

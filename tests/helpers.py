@@ -79,6 +79,45 @@ def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
     return [numpy(x) for x in tape.gradient(y, tensors)]
 
 
+def define(function: Callable, *arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A definition's value in float64, and the gradients of the sum of its sines; written in `jax.numpy`."""
+    import jax
+
+    def both(*given):
+        value, pull = jax.vjp(function, *given)
+        return value, pull(jax.numpy.cos(value))
+
+    with jax.enable_x64(True):
+        value, slopes = jax.jit(both)(*(np.asarray(x, "float64") for x in arrays))
+        return np.asarray(value), [np.asarray(x) for x in slopes]
+
+
+def assert_layer_is(layer: keras.layers.Layer, definition: Callable, *arrays: np.ndarray, **options) -> None:
+    """Output and gradients, with respect to arrays and weights, are those of a definition.
+
+    Args:
+        layer: built, and called with `arrays` and `options`.
+        definition: in `jax.numpy`, of the weights by their paths below the layer's, and the arrays.
+    """
+    weights = {weight.path.split("/", 1)[1]: numpy(weight) for weight in layer.trainable_weights}
+    count = len(arrays)
+
+    def defined(*given):
+        return definition(dict(zip(weights, given[count:], strict=True)), *given[:count])
+
+    def found(*given):
+        fixed = [weight.value for weight in layer.non_trainable_variables]
+        return layer.stateless_call(given[count:], fixed, *given[:count], **options)[0]
+
+    given = [*arrays, *weights.values()]
+    value, slopes = define(defined, *given)
+    np.testing.assert_allclose(layer(*arrays, **options), value, atol=2e-5)
+    names = [*(f"array {i}" for i in range(count)), *weights]
+    ours = gradients(lambda *x: ops.sum(ops.sin(found(*x))), *given)
+    for name, have, want in zip(names, ours, slopes, strict=True):
+        np.testing.assert_allclose(have, want, atol=2e-4, err_msg=name)
+
+
 def compiled(function: Callable) -> Callable:
     """`function` under XLA."""
     if keras.backend.backend() == "jax":

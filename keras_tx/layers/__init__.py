@@ -19,6 +19,7 @@ from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.query_decoder import QueryDecoder
+from keras_tx.layers.relative_attention import RelativePositionAttention, TransformerXLAttention
 from keras_tx.layers.relative_bias import BucketedPositionBias
 from keras_tx.layers.scale import LayerScale
 from keras_tx.layers.stack import TransformerDecoder, TransformerEncoder
@@ -41,6 +42,7 @@ __all__ = [
     "PositionalEncoding",
     "PyramidDecoder",
     "QueryDecoder",
+    "RelativePositionAttention",
     "RotaryPositionalEmbedding",
     "SimpleFeaturePyramid",
     "SwinBlock",
@@ -48,5 +50,6 @@ __all__ = [
     "TransformerBlock",
     "TransformerDecoder",
     "TransformerEncoder",
+    "TransformerXLAttention",
     "WindowAttention",
 ]

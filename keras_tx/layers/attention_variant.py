@@ -18,7 +18,7 @@ class AttentionVariant(MultiHeadAttention):
         without: the arguments of `MultiHeadAttention` that have no meaning here.
     """
 
-    without: ClassVar[tuple[str, ...]] = ("context_dim", "chunk_size")
+    without: ClassVar[tuple[str, ...]] = ("context_dim", "chunk_size", "alibi", "soft_cap", "sinks")
 
     def __init__(self, dim: int, num_heads: int, num_kv_heads: int | None = None, **options: Any):
         for name in self.without:

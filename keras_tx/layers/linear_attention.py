@@ -47,7 +47,7 @@ class LinearAttention(AttentionVariant):
             a bias, a mask with a row for each query or head, and a map together with a cache.
     """
 
-    without: ClassVar = ("context_dim", "dropout", "chunk_size")
+    without: ClassVar = (*AttentionVariant.without, "dropout")
 
     def __init__(
         self,

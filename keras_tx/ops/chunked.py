@@ -14,7 +14,7 @@ from keras import ops
 from keras.random import SeedGenerator
 
 from keras_tx.ops import masks
-from keras_tx.ops.attention import group, mix, score
+from keras_tx.ops.attention import LOWEST, group, mix, per_row, score
 from keras_tx.ops.dropout import FixedSeed
 from keras_tx.ops.dropout import dropout as random_dropout
 from keras_tx.ops.primitives import write
@@ -38,6 +38,7 @@ def chunked_attention(
     causal: bool,
     scale: float,
     soft_cap: float | None,
+    sinks,
     dropout: float,
     seed: SeedGenerator | None,
     chunk_size: int,
@@ -81,11 +82,11 @@ def chunked_attention(
         key = ops.stack([draw[0] + 7919 * ops.cast(index + 1, draw.dtype), draw[1]])
         return random_dropout(x, dropout, FixedSeed(key))
 
-    def forward(query, key, value, bias):
+    def forward(query, key, value, bias, sinks):
         def step(index, state):
             largest, total, mixed = state
             c = chunk(index, query, key, value, bias)
-            scores = ops.where(c.allowed, c.scores, ops.cast(_LOWEST, c.scores.dtype))
+            scores = ops.where(c.allowed, c.scores, ops.cast(LOWEST, c.scores.dtype))
             new = ops.maximum(largest, ops.max(scores, axis=-1, keepdims=True))
             weights = ops.where(c.allowed, ops.exp(scores - new), ops.zeros((), scores.dtype))
             shrink = ops.exp(largest - new)
@@ -95,10 +96,10 @@ def chunked_attention(
 
         dtype = keras.backend.result_type(query.dtype, "float32")
         rows = ops.shape(query)[:3]
-        start = (ops.full((*rows, 1), _LOWEST, dtype), ops.zeros((*rows, 1), dtype))
-        largest, total, mixed = ops.fori_loop(
-            0, count, step, (*start, ops.zeros((*rows, ops.shape(value)[-1]), dtype))
-        )
+        start = (ops.full((*rows, 1), LOWEST, dtype), ops.zeros((*rows, 1), dtype))
+        if sinks is not None:
+            start = (ops.broadcast_to(per_row(sinks, dtype), (*rows, 1)), ops.ones((*rows, 1), dtype))
+        largest, total, mixed = ops.fori_loop(0, count, step, (*start, ops.zeros((*rows, ops.shape(value)[-1]), dtype)))
         total = ops.where(total == 0, ops.ones_like(total), total)  # of a row that sees nothing
         return mixed / total, largest + ops.log(total)
 
@@ -128,27 +129,27 @@ def chunked_attention(
         start = tuple(ops.zeros(ops.shape(x), output.dtype) for x in inputs)
         return ops.fori_loop(0, count, step, start)
 
-    def attend(query, key, value, *bias):
-        filled = [padded(key, 2), padded(value, 2), fill(bias[0]) if bias else None]
-        output, log_sum = forward(query, *filled)
+    def attend(query, key, value, *others):
+        named = dict(zip(given, others, strict=True))
+        filled = [padded(key, 2), padded(value, 2), fill(named.get("bias"))]
+        output, log_sum = forward(query, *filled, named.get("sinks"))
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            of_query, *others = backward(query, *filled, output, log_sum, upstream)
-            inputs = [query, key, value, *bias]
-            cut = [of_query, *others[:2], *(others[2:] if bias else ())]
-            return tuple(
-                ops.cast(_like(x, to, axis), to.dtype)
-                for x, to, axis in zip(cut, inputs, (None, 2, 2, -1), strict=False)
-            )
+            of_query, of_key, of_value, of_bias = backward(query, *filled, output, log_sum, upstream)
+            found = [of_query, _like(of_key, key, 2), _like(of_value, value, 2)]
+            if "bias" in named:
+                found.append(_like(of_bias, named["bias"], -1))
+            if "sinks" in named:
+                shares = ops.exp(per_row(named["sinks"], log_sum.dtype) - log_sum)
+                found.append(-ops.sum(shares * output * ops.cast(upstream, output.dtype), axis=(0, 2, 3)))
+            inputs = (query, key, value, *others)
+            return tuple(ops.cast(x, to.dtype) for x, to in zip(found, inputs, strict=True))
 
         return ops.cast(output, query.dtype), gradient
 
-    inputs = [query, key, value] if bias is None else [query, key, value, ops.convert_to_tensor(bias)]
-    return ops.custom_gradient(attend)(*inputs)
-
-
-_LOWEST = -1e30
+    given = {name: ops.convert_to_tensor(x) for name, x in (("bias", bias), ("sinks", sinks)) if x is not None}
+    return ops.custom_gradient(attend)(query, key, value, *given.values())
 
 
 def _slice(x, start, size: int, axis: int):
@@ -174,6 +175,6 @@ def _add_bias(total, of_scores, start):
 
 def _like(x, to, axis):
     """`x` without what it was filled up with."""
-    if axis is None or not to.shape:
+    if not to.shape:
         return x
     return _slice(x, 0, ops.shape(to)[axis], axis)
