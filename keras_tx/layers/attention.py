@@ -21,7 +21,8 @@ from keras_tx.ops.checks import (
     require_rate,
     require_width,
 )
-from keras_tx.ops.positions import alibi, rotary, rotate
+from keras_tx.ops.positions import alibi
+from keras_tx.ops.rotary import Rotary, rotate
 
 
 @register
@@ -37,6 +38,7 @@ class MultiHeadAttention(Layer):
         head_dim: width of a head; `d_model / num_heads` unless given.
         causal: whether a position sees only itself and those before it.
         rotary_base: base of rotary position embeddings on queries and keys; None for none.
+        rotary: these embeddings with more to say than a base: a `Rotary`, or its fields.
         alibi: whether scores fall with the distance (Press et al. 2022), by `ops.alibi`.
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
         soft_cap: bounds the scores, as in `ops.attention`; None for no bound.
@@ -68,6 +70,7 @@ class MultiHeadAttention(Layer):
         head_dim: int | None = None,
         causal: bool = False,
         rotary_base: float | None = None,
+        rotary: Rotary | dict | None = None,
         alibi: bool = False,
         scale: float | None = None,
         soft_cap: float | None = None,
@@ -97,7 +100,9 @@ class MultiHeadAttention(Layer):
             require_divides(d_model, num_heads, "d_model", "num_heads")
         if num_kv_heads is not None:
             require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
-        if context_dim is not None and (causal or rotary_base or alibi):
+        if rotary_base and rotary:
+            raise ValueError("give the base of rotary embeddings as `rotary_base` or inside `rotary`, not both.")
+        if context_dim is not None and (causal or rotary_base or rotary or alibi):
             raise ValueError(
                 "cross attention (`context_dim` given) can be neither `causal` nor rotary nor have `alibi`."
             )
@@ -112,6 +117,7 @@ class MultiHeadAttention(Layer):
         self.head_dim = head_dim or d_model // num_heads
         self.causal = causal
         self.rotary_base = rotary_base
+        self.rotary = Rotary.of(rotary)
         self.alibi = alibi
         self.scale = scale
         self.soft_cap = soft_cap
@@ -125,8 +131,9 @@ class MultiHeadAttention(Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
-        if rotary_base:
-            rotary(0, self.head_dim, rotary_base)  # an odd width is an error now, not at the first call
+        self._rotation = self.rotary or Rotary.of(rotary_base)
+        if self._rotation:
+            self._rotation.width(self.head_dim)  # an odd width is an error now, not at the first call
         qkv_bias = use_bias if qkv_bias is None else qkv_bias
         self.query = self._projection(self.num_heads * self.head_dim, "query", qkv_bias, self.query_initializer)
         self.key = self._projection(self.num_kv_heads * self.head_dim, "key", qkv_bias)
@@ -207,8 +214,8 @@ class MultiHeadAttention(Layer):
             attended, _ = self._attend(query, source.key, source.value, mask, bias, None, **asked)
         else:
             key, value = self._keys_values(x, context)
-            if self.rotary_base:
-                query, key = self._rotate(query, key, self.rotary_base, positions, cache)
+            if self._rotation:
+                query, key = self._rotate(query, key, self._rotation, positions, cache)
             if self.alibi:
                 slopes = alibi(*self._slots(x, context, cache), self.num_heads)
                 bias = slopes if bias is None else slopes + ops.cast(bias, slopes.dtype)
@@ -302,12 +309,12 @@ class MultiHeadAttention(Layer):
         key, value = self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
         return self.key_norm(key) if self.qk_norm else key, value
 
-    def _rotate(self, query, key, base: float, positions, cache):
+    def _rotate(self, query, key, rotary: Rotary, positions, cache):
         if positions is None:
             start = 0 if cache is None else cache.index
             positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
-        cos, sin = rotary(positions, self.head_dim, base)
-        return rotate(query, cos, sin), rotate(key, cos, sin)
+        tables = rotary.tables(positions, self.head_dim)
+        return tuple(rotate(x, *tables, interleaved=rotary.interleaved) for x in (query, key))
 
     def _scale(self, query):
         scale = self.head_dim**-0.5 if self.scale is None else self.scale

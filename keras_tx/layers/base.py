@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import keras
@@ -27,5 +28,7 @@ def _argument_names(cls: type) -> list[str]:
 
 
 def plain(value):
-    """Initializers as Keras's config dicts; everything else as it is."""
+    """Initializers as Keras's config dicts, dataclasses as their fields; everything else as it is."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     return keras.saving.serialize_keras_object(value) if hasattr(value, "get_config") else value

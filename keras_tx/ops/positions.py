@@ -1,4 +1,4 @@
-"""Position encodings without weights: sinusoids, rotations of queries and keys, buckets of offsets."""
+"""Position encodings without weights: sinusoids, and buckets of offsets."""
 
 from __future__ import annotations
 
@@ -24,44 +24,6 @@ def sinusoidal(positions, dim: int, base: float = 10000.0):
     angles = _angles(positions, dim, base)
     pairs = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)  # (..., T, dim/2, 2)
     return ops.reshape(pairs, (*ops.shape(angles)[:-1], dim))
-
-
-def rotary(positions, dim: int, base: float = 10000.0):
-    """Cosines and sines for rotary embeddings (Su et al. 2021), channels split in halves as LLaMA has them.
-
-    Args:
-        positions: integers, `(..., T)`.
-        dim: width of the heads to be rotated, even.
-        base: the slowest rotation turns by about 1 / base radians a position.
-
-    Returns:
-        `cos, sin`: float32, `(..., T, dim)` each, the second half of the channels equal to the first.
-    """
-    angles = _angles(positions, dim, base)
-    angles = ops.concatenate([angles, angles], axis=-1)
-    return ops.cos(angles), ops.sin(angles)
-
-
-def rotate(x, cos, sin):
-    """Rotates each pair of channels (i, i + D/2) of `x` by its position's angle.
-
-    Args:
-        x: `(B, H, T, D)`.
-        cos, sin: from `rotary`, `(T, D)` or `(B, T, D)`.
-
-    Returns:
-        `(B, H, T, D)` in the dtype of `x`.
-    """
-    if len(cos.shape) == 3:
-        cos, sin = ops.expand_dims(cos, 1), ops.expand_dims(sin, 1)  # over the heads
-    half = x.shape[-1] // 2
-    turned = ops.concatenate([-x[..., half:], x[..., :half]], axis=-1)
-    return x * ops.cast(cos, x.dtype) + turned * ops.cast(sin, x.dtype)
-
-
-def apply_rotary_pos_emb(q, k, cos, sin):
-    """Rotates queries `(B, H, T, D)` and keys `(B, K, T, D)` by the tables of `RotaryPositionalEmbedding`."""
-    return rotate(q, cos, sin), rotate(k, cos, sin)
 
 
 def alibi(query_positions, key_positions, num_heads: int):
