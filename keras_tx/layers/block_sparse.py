@@ -21,8 +21,8 @@ class BlockSparseAttention(AttentionVariant):
     """Multi-head attention of blocks of positions to near, random and global blocks (Zaheer et al. 2020: BigBird).
 
     Time and memory are O(length * block_size). An attention map, and a mask or bias with a row for each query, are as
-    large as all pairs of positions; all pairs are then computed. So they are in causal decoding, whose cache holds every
-    position: a step costs as much as that of `MultiHeadAttention`.
+    large as all pairs of positions; all pairs are then computed. So they are in causal decoding, whose cache holds
+    every position: a step costs as much as that of `MultiHeadAttention`.
 
     The random blocks depend on the seed and the number of blocks alone; causal, on the seed alone.
 

@@ -96,9 +96,7 @@ def chunked_attention(
         dtype = keras.backend.result_type(query.dtype, "float32")
         rows = ops.shape(query)[:3]
         start = (ops.full((*rows, 1), _LOWEST, dtype), ops.zeros((*rows, 1), dtype))
-        largest, total, mixed = ops.fori_loop(
-            0, count, step, (*start, ops.zeros((*rows, ops.shape(value)[-1]), dtype))
-        )
+        largest, total, mixed = ops.fori_loop(0, count, step, (*start, ops.zeros((*rows, ops.shape(value)[-1]), dtype)))
         total = ops.where(total == 0, ops.ones_like(total), total)  # of a row that sees nothing
         return mixed / total, largest + ops.log(total)
 
