@@ -29,10 +29,11 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
-        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RelativePositionAttention
-        RotaryPositionalEmbedding PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding
-        TransformerBlock TransformerDecoder TransformerEncoder TransformerXLAttention WindowAttention""",
+    "layers": """BlockSparseAttention CrossAttention DropPath FeedForward GroupedQueryAttention LatentAttention
+        LayerScale LinearAttention LinformerAttention MultiHeadAttention MultiQueryAttention NystromAttention
+        PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding PyramidDecoder QueryDecoder
+        RelativePositionAttention RotaryPositionalEmbedding SimpleFeaturePyramid SlidingWindowAttention SwinBlock
+        TokenEmbedding TransformerBlock TransformerDecoder TransformerEncoder TransformerXLAttention WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification

@@ -135,8 +135,8 @@ class SlidingWindowAttention(AttentionVariant):
             raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
         if return_attention or bias is not None or not of_keys(mask):
             raise ValueError(
-                "with a `cache` of the last positions there is neither a map (`return_attention`), nor a `bias`, nor an "
-                "`attention_mask` but (batch, keys): leave out the `cache`."
+                "with a `cache` of the last positions there is neither a map (`return_attention`), nor a `bias`, nor "
+                "an `attention_mask` but (batch, keys): leave out the `cache`."
             )
 
     def init_cache(self, batch_size, length: int) -> RingCache:

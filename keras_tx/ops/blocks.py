@@ -100,8 +100,10 @@ def band(query_positions, key_positions, *, before: int, after: int = 0, dilatio
 
 
 def _block_size(reach: int) -> int:
-    """Half of the reach, or a smaller part where that is long: the smaller blocks are, the fewer keys are gathered in
-    vain, and the larger, the faster matrices are multiplied."""
+    """Half of the reach, or a smaller part where that is long.
+
+    The smaller blocks are, the fewer keys are gathered in vain; the larger, the faster matrices are multiplied.
+    """
     parts = max(2, -(-reach // 128))
     return max(16, -(-reach // parts))
 
@@ -145,10 +147,9 @@ def _beside(blocks: tuple, shared: tuple, dilation: int) -> tuple:
         return ops.repeat(x[:, None], count, axis=1)
 
     allowed = ops.concatenate([seen, allowed], axis=-1)
-    return tuple(
-        ops.concatenate([everywhere(own), others], axis=3)
-        for own, others in ((shared_key, keys), (shared_value, values))
-    ) + (allowed,)
+    keys = ops.concatenate([everywhere(shared_key), keys], axis=3)
+    values = ops.concatenate([everywhere(shared_value), values], axis=3)
+    return keys, values, allowed
 
 
 # === Blocks ===

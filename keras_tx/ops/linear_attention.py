@@ -1,4 +1,4 @@
-"""Linear attention: weights proportional to a product of features, so that sums over keys are taken once for all queries.
+"""Linear attention: weights are products of features, so that sums over keys are taken once for all queries.
 
 Shape letters, besides those of `attention`: F features, N chunks, C positions of a chunk, G = H / K.
 """

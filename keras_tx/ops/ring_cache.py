@@ -62,8 +62,7 @@ def update_ring_cache(cache: RingCache, key, value, pinned: int = 0) -> RingCach
     if key.shape[2] == 1:
         slot = ops.where(cache.index < pinned, cache.index, pinned + (cache.index - pinned) % (slots - pinned))
         key, value = (
-            write(old, ops.cast(new, old.dtype), slot, axis=2)
-            for old, new in ((cache.key, key), (cache.value, value))
+            write(old, ops.cast(new, old.dtype), slot, axis=2) for old, new in ((cache.key, key), (cache.value, value))
         )
         return RingCache(key, value, index)
     positions = _positions(ops.arange(slots, dtype="int32"), slots, index, pinned)
