@@ -23,6 +23,7 @@ from contract import (
 from helpers import numpy
 
 from keras_tx.models.base import Model
+from keras_tx.ops.patches import pair
 
 
 @dataclasses.dataclass
@@ -129,6 +130,20 @@ def learns(model: Model, loss, given: dict, y) -> None:
     losses = model.fit(given, y, epochs=29, verbose=0, batch_size=BATCH).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.slow
+@cases(is_image=True, is_first=True)
+def test_images_of_another_size_under_xla(case):
+    """Training and inference are one compiled program each: XLA refuses what it cannot compile."""
+    model = case.make()
+    height, width = pair(case.config.image_size)
+    given = inputs(model, image_size=(2 * height, width))
+    y, loss = task(case, model, given)
+    model.compile("sgd", loss=loss, jit_compile=True)
+    assert np.isfinite(model.train_on_batch(given, y))
+    for x in keras.tree.flatten(model.predict_on_batch(given)):
+        assert np.isfinite(x).all()
 
 
 @cases(labels_rows=True)

@@ -42,7 +42,7 @@ def resumed(context: typer.Context, stored: dict[str, Any], asked: dict[str, Any
     """The options of a run begun earlier, with which those given now must agree."""
     if stored.keys() != asked.keys():
         raise ValueError("the run was begun by another version of keras_tx: begin another run.")
-    for key in filter(lambda key: _is_given(context, key), asked):
+    for key in filter(lambda key: is_given(context, key), asked):
         if stored[key] != asked[key]:
             option = "--" + key.replace("_", "-")
             began = f"without {option}" if stored[key] is None else f"with {option} {stored[key]}"
@@ -50,7 +50,8 @@ def resumed(context: typer.Context, stored: dict[str, Any], asked: dict[str, Any
     return stored
 
 
-def _is_given(context: typer.Context, key: str) -> bool:
+def is_given(context: typer.Context, key: str) -> bool:
+    """Whether an option's value comes from the user, and is not the default."""
     source = context.get_parameter_source(key)
     return source is not None and source.name != "DEFAULT"
 

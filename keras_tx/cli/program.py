@@ -14,7 +14,7 @@ from keras_tx.cli.generate import generate
 from keras_tx.cli.inspect import inspect
 from keras_tx.cli.prepare import prepare
 from keras_tx.cli.train import train
-from keras_tx.cli.train_images import train_images
+from keras_tx.cli.train_images import MODELS, train_images
 
 app = typer.Typer(
     help="Train a character GPT, generate text with it, and export it; train image classifiers; convert and inspect "
@@ -26,7 +26,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-for command in (train, train_images, generate, export, convert, inspect, prepare):
+training = typer.Typer(invoke_without_command=True)
+training.callback()(train)
+for name, title in MODELS.items():
+    training.command(name, short_help=f"Train a small {title} to classify images.")(train_images)
+app.add_typer(training, name="train", short_help="Train a character GPT or, by vit or swin, a classifier of images.")
+
+for command in (generate, export, convert, inspect, prepare):
     app.command()(command)
 
 

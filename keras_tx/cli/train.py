@@ -18,6 +18,7 @@ from keras_tx.cli.options import (
     OverwriteOption,
     ResumeOption,
     RunsOption,
+    is_given,
     positive,
     rate,
     resumed,
@@ -54,7 +55,7 @@ def train(
     epoch_steps: Annotated[int, typer.Option(min=1, help="Steps between validations, and between saved states.")] = 250,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 1337,
 ) -> None:
-    """Train a character GPT on a text.
+    """Train a character GPT on a text; or, by the commands below, a classifier of images.
 
     Without --text or --dataset the text is the Python language reference, which Python ships.
 
@@ -63,6 +64,10 @@ def train(
     (sample.txt). Ctrl-C saves the state and stops; so does a state saved after every validation survive any crash.
     Continue with --resume.
     """
+    if context.invoked_subcommand:
+        if any(is_given(context, key) for key in context.params):
+            raise typer.BadParameter(f"options go behind `{context.invoked_subcommand}`", ctx=context)
+        return
     asked = {key: value for key, value in context.params.items() if key not in ABOUT_THE_RUN}
     asked["text"] = str(text.resolve()) if text else None
     with quiet():

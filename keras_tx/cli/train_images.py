@@ -1,9 +1,8 @@
-"""`keras-tx train-images`: a Vision Transformer or Swin Transformer, from labelled images to a run's directory."""
+"""`keras-tx train vit` and `keras-tx train swin`: from labelled images to a run's directory."""
 
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,15 +19,12 @@ from keras_tx.cli.options import (
     resumed,
 )
 
-
-class ModelName(StrEnum):
-    vit = "vit"
-    swin = "swin"
+MODELS = {"vit": "Vision Transformer", "swin": "Swin Transformer"}
+"""By the names of the commands."""
 
 
 def train_images(
     context: typer.Context,
-    model: Annotated[ModelName, typer.Argument(help="Which model.", show_default=False)],
     images: Annotated[
         Path | None, typer.Option(help="Directory with a folder of images for each class.", show_default=False)
     ] = None,
@@ -63,7 +59,7 @@ def train_images(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 0,
 ) -> None:
-    """Train a small image classifier, a Vision Transformer (vit) or a Swin Transformer (swin).
+    """Train a small classifier of images, a Vision Transformer (vit) or a Swin Transformer (swin).
 
     Without --images or --dataset the images are 1,797 handwritten digits of 8 x 8 pixels.
 
@@ -74,7 +70,7 @@ def train_images(
     survive any crash. Continue with --resume.
     """
     asked = {key: value for key, value in context.params.items() if key not in ABOUT_THE_RUN}
-    asked |= {"model": model.value, "images": str(images.resolve()) if images else None}
+    asked |= {"model": context.info_name, "images": str(images.resolve()) if images else None}
     with quiet():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401 - for tf.data, on any backend
@@ -82,6 +78,8 @@ def train_images(
 
     run = Run(runs / name)
     options = resumed(context, run.options(), asked) if resume else asked
+    if options["model"] != context.info_name:
+        raise ValueError(f"the run was begun by `train {options['model']}`: continue it by that.")
     _train(run, options, resume=resume, overwrite=overwrite)
 
 
@@ -89,7 +87,6 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     import keras
 
     from keras_tx.analysis import report_image_classifier
-    from keras_tx.files import whole_file
     from keras_tx.training.images import train_image_classifier
     from keras_tx.vision import ImagePreprocessor
 
@@ -118,9 +115,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         resume=resume,
         verbose=verbose,
     )
-    preprocessor.save_pretrained(run.directory)
-    with whole_file(run.model_path) as partial:
-        model.save(partial)
+    run.save_model(model, preprocessor)
     accuracy = report_image_classifier(run.directory, model, data.validation, data.label_names, preprocessor)
     typer.echo(f"validation accuracy {accuracy:.2%}")
     typer.echo(f"All of it is in {run.directory}: {run.model_path.name}, metrics.csv, accuracy.png, attention.png, ...")

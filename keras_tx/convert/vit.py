@@ -10,6 +10,7 @@ from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
 from keras_tx.layers.resnet_stem import resnet_stride
 from keras_tx.ops.patches import grid, pair
+from keras_tx.ops.pooling import REDUCTIONS
 
 Fields = Mapping[str, Any]
 
@@ -113,6 +114,7 @@ SETTINGS = (
 )
 FIXED: dict[str, Any] = {
     "stem": None,
+    "gated": False,
     "qk_norm": False,
     "layer_scale": None,
     "class_token": True,
@@ -122,6 +124,7 @@ FIXED: dict[str, Any] = {
     "no_embed_class": False,
     "pre_norm": False,
     "pooling": "token",
+    "pool_prefix": False,
     "fc_norm": None,
     "representation_size": None,
     "pad_images": False,
@@ -130,7 +133,8 @@ FIXED: dict[str, Any] = {
 
 def plain(fields: Fields) -> Fields:
     """With None for what `fc_norm` is by default."""
-    return {**fields, "fc_norm": None if fields["fc_norm"] == (fields["pooling"] == "mean") else fields["fc_norm"]}
+    default = fields["pooling"] in REDUCTIONS
+    return {**fields, "fc_norm": None if fields["fc_norm"] == default else fields["fc_norm"]}
 
 
 def _pooler_width(config: Mapping[str, Any]) -> dict[str, int]:
@@ -153,6 +157,7 @@ VIT = Family(
         "VisionTransformer": Head("ViTForImageClassification", _classifier(("classifier", "head"))),
         "ViTForMaskedImageModeling": Head("ViTForMaskedImageModeling", _decoder("vit.")),
     },
+    tensorflow={"qkv_bias": True},  # always, whatever the config says
     plain=plain,
     left_out=(r"classifier\.\w+", r"(vit\.)?pooler\.dense\.\w+", r"(vit\.)?embeddings\.mask_token", r"decoder\..*"),
     classes="num_classes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_tx.convert import resnet_stem
@@ -12,27 +12,34 @@ from keras_tx.convert.family import Head, Setting
 from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
 from keras_tx.convert.timm import TimmFamily
 from keras_tx.convert.vit import dims, plain
+from keras_tx.convert.vit_timm_architectures import ARCHITECTURES, DISTILLED, HYBRID
 from keras_tx.layers.resnet_stem import resnet_width
+from keras_tx.ops.pooling import REDUCTIONS
 
 Fields = Mapping[str, Any]
 
 # === Tensors ===
 
 _QKV = ("attention/query", "attention/key", "attention/value")
+_GATED = ("feed_forward/gate", "feed_forward/up")
+
+
+def _packed(theirs: str, width: str, ours: Sequence[str], use_bias: bool = True) -> list[Rule]:
+    """A linear map of which we have several, side by side."""
+    kernels = transposed(f"{theirs}.weight", f"{width} D", *(f"{path}/kernel" for path in ours))
+    return [kernels, *([same(f"{theirs}.bias", width, *(f"{path}/bias" for path in ours))] if use_bias else [])]
 
 
 def _block(fields: Fields) -> list[Rule]:
     """The rules of a block, below it."""
     rules = [
         *norm("norm1", "D", "attention_norm"),
-        transposed("attn.qkv.weight", "3D D", *(f"{path}/kernel" for path in _QKV)),
+        *_packed("attn.qkv", "3D", _QKV, use_bias=fields["qkv_bias"]),
         *linear("attn.proj", "D D", "attention/output"),
         *norm("norm2", "D", "feed_forward_norm"),
-        *linear("mlp.fc1", "F D", "feed_forward/up"),
+        *(_packed("mlp.fc1", "2F", _GATED) if fields["gated"] else linear("mlp.fc1", "F D", "feed_forward/up")),
         *linear("mlp.fc2", "D F", "feed_forward/down"),
     ]
-    if fields["qkv_bias"]:
-        rules.append(same("attn.qkv.bias", "3D", *(f"{path}/bias" for path in _QKV)))
     if fields["qk_norm"]:
         rules += [*norm("attn.q_norm", "K", "attention/query_norm"), *norm("attn.k_norm", "K", "attention/key_norm")]
     if fields["layer_scale"] is not None:
@@ -44,8 +51,7 @@ def _block(fields: Fields) -> list[Rule]:
 
 
 def _backbone(fields: Fields) -> list[Rule]:
-    mean = fields["pooling"] == "mean"
-    after_pooling = mean if fields["fc_norm"] is None else fields["fc_norm"]
+    after_pooling = fields["pooling"] in REDUCTIONS if fields["fc_norm"] is None else fields["fc_norm"]
     stem = fields["stem"]
     hybrid = stem is not None
     rules = [
@@ -68,8 +74,24 @@ def _backbone(fields: Fields) -> list[Rule]:
     return rules
 
 
+_ATTENTION_POOLING = below(
+    "attn_pool.",
+    "attention_pooling/",
+    [
+        same("latent", "1 1 D", "query"),
+        *linear("q", "D D", "attention/query"),
+        *_packed("kv", "2D", ("attention/key", "attention/value")),
+        *linear("proj", "D D", "attention/output"),
+        *norm("norm", "D", "norm"),
+        *linear("mlp.fc1", "F D", "feed_forward/up"),
+        *linear("mlp.fc2", "D F", "feed_forward/down"),
+    ],
+)
+
+
 def _head(fields: Fields) -> list[Rule]:
-    return linear("head", "N D", "head") if fields["num_classes"] else []
+    pooling = _ATTENTION_POOLING if fields["pooling"] == "attention" else []
+    return [*pooling, *(linear("head", "N D", "head") if fields["num_classes"] else [])]
 
 
 def _two_heads(fields: Fields) -> list[Rule]:
@@ -85,87 +107,9 @@ def _dims(fields: Fields) -> dict[str, int]:
     }
 
 
-# === Architectures ===
-
-_SIZES: dict[str, dict[str, Any]] = {
-    name: {"embed_dim": width, "depth": depth, "num_heads": heads, "mlp_ratio": ratio}
-    for name, width, depth, heads, ratio in (
-        ("tiny", 192, 12, 3, 4.0),
-        ("small", 384, 12, 6, 4.0),
-        ("medium", 512, 12, 8, 4.0),
-        ("betwixt", 640, 12, 10, 4.0),
-        ("base", 768, 12, 12, 4.0),
-        ("large", 1024, 24, 16, 4.0),
-        ("huge", 1280, 32, 16, 4.0),
-        ("giant", 1408, 40, 16, 48 / 11),
-        ("gigantic", 1664, 48, 16, 64 / 13),
-    )
-}
-_CLIP = {"pre_norm": True, "norm_eps": 1e-5}
-_QUICK = {**_CLIP, "act_layer": "quick_gelu"}
-_REGISTERS = {"init_values": 1e-5, "class_token": False, "no_embed_class": True, "global_pool": "avg"}
-
-
-def _named(template: str, sizes: str, patch_size: int, **arguments: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Architectures of several sizes, by name; templates are separated by spaces."""
-    for size in sizes.split():
-        for name in template.split():
-            yield name.format(size), {**_SIZES[size], "patch_size": patch_size, **arguments}
-
-
-ARCHITECTURES = dict(
-    [
-        *_named("vit_{}_patch16_224 vit_{}_patch16_384", "tiny small base large", 16),
-        *_named("vit_{}_patch32_224 vit_{}_patch32_384", "small base large", 32),
-        *_named("vit_{}_patch14_224", "large huge giant gigantic", 14),
-        *_named("vit_{}_patch8_224", "small base", 8),
-        *_named("vit_{}_patch16_224_miil", "base", 16, qkv_bias=False),
-        *_named("vit_{}_patch14_dinov2", "small base large", 14, init_values=1e-5),
-        *_named(
-            "vit_{}_patch14_reg4_dinov2", "small base large", 14, init_values=1e-5, reg_tokens=4, no_embed_class=True
-        ),
-        *_named("vit_{}_patch16_clip_224 vit_{}_patch16_clip_384", "base", 16, **_CLIP),
-        *_named("vit_{}_patch32_clip_224", "medium betwixt", 32, **_CLIP),
-        *_named(
-            "vit_{}_patch32_clip_224 vit_{}_patch32_clip_256 vit_{}_patch32_clip_384 vit_{}_patch32_clip_448",
-            "base",
-            32,
-            **_CLIP,
-        ),
-        *_named("vit_{}_patch14_clip_224", "large huge giant gigantic", 14, **_CLIP),
-        *_named("vit_{}_patch14_clip_336", "large huge", 14, **_CLIP),
-        *_named("vit_{}_patch16_clip_quickgelu_224", "base", 16, **_QUICK),
-        *_named("vit_{}_patch32_clip_quickgelu_224", "base", 32, **_QUICK),
-        *_named("vit_{}_patch14_clip_quickgelu_224", "large huge gigantic", 14, **_QUICK),
-        *_named("vit_{}_patch14_clip_quickgelu_336", "large", 14, **_QUICK),
-        *_named("vit_{}_patch16_reg1_gap_256", "medium betwixt", 16, reg_tokens=1, **_REGISTERS),
-        *_named("vit_{}_patch16_reg4_gap_256", "medium betwixt", 16, reg_tokens=4, **_REGISTERS),
-        *_named("flexivit_{}", "small base large", 16, no_embed_class=True),
-        *_named("deit_{}_patch16_224", "tiny small base", 16),
-        *_named("deit_{}_patch16_384", "base", 16),
-        *_named("deit3_{}_patch16_224", "small medium base large", 16, no_embed_class=True, init_values=1e-6),
-        *_named("deit3_{}_patch16_384", "small base large", 16, no_embed_class=True, init_values=1e-6),
-        *_named("deit3_{}_patch14_224", "huge", 14, no_embed_class=True, init_values=1e-6),
-    ]
-)
-DISTILLED = dict(
-    [
-        *_named("deit_{}_distilled_patch16_224", "tiny small base", 16),
-        *_named("deit_{}_distilled_patch16_384", "base", 16),
-    ]
-)
-HYBRID = dict(
-    [
-        *_named("vit_{}_r_s16_p8_224 vit_{}_r_s16_p8_384", "tiny", 8, stem=()),
-        *_named("vit_{}_r26_s32_224 vit_{}_r26_s32_384", "small", 1, stem=(2, 2, 2, 2)),
-        *_named("vit_{}_r26_s32_224", "base", 1, stem=(2, 2, 2, 2)),
-        *_named("vit_{}_r50_s16_224 vit_{}_r50_s16_384", "base", 1, stem=(3, 4, 9)),
-        *_named("vit_{}_r50_s32_224 vit_{}_r50_s32_384", "large", 1, stem=(3, 4, 6, 3)),
-    ]
-)
-"""Those with a ResNet before the patches."""
-
 # === Configs ===
+
+_POOLINGS = {"token": "token", "avg": "mean", "max": "max", "avgmax": "mean_max", "map": "attention"}
 
 _SETTINGS = (
     Setting("img_size", "image_size", 224),
@@ -176,13 +120,15 @@ _SETTINGS = (
     Setting("num_heads", "num_heads", 12),
     Setting("embed_dim", "d_model", 768),
     Setting("qkv_bias", "qkv_bias", True),
+    Setting("gated", "gated", False),
     Setting("qk_norm", "qk_norm", False),
     Setting("init_values", "layer_scale", None),
     Setting("class_token", "class_token", True),
     Setting("reg_tokens", "register_tokens", 0),
     Setting("no_embed_class", "no_embed_class", False),
     Setting("pre_norm", "pre_norm", False),
-    Setting("global_pool", "pooling", "token", names={"token": "token", "avg": "mean"}, closed=True),
+    Setting("global_pool", "pooling", "token", names=_POOLINGS, closed=True),
+    Setting("pool_include_prefix", "pool_prefix", False),
     Setting("fc_norm", "fc_norm", None),
     Setting("dynamic_img_pad", "pad_images", False),
     Setting("norm_eps", "norm_epsilon", 1e-6),
@@ -202,10 +148,17 @@ _SETTINGS = (
 )
 
 
+def _d_ff(config: Mapping[str, Any]) -> dict[str, int]:
+    """The width inside, of which a gated network's first map has two."""
+    width = int(config["embed_dim"] * config.get("mlp_ratio", 4.0))
+    return {"d_ff": width // 2 if config.get("gated") else width}
+
+
 def _mlp_ratio(fields: Fields) -> dict[str, float]:
     """The number that times the width, rounded down, is the width inside."""
-    ratio = fields["d_ff"] / fields["d_model"]
-    exact = int(fields["d_model"] * ratio) == fields["d_ff"]
+    inside = fields["d_ff"] * (2 if fields["gated"] else 1)
+    ratio = inside / fields["d_model"]
+    exact = int(fields["d_model"] * ratio) == inside
     return {"mlp_ratio": ratio if exact else math.nextafter(ratio, math.inf)}
 
 
@@ -214,17 +167,17 @@ VIT = TimmFamily(
     prefix="",
     settings=_SETTINGS,
     fixed={"distillation_token": False, "distillation_head": False, "representation_size": None, "stem": None},
-    demanded={"pos_embed": "learn", "final_norm": True, "pool_include_prefix": False, "proj_bias": True},
+    demanded={"pos_embed": "learn", "final_norm": True, "proj_bias": True},
     dims=_dims,
     backbone=_backbone,
     heads={"VisionTransformer": Head("VisionTransformer", _head)},
     plain=plain,
     left_out=(r"head(_dist)?\.\w+",),
     classes="num_classes",
-    inferred=lambda config: {"d_ff": int(config["embed_dim"] * config.get("mlp_ratio", 4.0))},
+    inferred=_d_ff,
     derived=_mlp_ratio,
     architectures=ARCHITECTURES,
-    implied=("norm_eps", "stem"),
+    implied=("norm_eps", "stem", "gated"),
     pretrained_cfg={"first_conv": "patch_embed.proj", "classifier": "head"},
 )
 

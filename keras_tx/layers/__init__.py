@@ -6,6 +6,7 @@ from keras_tx.layers.attention import (
     MultiHeadAttention,
     MultiQueryAttention,
 )
+from keras_tx.layers.attention_pooling import AttentionPooling
 from keras_tx.layers.block import BlockCache, TransformerBlock
 from keras_tx.layers.block_sparse import BlockSparseAttention
 from keras_tx.layers.dropout import DropPath
@@ -32,6 +33,7 @@ from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.layers.window_attention import WindowAttention
 
 __all__ = [
+    "AttentionPooling",
     "BlockCache",
     "BlockSparseAttention",
     "BucketedPositionBias",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import keras
@@ -40,6 +41,18 @@ class Model(Pretrained, keras.Model):
         fields = cls.config_class.from_dict(config.pop("config"))
         dtype = config.pop("dtype", None)
         return cls(fields, dtype=keras.dtype_policies.get(dtype) if dtype else None, **config)
+
+    def layer_depth(self, path: str) -> int | None:
+        """How many layers lie below a weight: 0 for embeddings, i + 1 for block i, None for what is above all blocks.
+
+        Args:
+            path: of the weight, as Keras has it: "bert_model/block_3/attention/query/kernel".
+        """
+        _, _, path = path.partition("/")  # the model's own name says nothing
+        block = re.search(r"(?:^|/)(?:block|layer)_(\d+)/", path)
+        if block:
+            return int(block[1]) + 1
+        return 0 if "embedding" in path else None
 
     def input_signature(self) -> dict[str, keras.InputSpec]:
         """The model's input tensors by name, batch and length free: what an exporter traces with."""
@@ -123,6 +136,29 @@ class TextModel(HeadModel):
         return {name: keras.InputSpec(name=name, **ids) for name in ("input_ids", "attention_mask")}
 
 
+def inputs_by_name(inputs, main: str, named: dict[str, Any]) -> dict[str, Any]:
+    """A model's inputs as tensors by name, None for those not given.
+
+    Args:
+        inputs: the main input, or a dict with it and others.
+        main: its name.
+        named: all other inputs the model takes, as they were given beside `inputs`.
+
+    Raises:
+        ValueError: for a dict without the main input or with a name the model does not take, or one given twice.
+    """
+    given = dict(inputs) if isinstance(inputs, dict) else {main: inputs}
+    if main not in given:
+        raise ValueError(f'the inputs must have "{main}"; got {", ".join(map(repr, given)) or "nothing"}.')
+    for name in given:
+        if name != main and name not in named:
+            raise ValueError(f"this model takes no {name!r}; it takes {', '.join(map(repr, (main, *named)))}.")
+        if named.get(name) is not None:
+            raise ValueError(f"{name!r} was given twice, in the dict and as an argument.")
+    given = {**named, **given}
+    return {name: None if value is None else ops.convert_to_tensor(value) for name, value in given.items()}
+
+
 def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **named) -> dict[str, Any]:
     """The inputs of a text model by name, from a tensor of ids or a dict, and keyword arguments beside it.
 
@@ -133,20 +169,10 @@ def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **na
         named: all other inputs the model takes; None for those not given.
 
     Raises:
-        ValueError: for a dict without `"input_ids"` or with a name the model does not take, one given twice, ids
-            that are not `(batch, length)` integers, or an attention mask, `(B, S)` or `(B, T, S)`, or token types that
-            do not fit them.
+        ValueError: as `inputs_by_name`, for ids that are not `(batch, length)` integers, or an attention mask, `(B, S)`
+            or `(B, T, S)`, or token types that do not fit them.
     """
-    given = dict(inputs) if isinstance(inputs, dict) else {"input_ids": inputs}
-    if "input_ids" not in given:
-        raise ValueError(f'the inputs must have "input_ids"; got {", ".join(map(repr, given)) or "nothing"}.')
-    for name in given:
-        if name != "input_ids" and name not in named:
-            raise ValueError(f"this model takes no {name!r}; it takes {', '.join(map(repr, ('input_ids', *named)))}.")
-        if named.get(name) is not None:
-            raise ValueError(f"{name!r} was given twice, in the dict and as an argument.")
-    given = {**named, **given}
-    given = {name: None if value is None else ops.convert_to_tensor(value) for name, value in given.items()}
+    given = inputs_by_name(inputs, "input_ids", named)
     ids, mask, types = given["input_ids"], given.get("attention_mask"), given.get("token_type_ids")
     axes = ("batch", "choices", "length") if choices else ("batch", "length")
     require_rank(ids, len(axes), "input_ids", f"({', '.join(axes)})")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Any, Self
 
 import keras
 from keras import ops
 
-from keras_tx.models.base import LOSSES, HeadModel, Model
+from keras_tx.models.base import LOSSES, HeadModel, Model, inputs_by_name
 from keras_tx.models.config import Config
 from keras_tx.ops.checks import require_positive, require_rank, require_shape
 from keras_tx.ops.patches import Size, grid, pair
+from keras_tx.ops.resample import adapt_kernel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,13 @@ class ImageConfig(Config):
         return super().replace(**fields)
 
 
+_EMBEDDINGS = re.compile(
+    r"(stem|patch_embedding|patch_norm|position_embedding|positions|embedding_norm"
+    r"|(class|distillation|mask)_token|register_tokens)(/|$)"
+)
+"""What lies below the blocks."""
+
+
 class ImageModel(Model):
     """A model of images, `(B, H, W, C)`: floating point, scaled as it was trained with."""
 
@@ -58,6 +67,19 @@ class ImageModel(Model):
     def named_inputs(self, images, **named) -> dict[str, Any]:
         """`image_inputs` of this model."""
         return image_inputs(images, self.config.channels, **named)
+
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        if path == "patch_embedding/kernel":
+            return adapt_kernel(values, after.patch_size, after.channels)
+        return values
+
+    def layer_depth(self, path):
+        _, _, path = path.partition("/")
+        block = re.match(r"block_(\d+)/", path)
+        if block:
+            return int(block[1]) + 1
+        return 0 if _EMBEDDINGS.match(path) else None
 
     def get_attention_maps(self, images, block_idx: int = -1):
         """The attention map of one block.
@@ -126,19 +148,9 @@ def image_inputs(inputs, channels: int, **named) -> dict[str, Any]:
         named: all other inputs the model takes; None for those not given.
 
     Raises:
-        ValueError: for a dict without `"images"` or with a name the model does not take, one given twice, or images
-            of another rank, order of axes, number of channels or dtype.
+        ValueError: as `inputs_by_name`, and for images of another rank, order of axes, number of channels or dtype.
     """
-    given = dict(inputs) if isinstance(inputs, dict) else {"images": inputs}
-    if "images" not in given:
-        raise ValueError(f'the inputs must have "images"; got {", ".join(map(repr, given)) or "nothing"}.')
-    for name in given:
-        if name != "images" and name not in named:
-            raise ValueError(f"this model takes no {name!r}; it takes {', '.join(map(repr, ('images', *named)))}.")
-        if named.get(name) is not None:
-            raise ValueError(f"{name!r} was given twice, in the dict and as an argument.")
-    given = {**named, **given}
-    given = {name: None if value is None else ops.convert_to_tensor(value) for name, value in given.items()}
+    given = inputs_by_name(inputs, "images", named)
     require_images(given["images"], channels)
     return given
 
@@ -153,12 +165,20 @@ def require_images(images, channels: int) -> None:
             f"the last axis of `images` must be {channels}, the channels; got shape {shape}"
             + (": turn them, by `ops.transpose(images, (0, 2, 3, 1))`." if turned else ".")
         )
+    if 0 in shape[1:3]:
+        raise ValueError(f"`images` must have height and width; got shape {shape}.")
     dtype = keras.backend.standardize_dtype(images.dtype)
     if "float" not in dtype:
         raise ValueError(
             f"`images` must be floating point, scaled as the model was trained with, as by `images / 127.5 - 1` to "
             f"[-1, 1]; got dtype {dtype}."
         )
+
+
+def hide_patches(x, masked, mask_token):
+    """Embedded patches `(B, N, D)`, with the mask token, `(1, 1, D)`, for those that are masked, `(B, N)`."""
+    hidden = ops.expand_dims(ops.cast(masked, "bool"), -1)
+    return ops.where(hidden, ops.cast(mask_token, x.dtype), x)
 
 
 def masked_pixel_loss(images, reconstruction, masked, patch_size: int):

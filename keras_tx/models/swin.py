@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, ClassVar
 
 import keras
@@ -14,12 +15,12 @@ from keras_tx.layers.linear import Linear
 from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.swin_block import SwinBlock
-from keras_tx.models.images import ImageModel
+from keras_tx.models.images import ImageModel, hide_patches
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.swin_config import TINY, TINY_PADDED, TINY_V2, VARIANTS, SwinConfig
 from keras_tx.ops import windows
 from keras_tx.ops.patches import grid, pair
-from keras_tx.ops.resample import adapt_kernel, resample_positions
+from keras_tx.ops.resample import resample_positions
 
 EPSILON = 1e-5
 """Of the norms of the patches and between stages, which no config changes."""
@@ -131,7 +132,15 @@ class SwinBackbone(ImageModel):
         if path.endswith("position_bias/table"):
             stage = int(path.split("_")[1])
             return windows.resample_bias_table(values, before.windows()[stage][0], after.windows()[stage][0])
-        return adapt_kernel(values, after.patch_size, after.channels) if path == "patch_embedding/kernel" else values
+        return super().adapt(path, values, before, after)
+
+    def layer_depth(self, path):
+        stage = re.match(r"[^/]+/(stage|merging)_(\d+)(?:_block_(\d+))?/", path)
+        if not stage:
+            return super().layer_depth(path)
+        kind, number, block = stage[1], int(stage[2]), int(stage[3] or 0)
+        number += kind == "merging"  # what merges patches goes with the stage that it leads to
+        return sum(self.config.depths[:number]) + block + 1
 
     def embed(self, images, masked=None, training=None):
         """The map of embedded patches, `(B, H / patch, W / patch, embed_dim)`.
@@ -146,15 +155,10 @@ class SwinBackbone(ImageModel):
         size = grid(ops.shape(images)[1:3], c.patch_size)
         x = self.patch_embedding(images)
         x = self.patch_norm(x) if c.patch_norm else x
-        x = x if masked is None else self._hide(x, masked)
+        x = x if masked is None else hide_patches(x, masked, self.mask_token)
         if c.absolute_positions:
             x = x + resample_positions(ops.cast(self.positions, x.dtype), 0, c.grid, size)
         return self.patch_drop(ops.reshape(x, (-1, *size, c.embed_dim)), training=training)
-
-    def _hide(self, x, masked):
-        """Embedded patches `(B, N, embed_dim)`, with the mask token for those that are masked."""
-        hidden = ops.cast(ops.expand_dims(masked, -1), "bool")
-        return ops.where(hidden, ops.cast(self.mask_token, x.dtype), x)
 
     def encode(self, images, masked=None, return_attention: bool = False, training=None) -> dict[str, tuple]:
         """Runs the stages, on what `embed` takes.

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 from keras import ops
 
 from keras_tx.convert import vit, vit_npz, vit_timm
+from keras_tx.layers import AttentionPooling
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.vit_backbone import ViTBackbone
 from keras_tx.models.vit_config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_HYBRID, TINY_MEAN, VARIANTS
+from keras_tx.ops.pooling import REDUCTIONS
 
 
 @register_model(TINY, TINY_MEAN, TINY_DISTILLED, TINY_HYBRID, TINY_HEADLESS)
@@ -37,6 +39,17 @@ class VisionTransformer(ViTBackbone):
     def make_head(self):
         c = self.config
         super().make_head()
+        if c.pooling == "attention":
+            self.attention_pooling = AttentionPooling(
+                c.d_model,
+                c.num_heads,
+                c.d_ff,
+                c.activation,
+                c.norm_epsilon,
+                kernel_initializer=self.initializer(),
+                dtype=self.dtype_policy,
+                name="attention_pooling",
+            )
         if c.representation_size:
             self.representation = self.linear(c.representation_size, "representation")
         self.head_drop = Dropout(c.head_dropout, dtype=self.dtype_policy, name="head_drop")
@@ -50,6 +63,8 @@ class VisionTransformer(ViTBackbone):
     def build(self, input_shape=None):
         c = self.config
         super().build(input_shape)
+        if c.pooling == "attention":
+            self.attention_pooling.build()
         if c.representation_size:
             self.representation.build((None, c.d_model))
         for head in self.heads:
@@ -102,7 +117,8 @@ class VisionTransformer(ViTBackbone):
         elif c.pooling == "token":
             features = [x[:, 0]]
         else:
-            features = [ops.mean(x[:, c.prefix_tokens :], axis=1)]
+            pool = self.attention_pooling if c.pooling == "attention" else REDUCTIONS[c.pooling]
+            features = [pool(x if c.pool_prefix else x[:, c.prefix_tokens :])]
         if c.norm_after_pooling:
             features = [self.norm(y) for y in features]
         return [ops.tanh(self.representation(y)) for y in features] if c.representation_size else features

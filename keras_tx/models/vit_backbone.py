@@ -15,7 +15,7 @@ from keras_tx.layers.linear import Linear
 from keras_tx.layers.patch_dropout import PatchDropout
 from keras_tx.layers.patches import require_whole_patches
 from keras_tx.layers.resnet_stem import ResNetStem, resnet_width
-from keras_tx.models.images import ImageModel
+from keras_tx.models.images import ImageModel, hide_patches
 from keras_tx.models.vit_config import ViTConfig
 from keras_tx.ops.patches import Size, grid
 from keras_tx.ops.resample import adapt_kernel, resample_positions
@@ -66,6 +66,7 @@ class ViTBackbone(ImageModel):
             c.dropout,
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
+            gated=c.gated,
             attention_dropout=c.attention_dropout,
             drop_path=drop_path,
             qkv_bias=c.qkv_bias,
@@ -132,9 +133,9 @@ class ViTBackbone(ImageModel):
             return resample_positions(values, before.position_rows, before.grid, after.grid)
         if path == "stem/conv/kernel":
             return adapt_kernel(values, values.shape[:2], after.channels)
-        if path == "patch_embedding/kernel":
-            return adapt_kernel(values, after.patch_size, after.channels if after.stem is None else values.shape[2])
-        return values
+        if path == "patch_embedding/kernel" and after.stem is not None:
+            return adapt_kernel(values, after.patch_size, values.shape[2])
+        return super().adapt(path, values, before, after)
 
     # --- From images to hidden states ---
 
@@ -150,8 +151,7 @@ class ViTBackbone(ImageModel):
         require_whole_patches(images, c.stride)
         x = self.patch_embedding(images if c.stem is None else self.stem(images))
         if masked is not None:
-            hidden = ops.expand_dims(ops.cast(masked, "bool"), -1)
-            x = ops.where(hidden, ops.cast(self.mask_token, x.dtype), x)
+            x = hide_patches(x, masked, self.mask_token)
         new = self._new_grid(images)
         table = resample_positions(ops.cast(self.position_embedding, x.dtype), c.position_rows, c.grid, new)
         return x + table[:, c.position_rows :], table[:, : c.position_rows]

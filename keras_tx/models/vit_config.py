@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from keras_tx.layers.resnet_stem import resnet_stride
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.patches import Size, grid, pair
+from keras_tx.ops.pooling import REDUCTIONS
+
+_Pooling = Literal["token", "mean", "max", "mean_max", "attention"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,9 @@ class ViTConfig(ImageConfig):
     d_ff: int = 3072
     """Width inside the feed-forward network."""
     activation: str = "gelu"
+    gated: bool = False
+    """Whether the activation, of a linear map of its own, multiplies what is inside the feed-forward network (Shazeer
+    2020)."""
     norm_epsilon: float = 1e-6
     qkv_bias: bool = True
     """Whether the maps to queries, keys and values have biases."""
@@ -44,10 +50,13 @@ class ViTConfig(ImageConfig):
     """Whether the position table has rows for the patches alone, none for the tokens before them."""
     pre_norm: bool = False
     """Whether the embeddings are normalized, and patches are embedded without bias (CLIP, Radford et al. 2021)."""
-    pooling: Literal["token", "mean"] = "token"
-    """What the features are: the class token's, or the mean over the patches."""
+    pooling: _Pooling = "token"
+    """What the features are: the class token's; the patches' mean, maximum, or the mean of both; or what a learned
+    query sees of them (`layers.AttentionPooling`)."""
+    pool_prefix: bool = False
+    """Whether the tokens before the patches are pooled too, where `pooling` is not "token"."""
     fc_norm: bool | None = None
-    """Whether the final norm is of the pooled features, not of all tokens; None to do so with the mean."""
+    """Whether the final norm is of the pooled features, not of all tokens; None to do so with means and maxima."""
     representation_size: int | None = None
     """Width of a linear map and tanh before the head, as in the paper's pre-training; None for none."""
     pad_images: bool = False
@@ -95,8 +104,9 @@ class ViTConfig(ImageConfig):
     def _check_tokens(self) -> None:
         if self.register_tokens < 0:
             raise ValueError(f"`register_tokens` must be at least 0; got {self.register_tokens}.")
-        if self.pooling not in ("token", "mean"):
-            raise ValueError(f'`pooling` must be "token" or "mean"; got {self.pooling!r}.')
+        known = get_args(_Pooling)
+        if self.pooling not in known:
+            raise ValueError(f"`pooling` must be one of {', '.join(map(repr, known))}; got {self.pooling!r}.")
         if self.pooling == "token" and not self.class_token:
             raise ValueError('`pooling="token"` needs the class token: take `pooling="mean"` without it.')
         if self.distillation_token and not self.class_token:
@@ -133,7 +143,7 @@ class ViTConfig(ImageConfig):
     @property
     def norm_after_pooling(self) -> bool:
         """`fc_norm`, decided."""
-        return self.pooling == "mean" if self.fc_norm is None else self.fc_norm
+        return self.pooling in REDUCTIONS if self.fc_norm is None else self.fc_norm
 
 
 def _variant(num_layers: int, num_heads: int, d_model: int, patch_size: int) -> ViTConfig:
@@ -169,10 +179,12 @@ TINY_MEAN = TINY.replace(
     qkv_bias=False,
     qk_norm=True,
     layer_scale=0.7,
+    gated=True,
+    activation="silu",
     pre_norm=True,
     patch_dropout=0.1,
     drop_path=0.1,
 )
 TINY_DISTILLED = TINY.replace(distillation_token=True, distillation_head=True, pad_images=True)
-TINY_HYBRID = TINY.replace(stem=(), image_size=(12, 16), patch_size=(3, 2))
+TINY_HYBRID = TINY.replace(stem=(), image_size=(12, 16), patch_size=(3, 2), pooling="attention")
 TINY_HEADLESS = TINY.replace(num_classes=0, representation_size=7, class_token=True)

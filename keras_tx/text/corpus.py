@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from keras_tx.tfds import load_tfds
+
 
 def default_text() -> str:
     """The Python language reference, which Python ships for its `help()`: about 0.5 million characters of prose."""
@@ -39,21 +41,10 @@ def dataset_text(name: str, data_dir: str | Path | None = None) -> str:
     Raises:
         ValueError: if the set cannot be had, or has no text.
     """
-    import requests
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import downloader
 
-    downloader.MAX_RETRIES = 2  # ten, with growing pauses, keep a machine without a network waiting for minutes
-    try:
-        splits = tfds.load(name, data_dir=None if data_dir is None else str(data_dir))
-    except requests.ConnectionError as error:
-        raise ValueError(
-            f"cannot download the TFDS set {name!r}: its source cannot be reached. Try later, or give a text file."
-        ) from error
-    except Exception as error:  # TFDS raises whatever it meets
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ValueError(f"cannot load the TFDS set {name!r}: {reason}. Give a text file instead.") from error
-    order = [split for split in ("train", "validation", "test") if split in splits]
+    splits, _ = load_tfds(name, data_dir, "a text file")
+    order: list[str] = [split for split in ("train", "validation", "test") if split in splits]
     order += sorted(set(splits) - set(order))
     texts = [example["text"] for split in order for example in tfds.as_numpy(splits[split]) if "text" in example]
     if not texts:

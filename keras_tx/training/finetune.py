@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -14,8 +13,6 @@ from keras_tx.models.config import Config
 from keras_tx.ops.checks import require_positive, require_rate
 from keras_tx.training.batches import ShuffledBatches
 from keras_tx.training.optimizer import adamw
-
-Depth = Callable[[str], int | None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,20 +53,7 @@ class FineTuning(Config):
             raise ValueError(f"`layer_decay` must lie in (0, 1], 1 for one rate; got {self.layer_decay}.")
 
 
-def layer_depth(path: str) -> int | None:
-    """How many layers lie below a weight: 0 for embeddings, i + 1 for block i, None for what is above all blocks.
-
-    Args:
-        path: of the weight, as "bert_model/block_3/attention/query/kernel".
-    """
-    _, _, path = path.partition("/")  # the model's own name says nothing
-    block = re.search(r"(?:^|/)(?:block|layer)_(\d+)/", path)
-    if block:
-        return int(block[1]) + 1
-    return 0 if "embedding" in path else None
-
-
-def freeze_layers(model: keras.Model, layers: int, *, depth_of: Depth = layer_depth) -> None:
+def freeze_layers(model: Model, layers: int) -> None:
     """Makes the embeddings and the lowest blocks untrainable.
 
     `model.trainable = False` and then `= True` takes that back.
@@ -77,12 +61,11 @@ def freeze_layers(model: keras.Model, layers: int, *, depth_of: Depth = layer_de
     Args:
         model: built, and to be compiled afterwards.
         layers: how many blocks; 0 for the embeddings alone.
-        depth_of: from a weight's path to its depth.
 
     Raises:
         ValueError: if there are no more blocks than that, or fewer than no blocks.
     """
-    depths = [depth_of(weight.path) for weight in model.weights]
+    depths = [model.layer_depth(weight.path) for weight in model.weights]
     blocks = _top(depths)
     if not 0 <= layers <= blocks:
         raise ValueError(f"`layers` must lie in [0, {blocks}], the blocks of the model; got {layers}.")
@@ -91,35 +74,29 @@ def freeze_layers(model: keras.Model, layers: int, *, depth_of: Depth = layer_de
             weight.trainable = False
 
 
-def layer_scales(
-    model: keras.Model, layer_decay: float, head_scale: float = 1.0, *, depth_of: Depth = layer_depth
-) -> list[float]:
+def layer_scales(model: Model, layer_decay: float, head_scale: float = 1.0) -> list[float]:
     """By what the learning rate of each trainable weight is multiplied.
 
     Args:
         model: built.
         layer_decay: the rate of a layer as a share of the rate of the layer above it; the topmost block's is 1.
         head_scale: of what is above all blocks.
-        depth_of: from a weight's path to its depth.
     """
-    depths = [depth_of(weight.path) for weight in model.trainable_variables]
+    depths = [model.layer_depth(weight.path) for weight in model.trainable_variables]
     top = _top(depths)
     return [head_scale if depth is None else layer_decay ** (top - depth) for depth in depths]
 
 
-def compile_for_fine_tuning(
-    model: keras.Model, recipe: FineTuning, steps: int, *, depth_of: Depth = layer_depth
-) -> None:
+def compile_for_fine_tuning(model: Model, recipe: FineTuning, steps: int) -> None:
     """Freezes lower layers and compiles a model to train with its head's own loss under XLA.
 
     Args:
         model: built; its weights loaded.
         recipe: how.
         steps: batches in all epochs together.
-        depth_of: from a weight's path to its depth.
     """
     if recipe.frozen_layers:
-        freeze_layers(model, recipe.frozen_layers, depth_of=depth_of)
+        freeze_layers(model, recipe.frozen_layers)
     head = recipe.learning_rate if recipe.head_learning_rate is None else recipe.head_learning_rate
     optimizer = adamw(
         model,
@@ -130,7 +107,7 @@ def compile_for_fine_tuning(
         weight_decay=recipe.weight_decay,
         beta_2=recipe.beta_2,
         clip_norm=recipe.clip_norm,
-        scales=layer_scales(model, recipe.layer_decay, head / recipe.learning_rate, depth_of=depth_of),
+        scales=layer_scales(model, recipe.layer_decay, head / recipe.learning_rate),
     )
     model.compile(optimizer, jit_compile=True)
 
@@ -143,7 +120,6 @@ def fine_tune(
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
-    depth_of: Depth = layer_depth,
 ) -> keras.callbacks.History:
     """Trains a model with its head's own loss.
 
@@ -154,14 +130,13 @@ def fine_tune(
         recipe: how; the defaults unless given.
         callbacks: as in `fit`.
         verbose: as in `fit`.
-        depth_of: from a weight's path to its depth, for a model whose blocks `layer_depth` does not know.
 
     Returns:
         What `fit` does.
     """
     recipe = recipe or FineTuning()
     batches = ShuffledBatches(inputs, labels, recipe.batch_size, seed=recipe.seed)
-    compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches), depth_of=depth_of)
+    compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches))
     return model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=list(callbacks), verbose=verbose)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.patches import Size, pair
 from keras_tx.text.rows import required
+from keras_tx.tfds import load_tfds
 from keras_tx.vision import ImagePreprocessor, augment
 
 SHUFFLED = 10_000
@@ -133,13 +134,8 @@ def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = No
         ValueError: if the set cannot be had, has no such parts, or no images with labels.
     """
     import tensorflow as tf
-    import tensorflow_datasets as tfds
 
-    try:
-        splits, info = tfds.load(name, data_dir=None if data_dir is None else str(data_dir), with_info=True)
-    except Exception as error:  # TFDS raises whatever it meets
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ValueError(f"cannot load the TFDS set {name!r}: {reason}. Give a folder of images instead.") from error
+    splits, info = load_tfds(name, data_dir, "a folder of images")
     held_out = next((part for part in ("validation", "test") if part in splits), None)
     if "train" not in splits or held_out is None:
         raise ValueError(f"the TFDS set {name!r} has the parts {', '.join(splits)}: it needs train, and one to test.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,28 +109,6 @@ repeated augmentation is left out, and magnitudes of RandAugment are drawn up to
 """
 
 
-_BELOW = re.compile(r"(stem|patch_embedding|patch_norm|position_embedding|positions|embedding_norm|\w+_tokens?)(/|$)")
-"""What lies below the blocks."""
-
-
-def image_layer_depth(model: ImageModel) -> Any:
-    """From a weight's path to its depth, as `layer_scales` takes it, in one numbering of all stages' blocks."""
-    depths = getattr(model.config, "depths", ())
-
-    def depth_of(path: str) -> int | None:
-        _, _, path = path.partition("/")  # the model's own name says nothing
-        stage, block = re.match(r"(?:stage|merging)_(\d+)", path), re.match(r"(?:stage_\d+_)?block_(\d+)/", path)
-        if stage and block:
-            return sum(depths[: int(stage[1])]) + int(block[1]) + 1
-        if stage:  # what merges patches goes with the stage that it leads to
-            return sum(depths[: int(stage[1]) + 1]) + 1
-        if block:
-            return int(block[1]) + 1
-        return 0 if _BELOW.match(path) else None
-
-    return depth_of
-
-
 def compile_image_classifier(model: ImageModel, recipe: ImageRecipe, steps_per_epoch: int) -> None:
     """Compiles a model under XLA to train on soft labels, with the metric `accuracy`.
 
@@ -140,9 +117,7 @@ def compile_image_classifier(model: ImageModel, recipe: ImageRecipe, steps_per_e
         recipe: how.
         steps_per_epoch: batches an epoch.
     """
-    scales = None
-    if recipe.layer_decay < 1:
-        scales = layer_scales(model, recipe.layer_decay, depth_of=image_layer_depth(model))
+    scales = layer_scales(model, recipe.layer_decay) if recipe.layer_decay < 1 else None
     steps = recipe.epochs * steps_per_epoch
     optimizer = adamw(
         model,

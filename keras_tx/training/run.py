@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_tx.files import read_json, whole_file, write_json
+from keras_tx.ops.patches import pair
 from keras_tx.text import CharTokenizer
+from keras_tx.vision import ImagePreprocessor
 
 _MADE_ANEW = "training continued with --resume writes it anew"
 
@@ -76,35 +80,67 @@ class Run:
                 f"the data are not those {self.directory} was begun with: restore them, or begin another run."
             )
 
-    def save_model(self, model: keras.Model, tokenizer: CharTokenizer) -> None:
-        """Writes the trained model and its tokenizer."""
-        tokenizer.save_pretrained(self.directory)
+    @property
+    def of_images(self) -> bool:
+        """Whether the run trained a model of images; if not, one of texts."""
+        return self.options().get("model") in ("vit", "swin")
+
+    def save_model(self, model: keras.Model, beside: CharTokenizer | ImagePreprocessor) -> None:
+        """Writes the trained model, and what makes its inputs of texts or of images."""
+        beside.save_pretrained(self.directory)
         with whole_file(self.model_path) as partial:
             model.save(partial)
 
     def load_model(self) -> tuple[keras.Model, CharTokenizer]:
-        """The trained model and its tokenizer.
+        """The trained model of texts, and its tokenizer.
 
         Raises:
-            ValueError: if the run has not ended, or its files are damaged.
+            ValueError: if the run is of images or has not ended, or its files are damaged.
         """
-        self.options()
-        if not self.model_path.exists():
-            raise ValueError(f"{self.directory} has no model yet: finish training with --resume.")
-        try:
-            model = keras.models.load_model(self.model_path, compile=False)
-        except Exception as error:  # of ZIP, HDF5, JSON or Keras
-            raise ValueError(f"{self.model_path} is damaged: {_MADE_ANEW}.") from error
-        try:
+        if self.of_images:
+            raise ValueError(f"{self.directory} holds a model of images, not of texts.")
+        model = self._load()
+        with self._reading("tokenizer"):
             tokenizer = CharTokenizer.from_pretrained(self.directory)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"the run's tokenizer is damaged, {error} {_MADE_ANEW}.") from error
         if tokenizer.vocab_size != model.config.vocab_size:
             raise ValueError(
                 f"the tokenizer in {self.directory} has {tokenizer.vocab_size} characters and the model "
                 f"{model.config.vocab_size}: {_MADE_ANEW}."
             )
         return model, tokenizer
+
+    def load_image_model(self) -> tuple[keras.Model, ImagePreprocessor]:
+        """The trained model of images, and its preprocessor.
+
+        Raises:
+            ValueError: if the run is of texts or has not ended, or its files are damaged.
+        """
+        if not self.of_images:
+            raise ValueError(f"{self.directory} holds a model of texts, not of images.")
+        model = self._load()
+        with self._reading("preprocessor"):
+            preprocessor = ImagePreprocessor.from_pretrained(self.directory)
+        if preprocessor.image_size != pair(model.config.image_size):
+            raise ValueError(
+                f"the preprocessor in {self.directory} makes images of {preprocessor.image_size} and the model takes "
+                f"{model.config.image_size}: {_MADE_ANEW}."
+            )
+        return model, preprocessor
+
+    def _load(self) -> keras.Model:
+        if not self.model_path.exists():
+            raise ValueError(f"{self.directory} has no model yet: finish training with --resume.")
+        try:
+            return keras.models.load_model(self.model_path, compile=False)
+        except Exception as error:  # of ZIP, HDF5, JSON or Keras
+            raise ValueError(f"{self.model_path} is damaged: {_MADE_ANEW}.") from error
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise ValueError(f"the run's {what} is damaged, {error} {_MADE_ANEW}.") from error
 
     def _read_record(self) -> dict[str, dict[str, Any]]:
         if not self.record.exists():

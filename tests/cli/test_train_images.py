@@ -1,4 +1,4 @@
-"""`keras-tx train-images`: what it makes, and that every way to fail is one clear line."""
+"""`keras-tx train vit` and `swin`: what it makes, and that every way to fail is one clear line."""
 
 import json
 import re
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from program import run
 
+from keras_tx.training import Run
 from keras_tx.training.image_data import dataset_images
 from keras_tx.training.metrics import read_table
 from keras_tx.vision import ImagePreprocessor
@@ -28,9 +29,9 @@ def pictures(tmp_path, rng) -> Path:
     return tmp_path / "pictures"
 
 
-def test_a_folder_of_images(pictures, tmp_path, capfd):
+def test_a_folder_of_images(pictures, tmp_path, capfd, fails):
     options = ["--images", pictures, "--image-size", 8, "--patch-size", 4, "--epochs", 2, "--batch-size", 5]
-    assert run("train-images", "vit", *options, "--runs", tmp_path, "--name", "colours") == 0
+    assert run("train", "vit", *options, "--runs", tmp_path, "--name", "colours") == 0
     out = capfd.readouterr().out
     assert "2 classes of images of 8 x 8 x 3" in out
     (accuracy,) = re.findall(r"validation accuracy (\S+)%", out)
@@ -53,17 +54,20 @@ def test_a_folder_of_images(pictures, tmp_path, capfd):
     model = keras.models.load_model(directory / "model.keras", compile=False)
     assert model.config.label_names == ("blue", "red")
     preprocessor = ImagePreprocessor.from_pretrained(directory)
+    assert Run(directory).load_image_model()[1] == preprocessor
+    assert "holds a model of images, not of texts" in fails("generate", directory)
     image = np.asarray(Image.open(pictures / "red" / "0.png"))
     assert keras.ops.convert_to_numpy(model(preprocessor(image))).shape == (1, 2)
 
 
 def test_stopped_and_resumed(pictures, tmp_path, capfd, fails):
-    given = ["train-images", "vit", "--images", pictures, "--image-size", 8, "--runs", tmp_path, "--batch-size", 9]
+    given = ["train", "vit", "--images", pictures, "--image-size", 8, "--runs", tmp_path, "--batch-size", 9]
     assert run(*given, "--epochs", 1) == 0
     record = tmp_path / "images" / "run.json"
     record.write_text(record.read_text().replace('"epochs": 1', '"epochs": 2'))  # as if it had been stopped after one
     assert "with --epochs 2, not 1" in fails(*given, "--epochs", 1, "--resume")
     assert "already holds a run" in fails(*given)
+    assert "begun by `train vit`: continue it by that" in fails("train", "swin", "--runs", tmp_path, "--resume")
     capfd.readouterr()
     assert run(*given, "--resume") == 0
     assert "Epoch 2/2" in capfd.readouterr().out
@@ -75,7 +79,7 @@ def test_stopped_and_resumed(pictures, tmp_path, capfd, fails):
 @pytest.mark.slow
 def test_digits_on_a_swin(tmp_path, capfd):
     options = ["--epochs", 1, "--runs", tmp_path]
-    assert run("train-images", "swin", *options) == 0
+    assert run("train", "swin", *options) == 0
     assert "10 classes of images of 8 x 8 x 1" in capfd.readouterr().out
     assert (tmp_path / "images" / "attention.png").exists() and not (tmp_path / "images" / "positions.png").exists()
 
@@ -83,16 +87,16 @@ def test_digits_on_a_swin(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("train-images", "Missing argument .*vit, swin: see .* --help"),
-        ("train-images bert", "bert"),
-        ("train-images vit --images none", "--images: there is no directory .*none: give one that holds a folder"),
-        ("train-images vit --images a --dataset b", "give --images or --dataset, not both"),
-        ("train-images vit --recipe mine", "--recipe mine is not one of vit, deit, swin, small, digits"),
-        ("train-images vit --epochs 0", "'--epochs'"),
-        ("train-images vit --learning-rate -1", "`learning_rate` must be above 0; got -1.0"),
-        ("train-images vit --learning-rate nan", "`learning_rate` must be above 0; got nan"),
-        ("train-images vit --patch-size 3", "`image_size` must be a multiple of `patch_size`"),
-        ("train-images swin --patch-size 3", "`image_size` must be a multiple of `patch_size`"),
+        ("train bert", "No such command 'bert': see .* --help"),
+        ("train --steps 5 vit", "options go behind `vit`"),
+        ("train vit --images none", "--images: there is no directory .*none: give one that holds a folder"),
+        ("train vit --images a --dataset b", "give --images or --dataset, not both"),
+        ("train vit --recipe mine", "--recipe mine is not one of vit, deit, swin, small, digits"),
+        ("train vit --epochs 0", "'--epochs'"),
+        ("train vit --learning-rate -1", "`learning_rate` must be above 0; got -1.0"),
+        ("train vit --learning-rate nan", "`learning_rate` must be above 0; got nan"),
+        ("train vit --patch-size 3", "`image_size` must be a multiple of `patch_size`"),
+        ("train swin --patch-size 3", "`image_size` must be a multiple of `patch_size`"),
     ],
 )
 def test_bad_options(fails, arguments, words, tmp_path, monkeypatch):
@@ -133,14 +137,14 @@ def empty(pictures: Path) -> None:
 )
 def test_bad_folders(fails, pictures, tmp_path, damage, words):
     damage(pictures)
-    assert re.search(words, fails("train-images", "vit", "--images", pictures, "--runs", tmp_path / "runs"))
+    assert re.search(words, fails("train", "vit", "--images", pictures, "--runs", tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_is_not_written_over(fails, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "run.json").write_text("{}")
-    line = fails("train-images", "vit", "--runs", tmp_path)
+    line = fails("train", "vit", "--runs", tmp_path)
     assert "already holds a run: continue it with --resume, choose another --name, or move" in line
 
 

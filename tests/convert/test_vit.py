@@ -120,7 +120,7 @@ def test_architectures_are_as_ours():
         sizes = (config.d_model, config.num_layers, config.num_heads, config.patch_size)
         assert tuple(arguments[key] for key in ("embed_dim", "depth", "num_heads", "patch_size")) == sizes
         assert config.d_ff == arguments["mlp_ratio"] * config.d_model
-    assert not ARCHITECTURES.keys() & DISTILLED.keys() and len(ARCHITECTURES) + len(DISTILLED) == 70
+    assert not ARCHITECTURES.keys() & DISTILLED.keys() and len(ARCHITECTURES) + len(DISTILLED) == 145
 
 
 def test_a_config_that_names_an_architecture_alone(tmp_path):
@@ -162,9 +162,9 @@ def test_names_of_the_first_layer_scales(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"architecture": "vit_base_patch16_siglip_224"}, "is 'timm/vit_base_patch16_siglip_224'; .* 'timm/vit'"),
+        ({"architecture": "vit_base_patch16_rpn_224"}, "is 'timm/vit_base_patch16_rpn_224'; .* 'timm/vit'"),
         ({"model_args": {"final_norm": False}}, "final_norm=False; only True is supported"),
-        ({"model_args": {"global_pool": "map"}}, "global_pool='map'; known are 'token', 'avg'"),
+        ({"model_args": {"global_pool": "prr"}}, "global_pool='prr'; known are 'token', 'avg'"),
         ({"model_args": {"block_fn": "parallel"}}, "`model_args` have block_fn='parallel', which is not supported"),
         ({"model_args": {"depth": 3}}, r"missing: blocks\.2\.norm1\.weight"),
     ],

@@ -105,6 +105,23 @@ def test_mean_pooling(rng, images):
     assert VisionTransformer(TINY, class_token=False, pooling="mean").position_embedding.shape == (1, 21, 15)
 
 
+@pytest.mark.parametrize("pooling", ["max", "mean_max", "attention"])
+def test_other_poolings(rng, images, pooling):
+    """Of the patches, or of all tokens; maxima are normalized after, attention looks at what is normalized."""
+    for pool_prefix, first in ((False, 1), (True, 0)):
+        model = make(rng, pooling=pooling, pool_prefix=pool_prefix)
+        outputs = model(images, return_features=True, return_hidden_states=True)
+        x = numpy(outputs["hidden_states"][-1])[:, first:]
+        gamma, beta = numpy(model.norm.gamma), numpy(model.norm.beta)
+        if pooling == "attention":
+            expected = numpy(model.attention_pooling(layer_norm(x, gamma, beta, 1e-6).astype("float32")))
+        else:
+            highest = x.max(axis=1)
+            pooled = highest if pooling == "max" else (highest + x.mean(axis=1)) / 2
+            expected = layer_norm(pooled, gamma, beta, 1e-6)
+        np.testing.assert_allclose(outputs["features"], expected, atol=1e-4)
+
+
 def test_norm_before_the_blocks(rng, images):
     model = make(rng, pre_norm=True)
     assert not model.patch_embedding.use_bias
@@ -211,7 +228,10 @@ def test_the_loss_of_two_heads_is_the_mean_of_both(rng, images):
         ({"num_classes": -1}, "`num_classes` must be"),
         ({"num_heads": 4}, "`d_model` must be a multiple of `num_heads`"),
         ({"register_tokens": -1}, "`register_tokens` must be at least 0"),
-        ({"pooling": "max"}, '`pooling` must be "token" or "mean"'),
+        (
+            {"pooling": "median"},
+            "`pooling` must be one of 'token', 'mean', 'max', 'mean_max', 'attention'; got 'median'",
+        ),
         ({"class_token": False}, "needs the class token"),
         ({"class_token": False, "pooling": "mean", "distillation_token": True}, "`distillation_token` needs"),
         ({"distillation_head": True}, "`distillation_head` needs `distillation_token`"),

@@ -22,19 +22,22 @@ from golden import make_swin, make_vit
 from outputs import all_outputs
 from swin_helpers import run
 from timm.models import save_for_hf
+from timm.models.vision_transformer import checkpoint_filter_fn
 
 from keras_tx.models import load_pretrained
 
 ACTIVATIONS = ("gelu", "relu", "silu", "gelu_new")
 VIT = {
     "ViTForImageClassification": "VisionTransformer",
+    "ViTModel": "VisionTransformer",
     "ViTForMaskedImageModeling": "ViTForMaskedImageModeling",
     "ViTMAEForPreTraining": "ViTMAEForPreTraining",
     "DeiTForImageClassification": "VisionTransformer",
     "DeiTForImageClassificationWithTeacher": "VisionTransformer",
+    "DeiTModel": "VisionTransformer",
 }
 """Theirs, and ours."""
-SWIN = ("SwinForImageClassification", "Swinv2ForImageClassification")
+SWIN = ("SwinForImageClassification", "SwinModel", "Swinv2ForImageClassification", "Swinv2Model")
 TIMM_VIT = (
     "vit_base_patch16_224",
     "vit_base_patch16_clip_224",
@@ -42,6 +45,10 @@ TIMM_VIT = (
     "deit3_small_patch16_224",
     "deit_tiny_distilled_patch16_224",
     "flexivit_small",
+    "vit_base_patch16_siglip_224",
+    "vit_giant_patch14_dinov2",
+    "vit_so150m_patch16_reg4_map_256",
+    "test_vit3",
 )
 TIMM_SWIN = ("swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256")
 
@@ -92,6 +99,7 @@ def vit_fields(name: str, rng: np.random.Generator) -> dict:
         "qkv_bias": one_of(True, False),
         "encoder_stride": 3,
         "num_labels": one_of(1, 2, 7),
+        "pooler_output_size": one_of(None, 11),
     }
     decoder = {"num_attention_heads": 2, "hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 13}
     decoder = {f"decoder_{name}": x for name, x in decoder.items()}
@@ -126,7 +134,7 @@ def test_vit_there_and_back(name, seed, tmp_path):
     if "reconstruction" in wanted:
         assert_equal(found["logits"], wanted["reconstruction"].permute(0, 2, 3, 1), "logits")
     else:
-        assert_equal(found["logits"], wanted["logits"], "logits")
+        assert_equal(found["logits"], wanted["logits" if "logits" in wanted else "pooler_output"], "logits")
     if "loss" in found:
         assert_equal(found["loss"], wanted["loss"], "loss")
     for i, maps in enumerate(wanted["attentions"]):
@@ -176,6 +184,23 @@ def assert_swins_equal(model, peer: torch.nn.Module, given: dict[str, np.ndarray
 # === timm ===
 
 
+def random_tokens(name: str, rng: np.random.Generator) -> dict:
+    """What comes before the patches, and what becomes of all of them."""
+    one_of = drawn(rng)
+    poolings = ["avg", "max", "avgmax", *([] if "giant" in name else ["map"])]  # which has a width of its own inside
+    fields = {
+        "class_token": one_of(True, False),
+        "reg_tokens": one_of(0, 1, 3),
+        "no_embed_class": one_of(True, False),
+        "pre_norm": one_of(True, False),
+        "fc_norm": one_of(None, None, True, False),
+    }
+    fields["global_pool"] = one_of(*poolings, *(["token"] * 3 if fields["class_token"] else []))
+    if fields["global_pool"] != "token":
+        fields["pool_include_prefix"] = one_of(True, False)
+    return fields
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", TIMM_VIT)
 def test_vit_of_timm_there_and_back(name, seed, tmp_path):
@@ -192,8 +217,8 @@ def test_vit_of_timm_there_and_back(name, seed, tmp_path):
         "qk_norm": one_of(True, False),
         "init_values": one_of(None, 0.3),
     }
-    if "gap" not in name and "distilled" not in name:
-        arguments["global_pool"] = one_of("token", "avg")
+    if "distilled" not in name:
+        arguments |= random_tokens(name, rng)
     torch.manual_seed(seed)
     peer = make_vit.randomize(timm.create_model(name, **arguments, dynamic_img_size=True))
     save_for_hf(peer, tmp_path / "theirs", model_args=arguments, safe_serialization=True)
@@ -227,3 +252,56 @@ def test_swin_of_timm_there_and_back(name, seed, tmp_path):
     model.save_pretrained(tmp_path / "ours", format="timm")
     again = timm.create_model(f"local-dir:{tmp_path / 'ours'}", pretrained=True)
     assert_same_weights(again, peer)
+
+
+# === Other sizes ===
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "flexivit_small"])
+def test_a_checkpoint_at_other_sizes(name, tmp_path):
+    """The position table is resampled as timm's, at call and at load."""
+    torch.manual_seed(5)
+    arguments = {"embed_dim": 24, "depth": 2, "num_heads": 3, "img_size": 224}
+    peer = make_vit.randomize(timm.create_model(name, **arguments, dynamic_img_size=True))
+    save_for_hf(peer, tmp_path, model_args=arguments, safe_serialization=True)
+    model = load(tmp_path)
+    for size in ((160, 160), (256, 256), (384, 384), (160, 256), (384, 224)):
+        images = make_vit.draw(3, size)
+        with torch.no_grad():
+            wanted = peer(images)
+        assert_equal(model(make_vit.nhwc(images)), wanted, f"logits of {size}", atol=1e-3)
+        at_load = load_pretrained(tmp_path, image_size=size)
+        assert_equal(at_load(make_vit.nhwc(images)), wanted, f"logits at {size}", atol=1e-3)
+
+
+@pytest.mark.parametrize("patch", [8, 12, (16, 10), 20])
+def test_a_checkpoint_with_other_patches(patch, tmp_path):
+    torch.manual_seed(7)
+    height, width = (patch, patch) if isinstance(patch, int) else patch
+    sizes = {"embed_dim": 24, "depth": 2, "num_heads": 3}
+    peer = make_vit.randomize(timm.create_model("vit_tiny_patch16_224", **sizes, img_size=96))
+    save_for_hf(peer, tmp_path, model_args={**sizes, "img_size": 96}, safe_serialization=True)
+    other = {"img_size": (6 * height, 6 * width), "patch_size": patch}
+    again = timm.create_model("vit_tiny_patch16_224", **sizes, **other).eval()
+    weights = checkpoint_filter_fn(dict(peer.state_dict()), again, antialias=True)
+    again.load_state_dict(weights)
+    images = make_vit.draw(3, other["img_size"])
+    model = load_pretrained(tmp_path, image_size=other["img_size"], patch_size=patch)
+    with torch.no_grad():
+        assert_equal(model(make_vit.nhwc(images)), again(images), "logits", atol=1e-3)
+
+
+@pytest.mark.parametrize("name", TIMM_SWIN)
+@pytest.mark.parametrize(("size", "window"), [((28, 28), 5), ((22, 26), 2), ((36, 20), 4)])
+def test_a_swin_with_other_windows(name, size, window, tmp_path):
+    """The tables of relative positions are resampled as timm's."""
+    arguments = {**make_swin.TIMM_SWIN, "img_size": [24, 24], "window_size": 3}
+    peer = make_swin.make_timm(name, arguments, 11)
+    save_for_hf(peer, tmp_path, model_args=arguments, safe_serialization=True)
+    changed = {"img_size": size, "window_size": window}
+    again = timm.create_model(f"local-dir:{tmp_path}", pretrained=True, **changed).eval()
+    model = load_pretrained(tmp_path, image_size=size, window_size=window)
+    images = make_swin.make_images(size, np.random.default_rng(13))
+    with torch.no_grad():
+        wanted = again(torch.from_numpy(np.moveaxis(images["images"], -1, 1).copy()))
+    assert_equal(model(images), wanted, "logits", atol=1e-3)

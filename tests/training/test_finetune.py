@@ -19,7 +19,6 @@ from keras_tx.training import (
     freeze_layers,
     layer_scales,
 )
-from keras_tx.training.finetune import layer_depth
 
 
 def small_model(**config) -> GPTForSequenceClassification:
@@ -41,7 +40,7 @@ def small_model(**config) -> GPTForSequenceClassification:
     ],
 )
 def test_depth_of_a_weight(path, depth):
-    assert layer_depth(path) == depth
+    assert small_model().layer_depth(path) == depth
 
 
 def test_lower_layers_learn_more_slowly():
@@ -57,13 +56,6 @@ def test_lower_layers_learn_more_slowly():
         "classifier/kernel": 7.0,
     }.items():
         assert scales[f"{model.name}/{name}"] == scale
-
-
-def test_another_familys_depths():
-    scales = layer_scales(small_model(), 0.5, depth_of=lambda path: 1 if "attention" in path else None)
-    assert set(scales) == {1.0}
-    with pytest.raises(ValueError, match=r"`layers` must lie in \[0, 1\]"):
-        freeze_layers(small_model(), 2, depth_of=lambda path: 1 if "attention" in path else None)
 
 
 @pytest.mark.parametrize(("layers", "lowest"), [(0, {"block_0"}), (2, {"block_2"}), (3, {"final_norm"})])

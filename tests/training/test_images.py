@@ -1,12 +1,15 @@
 """Training image classifiers: recipes, averages, what is left in the directory."""
 
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+import small_image_run
 from helpers import numpy
-from small_run import After
+from small_run import After, step_of
 
 from keras_tx.models import SwinTransformer, VisionTransformer, ViTForSemanticSegmentation
 from keras_tx.models.registry import MODELS
@@ -19,7 +22,6 @@ from keras_tx.training.images import (
     PREPROCESSOR,
     RECIPES,
     ImageRecipe,
-    image_layer_depth,
     predicted_classes,
     train_image_classifier,
 )
@@ -40,11 +42,8 @@ def vit() -> VisionTransformer:
 
 
 @pytest.fixture
-def data(rng) -> tuple[tuple, tuple]:
-    """Images of three levels of grey."""
-    labels = np.arange(37) % 3
-    images = rng.uniform(0, 80, (37, 4, 6, 1)) + 80 * labels[:, None, None, None]
-    return (images[:29].astype("float32"), labels[:29]), (images[29:].astype("uint8"), labels[29:])
+def data() -> tuple[tuple, tuple]:
+    return small_image_run.small_images()
 
 
 class Weights(keras.callbacks.Callback):
@@ -91,39 +90,38 @@ def test_training_leaves_averages_and_metrics(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_stopped_in_an_epoch_and_resumed(data, tmp_path):
-    """Averages, drop path and augmentation too are at the end what they are without a stop."""
-    recipe = RECIPE.replace(augmentation=Augmentation(translation=0.2, mixup=0.5, erasing=0.3, rand_augment=0.3))
+def test_killed_stopped_and_resumed(tmp_path):
+    """Averages, what is dropped and augmentation too are at the end what they are without a stop."""
 
-    def train(name: str, resume: bool = False, **callbacks) -> list[np.ndarray]:
-        keras.utils.set_random_seed(3)
-        model = VisionTransformer(vit().config.replace(drop_path=0.3, dropout=0.1))
-        train_image_classifier(model, *data, recipe, tmp_path / name, resume=resume, verbose=0, **callbacks)
-        return [numpy(weight) for weight in model.trainable_variables]
+    def weights(model) -> list[np.ndarray]:
+        return [numpy(weight) for weight in model.variables]
 
-    def stopped(steps: int, resume: bool) -> None:
-        stop = After(steps, lambda: signal.raise_signal(signal.SIGTERM))
+    def stopped(number: int, steps: int) -> None:
         with pytest.raises(Interrupted):
-            train("stopped", resume, callbacks=[stop])
+            small_image_run.train(broken, resume=True, callbacks=[After(steps, lambda: signal.raise_signal(number))])
 
-    want = train("whole")
-    stopped(4, resume=False)
-    stopped(1, resume=True)
-    stopped(4, resume=True)
-    for weight, wanted in zip(train("stopped", resume=True), want, strict=True):
-        np.testing.assert_array_equal(weight, wanted)
-    for weight, wanted in zip(train("stopped", resume=True), want, strict=True):  # there is nothing left to do
-        np.testing.assert_array_equal(weight, wanted)
-    of_both = [read_table(tmp_path / name / METRICS) for name in ("stopped", "whole")]
-    stopped_losses, losses = ([row["val_loss"] for row in table] for table in of_both)
-    assert stopped_losses == losses
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    want = weights(small_image_run.train(whole))
+    for moment, steps in (("after the step", 2), ("after the step", 4), ("before the next step", 3)):
+        given = [sys.executable, small_image_run.__file__, broken, moment, str(steps)]
+        killed = subprocess.run(given, capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert step_of(broken) == 6  # of 12
+    for number, steps in ((signal.SIGTERM, 1), (signal.SIGINT, 4)):
+        stopped(number, steps)
+    for _ in range(2):  # the second time there is nothing left to do
+        for weight, wanted in zip(weights(small_image_run.train(broken, resume=True)), want, strict=True):
+            np.testing.assert_array_equal(weight, wanted)
+    assert step_of(broken) == 12
+    losses = [[row["val_loss"] for row in read_table(directory / METRICS)] for directory in (broken, whole)]
+    assert losses[0] == losses[1] and len(losses[0]) == 4
     for name in (BEST, LAST):
-        weights = []
-        for directory in ("stopped", "whole"):
-            model = VisionTransformer(vit().config.replace(drop_path=0.3, dropout=0.1))
-            model.load_weights(tmp_path / directory / name)
-            weights.append([numpy(weight) for weight in model.trainable_variables])
-        for weight, wanted in zip(*weights, strict=True):
+        loaded = []
+        for directory in (broken, whole):
+            model = small_image_run.small_model()
+            model.load_weights(directory / name)
+            loaded.append([numpy(weight) for weight in model.trainable_variables])
+        for weight, wanted in zip(*loaded, strict=True):
             np.testing.assert_array_equal(weight, wanted)
 
 
@@ -173,7 +171,7 @@ def test_bad_recipes(fields, words):
 
 
 def depths(model) -> dict[str, int | None]:
-    return {w.path.partition("/")[2]: image_layer_depth(model)(w.path) for w in model.trainable_variables}
+    return {w.path.partition("/")[2]: model.layer_depth(w.path) for w in model.trainable_variables}
 
 
 def test_depths_of_a_vit():
@@ -192,7 +190,7 @@ def test_depths_of_a_swin():
     assert {depth for path, depth in found.items() if path.startswith("stage_0_block_1")} == {2}
     assert {depth for path, depth in found.items() if path.startswith(("merging_0", "stage_1_block_0"))} == {3}
     assert {depth for path, depth in found.items() if path.startswith(("final_norm", "head"))} == {None}
-    scales = layer_scales(model, 0.5, depth_of=image_layer_depth(model))
+    scales = layer_scales(model, 0.5)
     assert set(scales) == {0.125, 0.25, 0.5, 1.0}
 
 
