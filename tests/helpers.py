@@ -65,7 +65,7 @@ def normal(rng: np.random.Generator, *shape: int, dtype: str = "float32") -> np.
 
 
 def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
-    """Of a scalar function of arrays, on whichever backend runs."""
+    """Of a scalar function of arrays, on whichever backend runs; zeros for an array that it does not depend on."""
     tensors = [ops.convert_to_tensor(x) for x in arrays]
     if keras.backend.backend() == "jax":
         import jax
@@ -76,7 +76,7 @@ def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         y = function(*tensors)
-    return [numpy(x) for x in tape.gradient(y, tensors)]
+    return [numpy(x) for x in tape.gradient(y, tensors, unconnected_gradients="zero")]
 
 
 def define(function: Callable, *arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

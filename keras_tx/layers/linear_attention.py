@@ -40,7 +40,8 @@ class LinearAttention(AttentionVariant):
         num_features: random features of "favor"; `head_dim * ln(head_dim)`, rounded up, unless given.
         seed: of the random features; drawn from Keras's global seed unless given. They are weights, not trained.
         options: `causal`, `head_dim`, `use_bias`, `qkv_bias`, `qk_norm`, `norm_epsilon` and the initializers, as
-            `MultiHeadAttention` takes them; with "favor" also `scale` and `rotary_base`.
+            `MultiHeadAttention` takes them; with "favor" also `scale`, `rotary` and
+            `rotary_base`.
 
     Raises:
         ValueError: as `MultiHeadAttention` does; for another feature map, and features without "favor"; at call, for
@@ -65,7 +66,8 @@ class LinearAttention(AttentionVariant):
             raise ValueError(f'`feature_map` must be "elu" or "favor"; got {feature_map!r}.')
         require_positive(num_features=num_features)
         if feature_map == "elu":
-            only = {"num_features": num_features, "seed": seed, "scale": self.scale, "rotary_base": self.rotary_base}
+            only = {"num_features": num_features, "seed": seed, "scale": self.scale}
+            only |= {"rotary": self.rotary, "rotary_base": self.rotary_base}
             for name, value in only.items():
                 if value is not None:
                     raise ValueError(f'`{name}` has a meaning with `feature_map="favor"` alone; got {value!r}.')

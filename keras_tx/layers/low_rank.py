@@ -17,7 +17,7 @@ from keras_tx.ops.nystrom import nystrom_attention, nystrom_map
 class _LowRankAttention(AttentionVariant):
     """What both have in common: neither causal nor with a cache, and masks of keys alone."""
 
-    without: ClassVar = ("context_dim", "chunk_size", "causal")
+    without: ClassVar = (*AttentionVariant.without, "causal")
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
         name = type(self).__name__
@@ -66,7 +66,7 @@ class LinformerAttention(_LowRankAttention):
             and a mask with a row for each query or head.
     """
 
-    without: ClassVar = (*_LowRankAttention.without, "rotary_base")
+    without: ClassVar = (*_LowRankAttention.without, "rotary", "rotary_base")
 
     def __init__(
         self,

@@ -85,6 +85,7 @@ def attention(
         raise ValueError(f"`soft_cap` must be above 0, or None for none; got {soft_cap}.")
     if sinks is not None:
         require_shape(sinks, (query.shape[1],), "sinks")
+        sinks = ops.reshape(ops.cast(sinks, keras.backend.result_type(query.dtype, "float32")), (1, -1, 1, 1))
     if chunk_size is not None and value_bias is not None:
         raise ValueError("`value_bias` needs all weights at once: leave out `chunk_size`.")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
@@ -127,18 +128,12 @@ def _softmax(scores, mask, sinks):
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
         scores = ops.where(mask, scores, ops.cast(LOWEST, scores.dtype))
     if sinks is not None:
-        sinks = per_row(sinks, scores.dtype)
         largest = ops.stop_gradient(ops.maximum(ops.max(scores, axis=-1, keepdims=True), sinks))
         weights = ops.exp(scores - largest)
         return weights / (ops.sum(weights, axis=-1, keepdims=True) + ops.exp(sinks - largest))
     # A single key takes all; Keras warns of a softmax over one number.
     weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
     return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
-
-
-def per_row(sinks, dtype):
-    """Sinks `(H,)` beside scores: `(1, H, 1, 1)`."""
-    return ops.reshape(ops.cast(sinks, dtype), (1, -1, 1, 1))
 
 
 def mix(weights, value):

@@ -14,7 +14,7 @@ from keras import ops
 from keras.random import SeedGenerator
 
 from keras_tx.ops import masks
-from keras_tx.ops.attention import LOWEST, group, mix, per_row, score
+from keras_tx.ops.attention import LOWEST, group, mix, score
 from keras_tx.ops.dropout import FixedSeed
 from keras_tx.ops.dropout import dropout as random_dropout
 from keras_tx.ops.primitives import write
@@ -98,7 +98,7 @@ def chunked_attention(
         rows = ops.shape(query)[:3]
         start = (ops.full((*rows, 1), LOWEST, dtype), ops.zeros((*rows, 1), dtype))
         if sinks is not None:
-            start = (ops.broadcast_to(per_row(sinks, dtype), (*rows, 1)), ops.ones((*rows, 1), dtype))
+            start = (ops.broadcast_to(sinks, (*rows, 1)), ops.ones((*rows, 1), dtype))
         largest, total, mixed = ops.fori_loop(0, count, step, (*start, ops.zeros((*rows, ops.shape(value)[-1]), dtype)))
         total = ops.where(total == 0, ops.ones_like(total), total)  # of a row that sees nothing
         return mixed / total, largest + ops.log(total)
@@ -141,8 +141,9 @@ def chunked_attention(
             if "bias" in named:
                 found.append(_like(of_bias, named["bias"], -1))
             if "sinks" in named:
-                shares = ops.exp(per_row(named["sinks"], log_sum.dtype) - log_sum)
-                found.append(-ops.sum(shares * output * ops.cast(upstream, output.dtype), axis=(0, 2, 3)))
+                shares = ops.exp(named["sinks"] - log_sum)
+                along = ops.sum(ops.cast(upstream, output.dtype) * output, axis=-1, keepdims=True)
+                found.append(-ops.sum(shares * along, axis=(0, 2, 3), keepdims=True))
             inputs = (query, key, value, *others)
             return tuple(ops.cast(x, to.dtype) for x, to in zip(found, inputs, strict=True))
 
