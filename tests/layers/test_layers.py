@@ -40,6 +40,18 @@ LAYERS = {
         ),
         vectors,
     ),
+    "biased, capped attention": (
+        lambda **k: layers.MultiHeadAttention(D, 3, alibi=True, soft_cap=3.0, sinks=True, qk_norm="rms", **k),
+        vectors,
+    ),
+    "RelativePositionAttention": (
+        lambda **k: layers.RelativePositionAttention(D, 3, 2, 1, causal=True, dropout=0.1, **k),
+        vectors,
+    ),
+    "TransformerXLAttention": (
+        lambda **k: layers.TransformerXLAttention(D + 3, 3, bias_initializer="he_normal", **k),
+        lambda rng: {"x": normal(rng, B, T, D + 3), "memory": normal(rng, B, S, D + 3)},
+    ),
     "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),
     "pre-norm block": (lambda **k: layers.TransformerBlock(D, 3, 29, 0.1, causal=True, **BLOCK, **k), vectors),
     "post-norm block": (
