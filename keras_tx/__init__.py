@@ -29,10 +29,11 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath FeedForward GroupedQueryAttention LayerScale MultiHeadAttention
-        MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding RotaryPositionalEmbedding
-        PyramidDecoder QueryDecoder SimpleFeaturePyramid SwinBlock TokenEmbedding TransformerBlock TransformerDecoder
-        TransformerEncoder WindowAttention""",
+    "layers": """BlockSparseAttention CrossAttention DropPath FeedForward GroupedQueryAttention LatentAttention
+        LayerScale LinearAttention LinformerAttention MultiHeadAttention MultiQueryAttention NystromAttention
+        PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding PyramidDecoder QueryDecoder
+        RelativePositionAttention RotaryPositionalEmbedding SimpleFeaturePyramid SlidingWindowAttention SwinBlock
+        TokenEmbedding TransformerBlock TransformerDecoder TransformerEncoder TransformerXLAttention WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification
@@ -50,7 +51,7 @@ _PUBLIC = {
         transformer_base transformer_big vit_base_patch16_224 vit_base_patch32_224 vit_huge_patch14_224
         vit_large_patch16_224 vit_small_patch16_224 vit_tiny_patch16_224""",
     "generation": "GenerationConfig GenerateOutput",
-    "ops": "apply_rotary_pos_emb",
+    "ops": "Rotary RotaryScaling apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer SentencePieceTokenizer WordPieceTokenizer default_text load_tokenizer",
     "vision": "Augmentation ImagePreprocessor",
     "training": """AveragePrecision FineTuning ImageRecipe PrefixLM Recipe SpanCorruption TranslationBatches
@@ -72,6 +73,8 @@ if TYPE_CHECKING:
     from keras_tx.generation import GenerationConfig as GenerationConfig
     from keras_tx.layers import *  # noqa: F403
     from keras_tx.models import *  # noqa: F403
+    from keras_tx.ops import Rotary as Rotary
+    from keras_tx.ops import RotaryScaling as RotaryScaling
     from keras_tx.ops import apply_rotary_pos_emb as apply_rotary_pos_emb
     from keras_tx.tasks import *  # noqa: F403
     from keras_tx.text import *  # noqa: F403

@@ -8,6 +8,7 @@ from keras_tx.layers.attention import (
 )
 from keras_tx.layers.attention_pooling import AttentionPooling
 from keras_tx.layers.block import BlockCache, TransformerBlock
+from keras_tx.layers.block_sparse import BlockSparseAttention
 from keras_tx.layers.dropout import DropPath
 from keras_tx.layers.embeddings import (
     PositionalEncoding,
@@ -17,11 +18,16 @@ from keras_tx.layers.embeddings import (
 )
 from keras_tx.layers.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
 from keras_tx.layers.feedforward import FeedForward
+from keras_tx.layers.latent_attention import LatentAttention, LatentCache
+from keras_tx.layers.linear_attention import LinearAttention
+from keras_tx.layers.low_rank import LinformerAttention, NystromAttention
 from keras_tx.layers.patch_merging import PatchMerging
 from keras_tx.layers.patches import PatchEmbedding
 from keras_tx.layers.query_decoder import QueryDecoder
+from keras_tx.layers.relative_attention import RelativePositionAttention, TransformerXLAttention
 from keras_tx.layers.relative_bias import BucketedPositionBias
 from keras_tx.layers.scale import LayerScale
+from keras_tx.layers.sliding_window import SlidingWindowAttention
 from keras_tx.layers.stack import TransformerDecoder, TransformerEncoder
 from keras_tx.layers.swin_block import SwinBlock
 from keras_tx.layers.window_attention import WindowAttention
@@ -29,26 +35,35 @@ from keras_tx.layers.window_attention import WindowAttention
 __all__ = [
     "AttentionPooling",
     "BlockCache",
+    "BlockSparseAttention",
     "BucketedPositionBias",
     "CrossAttention",
     "DropPath",
     "FeedForward",
     "GroupedQueryAttention",
+    "LatentAttention",
+    "LatentCache",
     "LayerScale",
+    "LinearAttention",
+    "LinformerAttention",
     "MultiHeadAttention",
     "MultiQueryAttention",
+    "NystromAttention",
     "PatchEmbedding",
     "PatchMerging",
     "PositionEmbedding",
     "PositionalEncoding",
     "PyramidDecoder",
     "QueryDecoder",
+    "RelativePositionAttention",
     "RotaryPositionalEmbedding",
     "SimpleFeaturePyramid",
+    "SlidingWindowAttention",
     "SwinBlock",
     "TokenEmbedding",
     "TransformerBlock",
     "TransformerDecoder",
     "TransformerEncoder",
+    "TransformerXLAttention",
     "WindowAttention",
 ]

@@ -14,7 +14,8 @@ from keras_tx.ops.checks import (
     require_rank,
     require_width,
 )
-from keras_tx.ops.positions import rotary, sinusoidal
+from keras_tx.ops.positions import sinusoidal
+from keras_tx.ops.rotary import rotary
 
 
 @register

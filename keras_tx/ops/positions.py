@@ -1,4 +1,4 @@
-"""Position encodings without weights: sinusoids, rotations of queries and keys, buckets of offsets."""
+"""Position encodings without weights: sinusoids, and buckets of offsets."""
 
 from __future__ import annotations
 
@@ -26,42 +26,62 @@ def sinusoidal(positions, dim: int, base: float = 10000.0):
     return ops.reshape(pairs, (*ops.shape(angles)[:-1], dim))
 
 
-def rotary(positions, dim: int, base: float = 10000.0):
-    """Cosines and sines for rotary embeddings (Su et al. 2021), channels split in halves as LLaMA has them.
+def alibi(query_positions, key_positions, num_heads: int):
+    """What ALiBi adds to scores: a penalty that grows with the distance, in each head at another slope.
+
+    Press et al. 2022, section 3; without causality, the same to both sides.
 
     Args:
-        positions: integers, `(..., T)`.
-        dim: width of the heads to be rotated, even.
-        base: the slowest rotation turns by about 1 / base radians a position.
+        query_positions: integers `(..., T)`.
+        key_positions: integers `(..., S)`.
+        num_heads: how many slopes.
 
     Returns:
-        `cos, sin`: float32, `(..., T, dim)` each, the second half of the channels equal to the first.
+        float32, `(..., num_heads, T, S)`.
     """
-    angles = _angles(positions, dim, base)
-    angles = ops.concatenate([angles, angles], axis=-1)
-    return ops.cos(angles), ops.sin(angles)
+    distances = ops.abs(ops.expand_dims(query_positions, -1) - ops.expand_dims(key_positions, -2))
+    slopes = alibi_slopes(num_heads)[:, None, None]
+    return -slopes * ops.expand_dims(ops.cast(distances, "float32"), -3)
 
 
-def rotate(x, cos, sin):
-    """Rotates each pair of channels (i, i + D/2) of `x` by its position's angle.
+def alibi_slopes(num_heads: int) -> np.ndarray:
+    """The slope of each head, `(num_heads,)` float32: 2 ** (-8 i / num_heads) for i from 1 on.
 
-    Args:
-        x: `(B, H, T, D)`.
-        cos, sin: from `rotary`, `(T, D)` or `(B, T, D)`.
-
-    Returns:
-        `(B, H, T, D)` in the dtype of `x`.
+    Where `num_heads` is no power of two, those of the next smaller power, then every other one of the next larger.
     """
-    if len(cos.shape) == 3:
-        cos, sin = ops.expand_dims(cos, 1), ops.expand_dims(sin, 1)  # over the heads
-    half = x.shape[-1] // 2
-    turned = ops.concatenate([-x[..., half:], x[..., :half]], axis=-1)
-    return x * ops.cast(cos, x.dtype) + turned * ops.cast(sin, x.dtype)
+    require_positive(num_heads=num_heads)
+    power = 1 << (num_heads.bit_length() - 1)
+    exponents = [*np.arange(1, power + 1) / power, *(np.arange(1, 2 * power, 2) / (2 * power))[: num_heads - power]]
+    return (2.0 ** (-8 * np.array(exponents))).astype("float32")
 
 
-def apply_rotary_pos_emb(q, k, cos, sin):
-    """Rotates queries `(B, H, T, D)` and keys `(B, K, T, D)` by the tables of `RotaryPositionalEmbedding`."""
-    return rotate(q, cos, sin), rotate(k, cos, sin)
+def relative_offsets(start, queries, keys):
+    """The offsets of keys from queries, least to largest: `(queries + keys - 1,)` int32.
+
+    Queries are at `start`, `start + 1` and so on, keys at 0, 1 and so on; an offset is the key's position less the
+    query's.
+    """
+    return ops.arange(queries + keys - 1, dtype="int32") - (start + queries - 1)
+
+
+def by_key(x, keys):
+    """`(B, H, T, T + S - 1)`, numbers by `relative_offsets`, as `(B, H, T, S)`, by key: the "relative shift".
+
+    Dai et al. 2019, appendix B. Each row is moved one to the left of the row below it by a change of shape alone.
+    """
+    batch, heads, queries, offsets = ops.shape(x)
+    flat = ops.reshape(ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))), (batch, heads, queries * (offsets + 1)))
+    flat = flat[:, :, queries - 1 : queries - 1 + queries * offsets]
+    return ops.reshape(flat, (batch, heads, queries, offsets))[..., :keys]
+
+
+def by_offset(x):
+    """What `by_key` undoes: `(B, H, T, S)` as `(B, H, T, T + S - 1)`, zeros where an offset has no key."""
+    batch, heads, queries, keys = ops.shape(x)
+    offsets = queries + keys - 1
+    flat = ops.reshape(ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, queries - 1))), (batch, heads, queries * offsets))
+    flat = ops.pad(flat, ((0, 0), (0, 0), (queries - 1, 1)))
+    return ops.reshape(flat, (batch, heads, queries, offsets + 1))[..., :offsets]
 
 
 def relative_position_buckets(offsets, num_buckets: int = 32, max_distance: int = 128, *, bidirectional: bool = True):

@@ -6,6 +6,7 @@ import pytest
 from helpers import attend, dense, normal, numpy, randomize, rotate
 
 from keras_tx.layers import CrossAttention, GroupedQueryAttention, MultiHeadAttention, MultiQueryAttention
+from keras_tx.ops import Rotary
 
 B, T, S, D, C = 2, 5, 7, 18, 11
 
@@ -19,10 +20,13 @@ def reference(layer: MultiHeadAttention, x, context=None, mask=None, bias=0.0, p
     source = x if context is None else context
     query = split(dense(layer.query, x), layer.num_heads)
     key, value = (split(dense(p, source), layer.num_kv_heads) for p in (layer.key, layer.value))
-    if layer.rotary_base:
+    if layer.rotary_base or layer.rotary:
         positions = np.arange(x.shape[1]) if positions is None else positions
         positions = positions[:, None] if positions.ndim == 2 else positions
-        query, key = (rotate(y, positions, layer.rotary_base) for y in (query, key))
+        base, dim = (layer.rotary.base, layer.rotary.dim) if layer.rotary else (layer.rotary_base, layer.head_dim)
+        query, key = (
+            np.concatenate([rotate(y[..., :dim], positions, base), y[..., dim:]], axis=-1) for y in (query, key)
+        )
     if layer.causal:
         mask = np.tri(x.shape[1], dtype=bool) & (True if mask is None else mask)
     output, weights = attend(query, key, value, mask=mask, bias=bias, scale=layer.scale)
@@ -40,10 +44,11 @@ VARIANTS = {
     "scale": lambda: MultiHeadAttention(D, 3, scale=1.0),
     "rotary": lambda: MultiHeadAttention(D, 3, rotary_base=10000.0),
     "rotary GQA": lambda: MultiHeadAttention(D, 6, 3, head_dim=4, causal=True, rotary_base=50.0),
+    "partly rotary": lambda: MultiHeadAttention(D, 3, causal=True, rotary=Rotary(base=50.0, dim=4)),
     "cross": lambda: CrossAttention(D, C, 3),
     "cross GQA": lambda: CrossAttention(D, C, 6, num_kv_heads=3),
 }
-CACHED = ("causal", "GQA", "rotary GQA")
+CACHED = ("causal", "GQA", "rotary GQA", "partly rotary")
 
 
 @pytest.fixture
@@ -86,7 +91,7 @@ def test_masks_of_every_rank_and_bias(layer, rng):
             np.testing.assert_allclose(layer(**inputs, attention_mask=given, bias=bias), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("layer", ["rotary", "rotary GQA"], indirect=True)
+@pytest.mark.parametrize("layer", ["rotary", "rotary GQA", "partly rotary"], indirect=True)
 def test_rotary_positions_as_given(layer, rng):
     x = normal(rng, B, T, D)
     for positions in (np.array([3, 1, 4, 15, 9]), np.array([[0, 1, 2, 3, 4], [7, 5, 3, 2, 11]])):

@@ -8,6 +8,7 @@ import pytest
 from helpers import normal, numpy, randomize
 
 from keras_tx import layers
+from keras_tx.ops import Rotary, RotaryScaling
 
 B, T, S, D, C = 2, 5, 7, 15, 11
 
@@ -33,6 +34,24 @@ LAYERS = {
     "GroupedQueryAttention": (lambda **k: layers.GroupedQueryAttention(D, 6, 3, head_dim=4, **k), vectors),
     "MultiQueryAttention": (lambda **k: layers.MultiQueryAttention(D, 3, **k), vectors),
     "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rotary_base=500.0, **k), vectors),
+    "scaled rotary": (
+        lambda **k: layers.MultiHeadAttention(
+            D, 3, head_dim=8, rotary=Rotary(dim=4, interleaved=True, scaling=RotaryScaling(kind="ntk", factor=2)), **k
+        ),
+        vectors,
+    ),
+    "biased, capped attention": (
+        lambda **k: layers.MultiHeadAttention(D, 3, alibi=True, soft_cap=3.0, sinks=True, qk_norm="rms", **k),
+        vectors,
+    ),
+    "RelativePositionAttention": (
+        lambda **k: layers.RelativePositionAttention(D, 3, 2, 1, causal=True, dropout=0.1, **k),
+        vectors,
+    ),
+    "TransformerXLAttention": (
+        lambda **k: layers.TransformerXLAttention(D + 3, 3, bias_initializer="he_normal", **k),
+        lambda rng: {"x": normal(rng, B, T, D + 3), "memory": normal(rng, B, S, D + 3)},
+    ),
     "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),
     "pre-norm block": (lambda **k: layers.TransformerBlock(D, 3, 29, 0.1, causal=True, **BLOCK, **k), vectors),
     "post-norm block": (

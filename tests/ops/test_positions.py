@@ -1,12 +1,12 @@
-"""Sinusoids by the paper's formula; rotations as complex numbers, and what makes them relative."""
+"""Sinusoids by the paper's formula."""
 
 import math
 
 import numpy as np
 import pytest
-from helpers import normal, numpy, rotate
+from helpers import numpy
 
-from keras_tx.ops import positions
+from keras_tx.ops import positions, rotary
 
 
 def test_sinusoidal_by_the_formula():
@@ -26,36 +26,42 @@ def test_sinusoidal_takes_batches_and_bases():
     np.testing.assert_allclose(encoding[1, 0], [math.sin(5), math.cos(5), math.sin(0.5), math.cos(0.5)], atol=1e-6)
 
 
-@pytest.mark.parametrize("at", [np.array([0, 2, 3, 7, 31]), np.array([[0, 1, 2, 3, 4], [9, 8, 5, 2, 17]])])
-@pytest.mark.parametrize("base", [10000.0, 17.0])
-def test_rotation_is_multiplication_by_a_unit_complex_number(rng, at, base):
-    x = normal(rng, 2, 3, 5, 14)
-    turned = numpy(positions.rotate(x, *positions.rotary(at, 14, base)))
-    np.testing.assert_allclose(turned, rotate(x, at if at.ndim == 1 else at[:, None], base), atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(x, axis=-1), rtol=1e-5)
+def test_alibi_slopes_of_any_number_of_heads():
+    """Eight heads as in the paper, section 3; others as its authors' code has them."""
+    np.testing.assert_allclose(positions.alibi_slopes(8), [2.0**-i for i in range(1, 9)])
+    np.testing.assert_allclose(positions.alibi_slopes(1), [2.0**-8])
+    np.testing.assert_allclose(positions.alibi_slopes(3), [2.0**-4, 2.0**-8, 2.0**-2])
+    expected = [2.0**-i for i in range(1, 9)] + [2.0**-0.5, 2.0**-1.5, 2.0**-2.5, 2.0**-3.5]
+    np.testing.assert_allclose(positions.alibi_slopes(12), expected, rtol=1e-6)
 
 
-def test_scores_depend_on_the_distance_alone(rng):
-    q, k = normal(rng, 1, 1, 1, 22), normal(rng, 1, 1, 1, 22)
-
-    def score(query_position, key_position):
-        turned_q = positions.rotate(q, *positions.rotary(np.array([query_position]), 22))
-        turned_k = positions.rotate(k, *positions.rotary(np.array([key_position]), 22))
-        return float(np.sum(numpy(turned_q) * numpy(turned_k)))
-
-    assert score(3, 1) == pytest.approx(score(19, 17), abs=1e-4)
-    assert score(3, 1) != pytest.approx(score(1, 3), abs=1e-2)
-    assert score(5, 5) == pytest.approx(float(np.sum(q * k)), abs=1e-4)
+def test_alibi_is_a_slope_times_the_distance():
+    queries, keys = np.array([[3, 4], [0, 9]]), np.array([0, 3, 7])
+    bias = numpy(positions.alibi(queries, keys, 3))
+    assert bias.shape == (2, 3, 2, 3) and bias.dtype == np.float32
+    for index in np.ndindex(bias.shape):
+        row, head, query, key = index
+        assert bias[index] == pytest.approx(-(2.0 ** -[4, 8, 2][head]) * abs(queries[row, query] - keys[key]))
 
 
-def test_apply_rotary_pos_emb_rotates_both(rng):
-    q, k, at = normal(rng, 2, 6, 5, 14), normal(rng, 2, 3, 5, 14), np.arange(5)
-    turned_q, turned_k = positions.apply_rotary_pos_emb(q, k, *positions.rotary(at, 14))
-    np.testing.assert_allclose(turned_q, rotate(q, at), atol=1e-5)
-    np.testing.assert_allclose(turned_k, rotate(k, at), atol=1e-5)
+@pytest.mark.parametrize("start", [0, 2])
+def test_by_key_puts_offsets_beside_their_keys(start, rng):
+    queries, keys = 3, 5
+    offsets = numpy(positions.relative_offsets(start, queries, keys))
+    numbers = normal(rng, 2, 3, queries, queries + keys - 1)
+    found = numpy(positions.by_key(numbers, keys))
+    back = numpy(positions.by_offset(found))
+    assert found.shape == (2, 3, queries, keys)
+    expected = np.zeros_like(numbers)
+    for query in range(queries):
+        for key in range(keys):
+            (at,) = np.flatnonzero(offsets == key - (start + query))
+            np.testing.assert_array_equal(found[..., query, key], numbers[..., query, at])
+            expected[..., query, at] = numbers[..., query, at]
+    np.testing.assert_array_equal(back, expected)
 
 
-@pytest.mark.parametrize("function", [positions.sinusoidal, positions.rotary])
+@pytest.mark.parametrize("function", [positions.sinusoidal, rotary])
 @pytest.mark.parametrize("dim", [7, 0, -2, 2.0])
 def test_errors(function, dim):
     with pytest.raises(ValueError, match="`dim` must be"):
