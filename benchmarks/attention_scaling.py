@@ -260,8 +260,8 @@ def _save(name: str, points: list[dict], backend: str) -> list[dict]:
 def _reading() -> str:
     return (
         "The least of at least three runs, and the growth of the process's peak memory, each point in a process of its "
-        f"own. Slopes are of log-log lines from {FITTED_FROM:,} tokens on. Layers that hold all scores are not run where "
-        f"these alone take more than {SCORES_LIMIT / 2**30:.0f} GiB."
+        f"own. Slopes are of log-log lines from {FITTED_FROM:,} tokens on. Layers that hold all scores are not run "
+        f"where these alone take more than {SCORES_LIMIT / 2**30:.0f} GiB."
     )
 
 
