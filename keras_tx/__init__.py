@@ -29,11 +29,13 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """BlockSparseAttention CrossAttention DropPath FeedForward GroupedQueryAttention LatentAttention
-        LayerScale LinearAttention LinformerAttention MultiHeadAttention MultiQueryAttention NystromAttention
-        PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding PyramidDecoder QueryDecoder
-        RelativePositionAttention RotaryPositionalEmbedding SimpleFeaturePyramid SlidingWindowAttention SwinBlock
-        TokenEmbedding TransformerBlock TransformerDecoder TransformerEncoder TransformerXLAttention WindowAttention""",
+    "layers": """AttentionConfig BlockSparse BlockSparseAttention CrossAttention DropPath FeedForward GroupedQuery
+        GroupedQueryAttention Latent LatentAttention LayerScale Linear LinearAttention Linformer LinformerAttention
+        MultiHead MultiHeadAttention MultiQuery MultiQueryAttention Nystrom NystromAttention PatchEmbedding
+        PatchMerging PositionEmbedding PositionalEncoding PyramidDecoder QueryDecoder RelativePosition
+        RelativePositionAttention RotaryPositionalEmbedding SimpleFeaturePyramid SlidingWindow SlidingWindowAttention
+        SwinBlock TokenEmbedding TransformerBlock TransformerDecoder TransformerEncoder TransformerXL
+        TransformerXLAttention WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification

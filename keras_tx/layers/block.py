@@ -7,18 +7,18 @@ from typing import Any, Literal, NamedTuple
 import keras
 
 from keras_tx.layers.attention import MultiHeadAttention
+from keras_tx.layers.attention_config import AttentionConfig, MultiHead
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.dropout import Dropout, DropPath
 from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.scale import LayerScale
-from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
 
 
 class BlockCache(NamedTuple):
-    """The caches of one block: `attention` grows with each step, `cross` holds the context's keys and values."""
+    """The caches of one block: `attention`, a `KVCache` or what its layer has in place of one, grows with each step, `cross` holds the context's keys and values."""
 
-    attention: KVCache
+    attention: Any
     cross: Any = ()
 
 
@@ -56,6 +56,7 @@ class TransformerBlock(Layer):
         kernel_initializer: of all kernels.
         output_initializer: of the kernels that end a residual branch, if other.
         query_initializer: of the kernels to queries, if other.
+        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given.
         residual_dtype: dtype of what the branches are added to, of the norms and of the feed-forward network's last
             map, if other than the block's: "float32" where float16 would overflow.
 
@@ -91,6 +92,7 @@ class TransformerBlock(Layer):
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         query_initializer=None,
+        attention_variant: AttentionConfig | str | dict | None = None,
         residual_dtype: str | None = None,
         **kwargs,
     ):
@@ -124,6 +126,7 @@ class TransformerBlock(Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
+        self.attention_variant = AttentionConfig.of(attention_variant)
         self.residual_dtype = residual_dtype
 
         linear = {
@@ -142,9 +145,8 @@ class TransformerBlock(Layer):
             "norm_epsilon": norm_epsilon,
             **linear,
         }
-        self.attention = MultiHeadAttention(
-            d_model, num_heads, num_kv_heads, causal=causal, rotary_base=rotary_base, name="attention", **heads
-        )
+        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rotary_base": rotary_base, "name": "attention"}
+        self.attention = (self.attention_variant or MultiHead()).make(d_model, num_heads, **own, **heads)
         self.attention_norm = self._norm("attention_norm")
         self.attention_scale = self._scale("attention_scale")
         if context_dim is not None:

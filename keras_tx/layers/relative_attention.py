@@ -126,13 +126,24 @@ class TransformerXLAttention(AttentionVariant):
         self.content_bias = self.add_weight(name="content_bias", **options)
         self.position_bias = self.add_weight(name="position_bias", **options)
 
-    def call(self, x, memory=None, attention_mask=None, bias=None, cache=None, return_attention=False, training=None):
+    def call(
+        self,
+        x,
+        memory=None,
+        attention_mask=None,
+        bias=None,
+        positions=None,
+        cache=None,
+        return_attention: bool = False,
+        training=None,
+    ):
         """Attends from `x` to what is remembered and to itself.
 
         Args:
             x: `(B, T, d_model)`.
             memory: this layer's inputs at the M positions before, `(B, M, d_model)`; no gradient goes there.
             attention_mask, bias, return_attention, training: as in `MultiHeadAttention`, with S = M + T keys.
+            positions: not looked at, for what counts is how far apart two tokens stand.
             cache: from `init_cache`, in place of a memory.
 
         Returns:

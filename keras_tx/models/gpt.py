@@ -11,6 +11,7 @@ from keras import ops
 from keras_tx.convert.gpt import FAMILIES as CHECKPOINTS
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.attention_config import AttentionConfig
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
 from keras_tx.models.heads import Backbone, CausalLanguageModel, known_length, take_positions
@@ -32,6 +33,8 @@ class GPTConfig(TextConfig):
     num_heads: int = 12
     num_kv_heads: int | None = None
     """Key/value heads; None for as many as query heads."""
+    attention: AttentionConfig | None = None
+    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
     d_model: int = 768
     d_ff: int | None = None
     """Width inside the feed-forward network; None for 4 * d_model."""
@@ -64,6 +67,7 @@ class GPTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -146,6 +150,7 @@ class GPTBackbone(Backbone):
             activation=c.activation,
             attention_dropout=c.attention_dropout,
             rotary_base=10000.0 if c.positions == "rotary" else None,
+            attention_variant=c.attention,
             use_bias=c.use_bias,
             kernel_initializer=self.initializer(),
             output_initializer=self.initializer((2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0),
