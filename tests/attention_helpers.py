@@ -24,6 +24,34 @@ def joined(layer, output: np.ndarray) -> np.ndarray:
     return dense(layer.output_projection, output.swapaxes(1, 2).reshape(len(output), output.shape[2], -1))
 
 
+# === Of definitions in `jax.numpy`, for `assert_layer_is` ===
+
+
+def project(w: dict, name: str, x, heads: int):
+    """Queries, keys or values `(B, heads, T, D)`, by the weights of that name; with a bias, if there is one."""
+    y = x @ w[f"{name}/kernel"] + w.get(f"{name}/bias", 0.0)
+    return y.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+
+
+def soft(scores, allowed, sinks=None):
+    """Exponentials over their sum, of the keys that are seen and the sinks."""
+    import jax.numpy as jnp
+
+    exponentials = jnp.where(allowed, jnp.exp(scores), 0.0)
+    total = exponentials.sum(axis=-1, keepdims=True)
+    total = total if sinks is None else total + jnp.exp(sinks)[:, None, None]
+    return exponentials / jnp.where(total == 0, 1.0, total)
+
+
+def output(w: dict, mixed):
+    """What the heads' `(B, H, T, D)` give together."""
+    merged = mixed.swapaxes(1, 2).reshape(mixed.shape[0], mixed.shape[2], -1)
+    return merged @ w["output/kernel"] + w.get("output/bias", 0.0)
+
+
+# === Gradients, and decoding ===
+
+
 def softmax_gradients(mask, query, key, value, bias=0.0, soft_cap=None) -> list[np.ndarray]:
     """Of the sum of the output's sines, by `jax.grad` of the definition."""
     import jax

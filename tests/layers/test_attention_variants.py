@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from attention_helpers import output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
 from keras_tx.layers import MultiHeadAttention, RelativePositionAttention, TransformerXLAttention
@@ -15,28 +16,8 @@ SLOPES = np.array([2**-2.0, 2**-4.0, 2**-6.0, 2**-8.0, 2**-1.0, 2**-3.0])
 """Of ALiBi's six heads: those of four, then every other one of eight."""
 
 
-def project(w: dict, name: str, x, heads: int):
-    y = x @ w[f"{name}/kernel"] + w[f"{name}/bias"]
-    return y.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
-
-
 def repeated(x):
     return x.repeat(H // x.shape[1], axis=1)
-
-
-def soft(scores, allowed, sinks=None):
-    """Exponentials over their sum, of the keys that are seen and the sinks."""
-    import jax.numpy as jnp
-
-    exponentials = jnp.where(allowed, jnp.exp(scores), 0.0)
-    total = exponentials.sum(axis=-1, keepdims=True)
-    total = total if sinks is None else total + jnp.exp(sinks)[:, None, None]
-    return exponentials / jnp.where(total == 0, 1.0, total)
-
-
-def output(w: dict, mixed):
-    merged = mixed.swapaxes(1, 2).reshape(mixed.shape[0], mixed.shape[2], -1)
-    return merged @ w["output/kernel"] + w["output/bias"]
 
 
 def plain(w, x, *, allowed, offsets=None, cap=None, rms=False):
