@@ -24,7 +24,8 @@ def attend(query, key, value, *, mask=None, bias=0.0, scale=None, soft_cap=None)
     key, value = (np.repeat(x, query.shape[1] // x.shape[1], axis=1) for x in (key, value))
     scores = np.einsum("bhtd,bhsd->bhts", query, key) * (query.shape[-1] ** -0.5 if scale is None else scale)
     scores = (soft_cap * np.tanh(scores / soft_cap) if soft_cap else scores) + bias
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True)) * (1.0 if mask is None else mask)
+    seen = scores if mask is None else np.where(mask, scores, -1e30)
+    exponentials = np.exp(seen - seen.max(axis=-1, keepdims=True)) * (1.0 if mask is None else mask)
     total = exponentials.sum(axis=-1, keepdims=True)
     weights = np.divide(exponentials, total, out=np.zeros_like(exponentials), where=total > 0)
     return np.einsum("bhts,bhsd->bhtd", weights, value), weights

@@ -63,6 +63,7 @@ NORMALIZED = {
     "generation/sampling.py": {"softmax"},  # the next token's probabilities
     "generation/beam.py": {"log_softmax"},  # theirs too
     "tasks/base.py": {"exp"},  # probabilities of classes
+    "export/words.py": {"exp"},  # the probability of an answer
     "vision/augmentation.py": {"exp"},  # aspect ratios
 }
 """The files that use them, and what for."""

@@ -16,7 +16,7 @@ from keras_tx.ops.checks import require_rank, require_width
 
 
 class BlockCache(NamedTuple):
-    """The caches of one block: `attention`, a `KVCache` or what its layer has in place of one, grows with each step, `cross` holds the context's keys and values."""
+    """The caches of one block: `attention` is its layer's, of what was before; `cross` is the context's `KVCache`."""
 
     attention: Any
     cross: Any = ()

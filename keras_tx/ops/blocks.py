@@ -71,7 +71,7 @@ def band_attention(
     batch, _, length, _ = ops.shape(query)
     real = ops.ones((1, length), "bool") if mask is None else mask
     real = ops.broadcast_to(real, (batch, length))
-    seen = None if shared is None else ops.broadcast_to(shared.seen, (batch, length, shared.key.shape[2]))
+    seen = None if shared is None else ops.broadcast_to(shared.seen, (batch, length, ops.shape(shared.key)[2]))
 
     def blocks(x, left: int = 0, right: int = 0):
         """`(B, X, T, D)` as `(B, N, X, C, D)`, after an interleaved sequence is made a row of its own."""

@@ -60,12 +60,12 @@ def prefix(query_positions, key_positions, length):
     `length` is a number, or one for each sample, `(B,)`.
     """
     query, key = _grid(query_positions, key_positions)
-    return ops.logical_or(key <= query, key < _per_sample(length))
+    return ops.logical_or(key <= query, ops.less(key, _per_sample(length)))
 
 
 def padding(query_positions, key_positions, length):
     """A query looks at the first `length` positions, of which there are no more: a number, or `(B,)`."""
-    return _keys(query_positions, key_positions) < _per_sample(length)
+    return ops.less(_keys(query_positions, key_positions), _per_sample(length))
 
 
 def segments(query_segments, key_segments):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import numpy
+from helpers import normal, numpy
 
 from keras_tx.ops import positions, rotary
 
