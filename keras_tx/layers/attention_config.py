@@ -33,6 +33,9 @@ class AttentionConfig:
     ignores: ClassVar[tuple[str, ...]] = ()
     """What a block says of weights that this one does not have."""
 
+    scales: ClassVar[bool] = True
+    """Whether the layer has scores, for a `scale` to multiply."""
+
     variant: str
 
     @staticmethod
@@ -172,6 +175,7 @@ class Linear(AttentionConfig):
 
     layer: ClassVar = LinearAttention
     ignores: ClassVar = ("dropout",)
+    scales: ClassVar = False
     variant: str = _named("linear")
     feature_map: Literal["elu", "favor"] = "elu"
     num_features: int | None = None
@@ -185,6 +189,7 @@ class Latent(AttentionConfig):
     layer: ClassVar = LatentAttention
     lacks: ClassVar = ("num_kv_heads", "qk_norm", "scale", "rotary_base")
     ignores: ClassVar = ("use_bias", "qkv_bias", "query_initializer")
+    scales: ClassVar = False
     variant: str = _named("latent")
     latent_dim: int
     rotary_dim: int | None = None

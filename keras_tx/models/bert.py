@@ -9,8 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.convert.bert import FAMILIES as CHECKPOINTS
-from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
-from keras_tx.layers.attention_config import AttentionConfig
+from keras_tx.layers import AttentionConfig, PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.base import text_inputs
 from keras_tx.models.config import TextConfig

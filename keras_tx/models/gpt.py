@@ -10,8 +10,7 @@ from keras import ops
 
 from keras_tx.convert.gpt import FAMILIES as CHECKPOINTS
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
-from keras_tx.layers.attention_config import AttentionConfig
+from keras_tx.layers import AttentionConfig, PositionEmbedding, SlidingWindow, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
 from keras_tx.models.heads import Backbone, CausalLanguageModel, known_length, take_positions
@@ -85,6 +84,12 @@ class GPTConfig(TextConfig):
             classifier_dropout=self.classifier_dropout,
             summary_dropout=self.summary_dropout,
         )
+        scaled = self.scale_attention and not self.scale_attention_by_layer
+        if self.attention is not None and not self.attention.scales and not scaled:
+            raise ValueError(
+                "`scale_attention` and `scale_attention_by_layer` have no meaning with "
+                f"{type(self.attention).__name__} attention: leave them out."
+            )
         if self.positions not in ("learned", "sinusoidal", "rotary"):
             raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
 
@@ -250,7 +255,7 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
     TINY,
     TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
     TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
-    TINY.replace(positions="sinusoidal", d_model=18),
+    TINY.replace(positions="sinusoidal", d_model=18, attention=SlidingWindow(window_size=3)),
 )
 class GPTModel(GenerationMixin, GPTLanguageModel):
     """A GPT language model.

@@ -8,8 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from keras_tx.layers import TokenEmbedding, TransformerDecoder, TransformerEncoder
-from keras_tx.layers.attention_config import AttentionConfig
+from keras_tx.layers import AttentionConfig, TokenEmbedding, TransformerDecoder, TransformerEncoder
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
 from keras_tx.models.registry import register_model, register_variant

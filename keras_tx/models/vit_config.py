@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
-from keras_tx.layers.attention_config import AttentionConfig
+from keras_tx.layers import AttentionConfig
 from keras_tx.layers.resnet_stem import resnet_stride
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate

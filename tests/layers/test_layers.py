@@ -84,6 +84,7 @@ LAYERS = {
         lambda **k: layers.TransformerBlock(D, 3, qkv_bias=False, qk_norm=True, layer_scale=0.3, **k),
         vectors,
     ),
+    "AttentionPooling": (lambda **k: layers.AttentionPooling(D, 3, 29, "gelu", 1e-3, "he_normal", **k), vectors),
     "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
     "LayerScale": (lambda **k: layers.LayerScale(D, 0.3, **k), vectors),
     "PatchEmbedding": (
