@@ -3,9 +3,10 @@
     python -m benchmarks.attention_scaling --save
     python -m benchmarks.attention_scaling --variants full "window 256" --lengths 4096 8192 --backend jax
 
-A point is a compiled forward pass of one layer, width 512 with 8 heads, on one sequence in float32, in a process of its
-own: the least time of several runs, and by how much the process's peak resident memory grew after a run of 16 tokens
-had loaded everything. Points that are saved join those of the same day and backend; table and plot show all of them.
+A point is a compiled forward pass of one layer, width 512 with 8 heads, on one sequence in float32: the least time of
+several runs, and by how much the process's peak resident memory grew after a run of 16 tokens had loaded everything.
+Each layer has a process of its own, in which lengths go up, so that a peak is that of the longest sequence so far.
+Points that are saved join those of the same day and backend; table and plot show all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,31 +89,33 @@ def _variants() -> dict[str, Make]:
     }
 
 
-def measure(name: str, length: int) -> dict:
-    """One point, in this process."""
+def measure(name: str, lengths: Sequence[int]) -> Iterator[dict]:
+    """The points of one layer, in this process."""
     import keras
     from keras import ops
 
-    function = _compiled(_variants()[name](length))
-    draws = np.random.default_rng(0)
-    short, x = (ops.convert_to_tensor(draws.normal(size=(1, n, DIM)).astype("float32")) for n in (WARM, length))
-    np.asarray(function(short))
-    before = _peak()
-    output, seconds = np.asarray(function(x)), []  # this run compiles
-    if output.shape != (1, length, DIM) or not np.isfinite(output).all():
-        raise AssertionError(f"not an output of {length} tokens: {output.shape}")
-    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 20):
-        start = time.perf_counter()
-        np.asarray(function(x))
-        seconds.append(time.perf_counter() - start)
-    backend = keras.backend.backend()
-    return {
-        "backend": backend,
-        "variant": name,
-        "length": length,
-        "seconds": min(seconds),
-        "bytes": _peak() - before,
-    }
+    lengths = sorted(lengths)
+    function = _compiled(_variants()[name](lengths[-1]))
+    draws, before = np.random.default_rng(0), None
+    for length in (WARM, *lengths):
+        x = ops.convert_to_tensor(draws.normal(size=(1, length, DIM)).astype("float32"))
+        output, seconds = np.asarray(function(x)), []  # this run compiles
+        if output.shape != (1, length, DIM) or not np.isfinite(output).all():
+            raise AssertionError(f"not an output of {length} tokens: {output.shape}")
+        if before is None:
+            before = _peak()
+            continue
+        while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 20):
+            start = time.perf_counter()
+            np.asarray(function(x))
+            seconds.append(time.perf_counter() - start)
+        yield {
+            "backend": keras.backend.backend(),
+            "variant": name,
+            "length": length,
+            "seconds": min(seconds),
+            "bytes": _peak() - before,
+        }
 
 
 def _compiled(function: Callable) -> Callable:
@@ -215,32 +218,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, metavar="TOKENS")
     parser.add_argument("--backend", choices=["tensorflow", "jax"], default="tensorflow")
     parser.add_argument("--save", action="store_true", help="add to the day's points in benchmarks/results")
-    parser.add_argument("--point", nargs=2, metavar=("NAME", "TOKENS"), help=argparse.SUPPRESS)
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
-    if args.point:
-        print(json.dumps(measure(args.point[0], int(args.point[1]))))
+    if args.here:
+        for point in measure(args.variants[0], args.lengths):
+            print(json.dumps(point), flush=True)
         return 0
-    points = []
+    today, points = datetime.datetime.now(datetime.UTC).date(), list[dict]()
     for name in args.variants:
-        for length in args.lengths:
-            if name in _QUADRATIC and 4 * HEADS * length**2 > SCORES_LIMIT:
-                continue
-            points.append(_in_a_process(name, length, args.backend))
-            print(json.dumps(points[-1]), file=sys.stderr, flush=True)
-    today = datetime.datetime.now(datetime.UTC).date()
-    if args.save:
-        points = _save(f"{today}-attention_scaling-{args.backend}", points, args.backend)
+        lengths = [n for n in args.lengths if name not in _QUADRATIC or 4 * HEADS * n**2 <= SCORES_LIMIT]
+        points += _in_a_process(name, lengths, args.backend)
+        if args.save:  # at once, for the rest may be cut short
+            points = _save(f"{today}-attention_scaling-{args.backend}", points, args.backend)
     print(table(points))
     return 0
 
 
-def _in_a_process(name: str, length: int, backend: str) -> dict:
-    command = [sys.executable, "-m", "benchmarks.attention_scaling", "--point", name, str(length)]
+def _in_a_process(name: str, lengths: Sequence[int], backend: str) -> list[dict]:
+    own = ["--here", "--variants", name, "--lengths", *map(str, lengths)]
+    command = [sys.executable, "-m", "benchmarks.attention_scaling", *own]
     env = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": backend}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{name} at {length} tokens failed: {done.stderr.strip().splitlines()[-1:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        raise RuntimeError(f"{name} failed after these points: {done.stdout}")
+    print(done.stdout, end="", file=sys.stderr, flush=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def _save(name: str, points: list[dict], backend: str) -> list[dict]:
@@ -259,7 +261,7 @@ def _save(name: str, points: list[dict], backend: str) -> list[dict]:
 
 def _reading() -> str:
     return (
-        "The least of at least three runs, and the growth of the process's peak memory, each point in a process of its "
+        "The least of at least three runs, and the growth of the process's peak memory, each layer in a process of its "
         f"own. Slopes are of log-log lines from {FITTED_FROM:,} tokens on. Layers that hold all scores are not run "
         f"where these alone take more than {SCORES_LIMIT / 2**30:.0f} GiB."
     )

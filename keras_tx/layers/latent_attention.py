@@ -13,8 +13,8 @@ from keras_tx.layers.linear import Linear
 from keras_tx.ops import masks
 from keras_tx.ops.attention import attention
 from keras_tx.ops.checks import require_positive, require_rank, require_rate, require_width
-from keras_tx.ops.rotary import rotary, rotate
 from keras_tx.ops.primitives import write
+from keras_tx.ops.rotary import rotary, rotate
 
 
 class LatentCache(NamedTuple):

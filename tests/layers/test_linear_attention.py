@@ -1,19 +1,19 @@
-"""Linear attention and FAVOR+ against their papers: outputs, gradients, decoding, and how near the softmax they come."""
+"""Linear attention and FAVOR+ against their papers: outputs, gradients, decoding, and how near to the softmax."""
 
+import itertools
 from functools import partial
 
 import keras
 import numpy as np
 import pytest
 from attention_helpers import decoded, output, project
-from helpers import assert_layer_is, compiled, normal, numpy, randomize, softmax
-from keras import ops
+from helpers import assert_layer_is, normal, numpy, randomize, softmax
 
 from keras_tx.layers import LinearAttention
 from keras_tx.ops.linear_attention import linear_attention, orthogonal_frequencies, softmax_features
 
 B, T, D, H, K, W, F = 2, 67, 14, 6, 3, 5, 11
-"""Batch, positions (more than a chunk of causal attention), width, heads, key/value heads, width of a head, features."""
+"""Batch, positions (more than a causal chunk), width, heads, key/value heads, width of a head, features."""
 
 VARIANTS = {"elu": {}, "favor": {"feature_map": "favor", "num_features": F, "seed": 3}}
 both = pytest.mark.parametrize("name", VARIANTS)
@@ -120,7 +120,7 @@ def test_favor_converges_to_the_softmax(rng):
         frequencies = orthogonal_frequencies(W, count, 0)
         features = [softmax_features(x, frequencies, stabilize=x is query) for x in (query, key)]
         errors.append(np.abs(numpy(linear_attention(*features, value)[0]) - exact).mean())
-    assert all(later < earlier / 2 for earlier, later in zip(errors, errors[1:], strict=False)), errors
+    assert all(later < earlier / 2 for earlier, later in itertools.pairwise(errors)), errors
     assert errors[-1] < 2e-3
 
 

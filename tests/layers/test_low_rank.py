@@ -54,9 +54,10 @@ def nystrom(w, x, *, mask, count, iterations=6):
         return soft(a @ b.swapaxes(2, 3) / W**0.5, rows[..., :, None] & columns[..., None, :])
 
     middle = weights(*means, there, there)
-    inverse = middle.swapaxes(2, 3) / (middle.sum(axis=2).max(axis=-1) * middle.sum(axis=3).max(axis=-1) + 1e-30)[
-        ..., None, None
-    ]
+    inverse = (
+        middle.swapaxes(2, 3)
+        / (middle.sum(axis=2).max(axis=-1) * middle.sum(axis=3).max(axis=-1) + 1e-30)[..., None, None]
+    )
     unit = jnp.eye(count)
     for _ in range(iterations):
         product = middle @ inverse
