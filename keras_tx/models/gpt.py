@@ -254,8 +254,15 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
 @register_model(
     TINY,
     TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
-    TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
-    TINY.replace(positions="sinusoidal", d_model=18, attention=SlidingWindow(window_size=3)),
+    TINY.replace(
+        positions="rotary",
+        d_model=18,
+        num_kv_heads=1,
+        tie_embeddings=False,
+        use_bias=False,
+        attention=SlidingWindow(window_size=3),
+    ),
+    TINY.replace(positions="sinusoidal", d_model=18),
 )
 class GPTModel(GenerationMixin, GPTLanguageModel):
     """A GPT language model.
