@@ -187,7 +187,7 @@ class Latent(AttentionConfig):
     """`LatentAttention`, which has no biases and turns a part of queries and keys by itself."""
 
     layer: ClassVar = LatentAttention
-    lacks: ClassVar = ("num_kv_heads", "qk_norm", "scale", "rotary_base")
+    lacks: ClassVar = ("num_kv_heads", "qk_norm", "scale", "rotary_base", "rotary")
     ignores: ClassVar = ("use_bias", "qkv_bias", "query_initializer")
     scales: ClassVar = False
     variant: str = _named("latent")
