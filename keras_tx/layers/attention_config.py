@@ -116,7 +116,7 @@ class GroupedQuery(MultiHead):
     """`MultiHeadAttention` whose query heads share fewer key/value heads."""
 
     variant: str = _named("grouped_query")
-    num_kv_heads: int
+    num_kv_heads: int = dataclasses.field()  # needed here, where the parent has a default
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -12,21 +12,10 @@ from keras_tx.layers.feedforward import clone
 from keras_tx.layers.linear import Linear
 from keras_tx.ops import masks
 from keras_tx.ops.attention import attention
+from keras_tx.ops.cache import LatentCache
 from keras_tx.ops.checks import require_positive, require_rank, require_rate, require_width
 from keras_tx.ops.primitives import write
 from keras_tx.ops.rotary import rotary, rotate
-
-
-class LatentCache(NamedTuple):
-    """What latent attention keeps of each position.
-
-    Attributes:
-        latent: `(B, S, latent_dim + rotary_dim)`: the normalized latent, then the rotated key that all heads share.
-        index: int32 scalar, how many of the S slots are filled.
-    """
-
-    latent: Any
-    index: Any
 
 
 @register

