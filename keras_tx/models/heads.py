@@ -14,6 +14,7 @@ from keras import ops
 from keras_tx.layers.dropout import Dropout
 from keras_tx.layers.linear import Linear
 from keras_tx.models.base import TextModel, text_inputs
+from keras_tx.ops.cache import capacity
 from keras_tx.ops.losses import (
     binary_cross_entropy,
     next_token_loss,
