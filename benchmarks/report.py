@@ -46,7 +46,7 @@ def table(rounds: Sequence[Round]) -> str:
         if a.bytes_read:
             rate = turn.bytes_read / seconds
             rows[-1] += [f"{rate / 1e9:.1f}", f"{rate / bandwidth:.0%}"]
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def conditions(rounds: Sequence[Round]) -> str:
@@ -66,7 +66,7 @@ def save(name: str, text: str, rounds: Sequence[Round], folder: Path = RESULTS) 
     return path
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     padded.insert(1, ["-" * width for width in widths])

@@ -29,10 +29,14 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """CrossAttention DropPath Experts FeedForward GEGLU GroupedQueryAttention LayerScale MixtureOfExperts
-        MultiHeadAttention MultiQueryAttention PatchEmbedding PatchMerging PositionEmbedding PositionalEncoding
-        ReGLU RotaryPositionalEmbedding PyramidDecoder QueryDecoder SimpleFeaturePyramid SwiGLU SwinBlock TokenEmbedding
-        TransformerBlock TransformerDecoder TransformerEncoder WindowAttention""",
+    "layers": """AttentionConfig BlockSparse BlockSparseAttention CrossAttention DropPath Experts FeedForward GEGLU
+        GroupedQuery GroupedQueryAttention Latent LatentAttention LayerScale Linear LinearAttention Linformer
+        LinformerAttention MixtureOfExperts MultiHead MultiHeadAttention MultiQuery MultiQueryAttention Nystrom
+        NystromAttention PatchEmbedding PatchMerging PositionalEncoding PositionEmbedding PyramidDecoder
+        QueryDecoder ReGLU RelativePosition RelativePositionAttention RotaryPositionalEmbedding
+        SimpleFeaturePyramid SlidingWindow SlidingWindowAttention SwiGLU SwinBlock TokenEmbedding
+        TransformerBlock TransformerDecoder TransformerEncoder TransformerXL TransformerXLAttention
+        WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
         BigramModel GPTConfig GPTDoubleHeadsModel GPTForQuestionAnswering GPTForSequenceClassification

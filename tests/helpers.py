@@ -24,7 +24,8 @@ def attend(query, key, value, *, mask=None, bias=0.0, scale=None, soft_cap=None)
     key, value = (np.repeat(x, query.shape[1] // x.shape[1], axis=1) for x in (key, value))
     scores = np.einsum("bhtd,bhsd->bhts", query, key) * (query.shape[-1] ** -0.5 if scale is None else scale)
     scores = (soft_cap * np.tanh(scores / soft_cap) if soft_cap else scores) + bias
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True)) * (1.0 if mask is None else mask)
+    seen = scores if mask is None else np.where(mask, scores, -1e30)
+    exponentials = np.exp(seen - seen.max(axis=-1, keepdims=True)) * (1.0 if mask is None else mask)
     total = exponentials.sum(axis=-1, keepdims=True)
     weights = np.divide(exponentials, total, out=np.zeros_like(exponentials), where=total > 0)
     return np.einsum("bhts,bhsd->bhtd", weights, value), weights
@@ -65,7 +66,7 @@ def normal(rng: np.random.Generator, *shape: int, dtype: str = "float32") -> np.
 
 
 def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
-    """Of a scalar function of arrays, on whichever backend runs."""
+    """Of a scalar function of arrays, on whichever backend runs; zeros for an array that it does not depend on."""
     tensors = [ops.convert_to_tensor(x) for x in arrays]
     if keras.backend.backend() == "jax":
         import jax
@@ -76,7 +77,49 @@ def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         y = function(*tensors)
-    return [numpy(x) for x in tape.gradient(y, tensors)]
+    return [numpy(x) for x in tape.gradient(y, tensors, unconnected_gradients="zero")]
+
+
+def assert_layer_is(layer: keras.layers.Layer, definition: Callable, *arrays: np.ndarray, **options) -> None:
+    """Output and gradients, of the sum of its sines, by arrays and weights, are those of a definition in float64.
+
+    Args:
+        layer: built, and called with `arrays` and `options`.
+        definition: in `jax.numpy`, of the weights by their paths below the layer's, and the arrays.
+    """
+    import jax
+
+    weights = {weight.path.split("/", 1)[1]: numpy(weight) for weight in layer.trainable_weights}
+    fixed = [numpy(weight) for weight in layer.non_trainable_variables]
+    count, given = len(arrays), [*arrays, *weights.values()]
+
+    def defined(*given):
+        return definition(dict(zip(weights, given[count:], strict=True)), *given[:count])
+
+    def found(*given):
+        return layer.stateless_call(given[count:], fixed, *given[:count], **options)[0]
+
+    with jax.enable_x64(True):
+        value, slopes = _value_and_gradients(defined, jax.numpy.sin, [x.astype("float64") for x in given])
+    if keras.backend.backend() == "jax":
+        output, ours = _value_and_gradients(found, jax.numpy.sin, given)
+    else:
+        output, ours = found(*given), gradients(lambda *x: ops.sum(ops.sin(found(*x))), *given)
+    np.testing.assert_allclose(output, value, atol=2e-5)
+    names = [*(f"array {i}" for i in range(count)), *weights]
+    for name, have, want in zip(names, ours, slopes, strict=True):
+        np.testing.assert_allclose(have, want, atol=2e-4, err_msg=name)
+
+
+def _value_and_gradients(function: Callable, of: Callable, arrays: list[np.ndarray]):
+    """`function`, and the gradients of the sum of `of` what it gives, by JAX; quick to compile, not to run."""
+    import jax
+
+    def both(*given):
+        value, pull = jax.vjp(function, *given)
+        return value, pull(jax.grad(lambda y: of(y).sum())(value))
+
+    return jax.jit(both, compiler_options={"xla_backend_optimization_level": 0})(*arrays)
 
 
 def compiled(function: Callable) -> Callable:

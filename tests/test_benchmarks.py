@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import attention_scaling, report
 from benchmarks.child import Turn
 from benchmarks.runner import Round
 from benchmarks.side import Side
@@ -124,3 +124,17 @@ def test_real_jobs_run(job, options, said):
     done = benchmarks(job, "--tiny", "--rounds", "1", "--batch-size", "3", *options, *sides)
     assert done.returncode == 0, done.stderr
     assert "batch 3" in done.stdout and said in done.stdout
+
+
+# === Attention over the length ===
+
+
+def test_scaling_fits_exponents_of_long_sequences_alone():
+    points = [
+        {"variant": "linear", "length": n, "seconds": 1e-6 * n**1.5 if n >= 1024 else 1.0, "bytes": 2**20}
+        for n in attention_scaling.LENGTHS
+    ]
+    assert attention_scaling.slope(points, "seconds") == pytest.approx(1.5)
+    assert attention_scaling.slope(points[:4], "seconds") is None
+    row = attention_scaling.table(points).splitlines()[-1]
+    assert row.startswith("| linear ") and "32.8 / 1" in row and row.endswith("1.50          |")

@@ -51,19 +51,37 @@ def folder(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+NORMALIZERS = {"softmax", "log_softmax", "logsumexp", "exp", "dot_product_attention", "scaled_dot_product_attention"}
+"""What weights that sum to one can be made with."""
+NORMALIZED = {
+    "ops/attention.py": {"softmax", "exp", "dot_product_attention"},  # the one softmax attention
+    "ops/chunked.py": {"exp"},  # its schedule for long sequences, which it calls itself
+    "ops/linear_attention.py": {"exp"},  # FAVOR+'s features
+    "ops/detection.py": {"log_softmax", "exp"},  # classes of objects
+    "ops/routing.py": {"softmax"},  # which experts a token goes to
+    "ops/losses.py": {"logsumexp"},  # cross entropy
+    "layers/window_attention.py": {"exp"},  # a learned scale, kept as its logarithm
+    "generation/sampling.py": {"softmax"},  # the next token's probabilities
+    "generation/beam.py": {"log_softmax"},  # theirs too
+    "tasks/base.py": {"exp"},  # probabilities of classes
+    "export/words.py": {"exp"},  # the probability of an answer
+    "vision/augmentation.py": {"exp"},  # aspect ratios
+}
+"""The files that use them, and what for."""
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_one_softmax_attention(path):
-    """`softmax` is called where attention is, where sampling is and where experts are chosen; whoever else needs
-    attention calls that.
-    """
+    """Whoever needs attention calls the one there is; nobody else computes anything like it, nor has Keras do so."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
     called = {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes
         if isinstance(node, ast.Call)
     }
-    attending = {"softmax", "dot_product_attention", "scaled_dot_product_attention"}
-    if name_of(path) not in ("ops/attention.py", "generation/sampling.py", "ops/routing.py"):
-        assert not called & attending
+    assert called & NORMALIZERS <= NORMALIZED.get(name_of(path), set())
+    keras_layers = {node.attr for node in nodes if isinstance(node, ast.Attribute) and "keras" in ast.unparse(node)}
+    assert not [name for name in keras_layers if name.endswith("Attention")]
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if folder(path) in FOLDERS], ids=name_of)

@@ -159,7 +159,8 @@ class Family:
     def differences(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What the format has for those of our fields that it cannot hold."""
         fields = self.plain(fields)
-        return {name: value for name, value in self.fixed.items() if fields[name] != value}
+        fixed = {**self.fixed, "attention": None}  # peers have multi-head attention alone
+        return {name: value for name, value in fixed.items() if fields.get(name) != value}
 
     def head(self, class_name: str) -> Head:
         """The head of one of our classes.

@@ -172,7 +172,17 @@ class _PairGeneration(_TextGeneration):
 
 
 def _kinds(cache) -> list[tuple[int, int]]:
-    """Heads and their width, of each layer."""
+    """Heads and their width, of each layer.
+
+    Raises:
+        ValueError: for a cache of anything else than keys and values of all positions.
+    """
+    for block in cache:
+        if not isinstance(block.attention, KVCache):
+            raise ValueError(
+                f"generation is exported with keys and values of all positions, and this model's `attention` has a "
+                f"{type(block.attention).__name__}: export a SavedModel, or the model by itself."
+            )
     return [(block.attention.key.shape[1], block.attention.key.shape[3]) for block in cache]
 
 

@@ -9,6 +9,8 @@ import keras
 from keras import ops
 
 from keras_tx.layers.block import BlockCache
+from keras_tx.ops.linear_attention import LinearState
+from keras_tx.ops.ring_cache import RingCache
 
 
 def repeat_rows(structure, copies: int):
@@ -35,7 +37,20 @@ def take_rows(structure, rows):
 
 
 def rewind(cache, index):
-    """A cache with `index` slots filled; what the others hold is written over later."""
+    """A cache with `index` slots filled; what the others hold is written over later.
+
+    Raises:
+        ValueError: for a cache that does not hold the past as it was: a window's, or a sum.
+    """
+
+    def require_slots(x):
+        if isinstance(x, (RingCache, LinearState)):
+            raise ValueError(
+                f"tokens cannot be taken back from a {type(x).__name__}: neither an `assistant_model` nor contrastive "
+                "search goes with a sliding window or linear attention."
+            )
+
+    keras.tree.traverse(require_slots, cache)
     return keras.tree.map_structure(lambda x: x if len(x.shape) else index, cache)
 
 

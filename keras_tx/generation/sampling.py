@@ -6,20 +6,11 @@ import keras
 from keras import ops
 
 from keras_tx.generation.processors import REMOVED
+from keras_tx.ops.dropout import FixedSeed
 from keras_tx.ops.primitives import argmax
 
 
-class StepSeed(keras.random.SeedGenerator):
-    """A seed without state: it always draws the key it was made with, `(2,)` uint32."""
-
-    def __init__(self, key):
-        self.key = key
-
-    def next(self, ordered=True):
-        return self.key
-
-
-def step_seed(seed, index, stream: int = 0) -> StepSeed:
+def step_seed(seed, index, stream: int = 0) -> FixedSeed:
     """The seed of one step, from the uint32 seed of the whole text.
 
     Args:
@@ -30,11 +21,11 @@ def step_seed(seed, index, stream: int = 0) -> StepSeed:
     """
     step = ops.cast(index + stream * 2**29, "uint32")
     if len(seed.shape) > 1:
-        return StepSeed(ops.stack([seed[:, 0], seed[:, 1] + step], axis=1))
-    return StepSeed(ops.stack([seed, step]))
+        return FixedSeed(ops.stack([seed[:, 0], seed[:, 1] + step], axis=1))
+    return FixedSeed(ops.stack([seed, step]))
 
 
-def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = None, seed: StepSeed | None = None):
+def next_token(logits, controls: dict, *, do_sample: bool, top_k: int | None = None, seed: FixedSeed | None = None):
     """One token a row.
 
     Args:
@@ -100,10 +91,10 @@ def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
     return logits
 
 
-def draw(logits, seed: StepSeed):
+def draw(logits, seed: FixedSeed):
     """A token a row from the distribution of the logits `(B, V)`: int32 `(B,)`."""
     if len(seed.key.shape) > 1:
-        return ops.map(lambda row: draw(row[0][None], StepSeed(row[1]))[0], (logits, seed.key))
+        return ops.map(lambda row: draw(row[0][None], FixedSeed(row[1]))[0], (logits, seed.key))
     return keras.random.categorical(logits, 1, dtype="int32", seed=seed)[:, 0]
 
 
@@ -112,7 +103,7 @@ def probabilities(logits):
     return ops.softmax(logits, axis=-1)
 
 
-def gumbel(like, seed: StepSeed):
+def gumbel(like, seed: FixedSeed):
     """Noise in the shape of log-probabilities, `(B, V)`: with it added, the N largest are N draws without replacement.
 
     Their order is that of drawing (Kool et al. 2019).

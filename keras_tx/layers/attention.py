@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
@@ -13,11 +15,13 @@ from keras_tx.ops.attention import attention
 from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
 from keras_tx.ops.checks import (
     require_divides,
+    require_integer,
     require_positive,
     require_rank,
     require_rate,
     require_width,
 )
+from keras_tx.ops.positions import alibi
 from keras_tx.ops.rotary import Rotary, rotate
 
 
@@ -35,12 +39,17 @@ class MultiHeadAttention(Layer):
         causal: whether a position sees only itself and those before it.
         rotary_base: base of rotary position embeddings on queries and keys; None for none.
         rotary: these embeddings with more to say than a base: a `Rotary`, or its fields.
+        alibi: whether scores fall with the distance (Press et al. 2022), by `ops.alibi`.
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
+        soft_cap: bounds the scores, as in `ops.attention`; None for no bound.
+        sinks: whether each head has a learned score of nothing, which takes its share of the weights (gpt-oss, 2025).
         dropout: rate on the attention weights.
+        chunk_size: keys at a time, for memory that grows with the length alone; see `ops.attention`.
         use_bias: whether the four projections have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
-        qk_norm: whether each head's queries and keys are normalized over its width (Dehghani et al. 2023).
-        norm_epsilon: added to the variance in these norms.
+        qk_norm: how each head's queries and keys are normalized over its width: "layer" or True (Dehghani et al.
+            2023), "rms" (as Gemma 3 and Qwen3 have it), or False for not at all.
+        norm_epsilon: added to the variance, or mean square, in these norms.
         kernel_initializer: of the projections' kernels.
         output_initializer: of the output projection's kernel, if other.
         query_initializer: of the queries' kernel, if other.
@@ -62,11 +71,15 @@ class MultiHeadAttention(Layer):
         causal: bool = False,
         rotary_base: float | None = None,
         rotary: Rotary | dict | None = None,
+        alibi: bool = False,
         scale: float | None = None,
+        soft_cap: float | None = None,
+        sinks: bool = False,
         dropout: float = 0.0,
+        chunk_size: int | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
-        qk_norm: bool = False,
+        qk_norm: bool | Literal["layer", "rms"] = False,
         norm_epsilon: float = 1e-5,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
@@ -80,6 +93,7 @@ class MultiHeadAttention(Layer):
             num_kv_heads=num_kv_heads,
             context_dim=context_dim,
             head_dim=head_dim,
+            chunk_size=chunk_size,
         )
         require_rate(dropout=dropout)
         if head_dim is None:
@@ -88,8 +102,14 @@ class MultiHeadAttention(Layer):
             require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
         if rotary_base and rotary:
             raise ValueError("give the base of rotary embeddings as `rotary_base` or inside `rotary`, not both.")
-        if context_dim is not None and (causal or rotary_base or rotary):
-            raise ValueError("cross attention (`context_dim` given) can be neither `causal` nor rotary.")
+        if context_dim is not None and (causal or rotary_base or rotary or alibi):
+            raise ValueError(
+                "cross attention (`context_dim` given) can be neither `causal` nor rotary nor have `alibi`."
+            )
+        if soft_cap is not None and not soft_cap > 0:
+            raise ValueError(f"`soft_cap` must be above 0, or None for none; got {soft_cap}.")
+        if qk_norm not in (True, False, "layer", "rms"):
+            raise ValueError(f'`qk_norm` must be "layer", "rms", True or False; got {qk_norm!r}.')
         self.d_model = d_model
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads or num_heads
@@ -98,8 +118,12 @@ class MultiHeadAttention(Layer):
         self.causal = causal
         self.rotary_base = rotary_base
         self.rotary = Rotary.of(rotary)
+        self.alibi = alibi
         self.scale = scale
+        self.soft_cap = soft_cap
+        self.sinks = sinks
         self.dropout = dropout
+        self.chunk_size = chunk_size
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
         self.qk_norm = qk_norm
@@ -129,7 +153,8 @@ class MultiHeadAttention(Layer):
         )
 
     def _norm(self, name: str):
-        return keras.layers.LayerNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
+        norm = keras.layers.RMSNormalization if self.qk_norm == "rms" else keras.layers.LayerNormalization
+        return norm(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         self.query.build((None, self.d_model))
@@ -139,6 +164,10 @@ class MultiHeadAttention(Layer):
         if self.qk_norm:
             self.query_norm.build((None, self.head_dim))
             self.key_norm.build((None, self.head_dim))
+        if self.sinks:
+            self.sink_scores = self.add_weight(
+                shape=(self.num_heads,), initializer="zeros", autocast=False, name="sink_scores"
+            )
 
     def call(
         self,
@@ -147,6 +176,7 @@ class MultiHeadAttention(Layer):
         attention_mask=None,
         bias=None,
         positions=None,
+        segments=None,
         cache: KVCache | None = None,
         return_attention: bool = False,
         training=None,
@@ -157,10 +187,13 @@ class MultiHeadAttention(Layer):
             x: `(B, T, d_model)`.
             context: `(B, S, context_dim)`, for cross attention; None if `cache` holds its keys and values.
             attention_mask: True, or not 0, where a query may look: `(B, S)`, `(B, T, S)` or `(B, H, T, S)`. With a
-                cache, S is the cache's length. Causality is added by the layer.
+                cache, S is the cache's length. Or a function of the positions of queries `(T,)` and keys `(S,)`,
+                counted from 0, as those of `ops.masks`, that gives `(T, S)` or one of these. Causality is added by
+                the layer.
             bias: added to the scores, broadcastable to `(B, H, T, S)`.
             positions: integers `(T,)` or `(B, T)`, for rotary embeddings; counted from the cache's fill, or 0,
                 unless given.
+            segments: integers `(B, S)`; a query looks only at keys of its own segment (packed sequences).
             cache: from `init_cache`; keys and values of `x` are appended to it. For cross attention, from
                 `project_context`, and only read.
             return_attention: also return the attention map.
@@ -174,21 +207,35 @@ class MultiHeadAttention(Layer):
         require_width(x, self.d_model, "x")
         query = self._split(self.query(x), self.num_heads)
         query = self.query_norm(query) if self.qk_norm else query
-        mask = None if attention_mask is None else masks.per_head(attention_mask)
-        causal = self.causal
+        mask = self._mask(attention_mask, segments, x, context, cache)
+        asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
         if self.context_dim is not None:
             source = self.project_context(context) if cache is None else cache
-            key, value = source.key, source.value
+            attended, _ = self._attend(query, source.key, source.value, mask, bias, None, **asked)
         else:
             key, value = self._keys_values(x, context)
             if self._rotation:
                 query, key = self._rotate(query, key, self._rotation, positions, cache)
-            if cache is not None:
-                slots = query_slots(cache, ops.shape(x)[1])
-                seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
-                mask, causal = masks.combine(mask, seen), False
-                cache = update_cache(cache, key, value)
-                key, value = cache.key, cache.value
+            if self.alibi:
+                slopes = alibi(*self._slots(x, context, cache), self.num_heads)
+                bias = slopes if bias is None else slopes + ops.cast(bias, slopes.dtype)
+            attended, cache = self._attend(query, key, value, mask, bias, cache, **asked)
+        output, *weights = attended if return_attention else (attended,)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (cache,)))
+        return (output, *extras) if extras else output
+
+    def _attend(
+        self, query, key, value, mask, bias, cache, *, return_attention, training, causal=None, value_bias=None
+    ):
+        """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
+        causal = self.causal if causal is None else causal
+        if cache is not None:
+            slots = query_slots(cache, ops.shape(query)[2])
+            seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
+            mask, causal = masks.combine(mask, seen), False
+            cache = update_cache(cache, key, value)
+            key, value = cache.key, cache.value
         attended = attention(
             query,
             key,
@@ -197,14 +244,41 @@ class MultiHeadAttention(Layer):
             bias=bias,
             causal=causal,
             scale=self.scale,
+            soft_cap=self.soft_cap,
+            sinks=self.sink_scores if self.sinks else None,
+            value_bias=value_bias,
             dropout=self.dropout,
             seed=self.seed_generator if training else None,
+            chunk_size=self.chunk_size,
             return_weights=return_attention,
         )
-        output, *weights = attended if return_attention else (attended,)
-        output = self.output_projection(self._merge(output))
-        extras = (*weights, *(() if cache is None else (cache,)))
-        return (output, *extras) if extras else output
+        return attended, cache
+
+    def _mask(self, attention_mask, segments, x, context, cache):
+        """As `ops.attention` takes it."""
+        if callable(attention_mask):
+            mask = attention_mask(*self._slots(x, context, cache))
+            mask = mask if len(mask.shape) == 2 else masks.per_head(mask)
+        else:
+            mask = None if attention_mask is None else masks.per_head(attention_mask)
+        if segments is None:
+            return mask
+        if self.context_dim is not None:
+            raise ValueError("`segments` is for self-attention: give cross attention an `attention_mask` (B, T, S).")
+        require_rank(segments, 2, "segments", "(batch, keys)")
+        require_integer(segments, "segments")
+        own = segments if cache is None else ops.take(segments, self._slots(x, context, cache)[0], axis=1)
+        return masks.combine(mask, masks.per_head(masks.segments(own, segments)))
+
+    def _slots(self, x, context, cache):
+        """The positions of the queries, `(T,)`, and of all keys, `(S,)`, counted from 0."""
+        length = ops.shape(x)[1]
+        if self.context_dim is None and cache is not None:
+            return query_slots(cache, length), key_slots(cache)
+        positions = ops.arange(length, dtype="int32")
+        if self.context_dim is None:
+            return positions, positions
+        return positions, key_slots(cache) if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
 
     def init_cache(self, batch_size, length: int) -> KVCache:
         """An empty cache for `length` positions of self-attention."""
@@ -241,6 +315,10 @@ class MultiHeadAttention(Layer):
             positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
         tables = rotary.tables(positions, self.head_dim)
         return tuple(rotate(x, *tables, interleaved=rotary.interleaved) for x in (query, key))
+
+    def _scale(self, query):
+        scale = self.head_dim**-0.5 if self.scale is None else self.scale
+        return ops.cast(scale, query.dtype)
 
     def _split(self, x, heads: int):
         """`(B, T, heads * D)` to `(B, heads, T, D)`."""

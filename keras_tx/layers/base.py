@@ -19,7 +19,7 @@ class Layer(keras.layers.Layer):
 
     def get_config(self) -> dict:
         own = {name: getattr(self, name) for name in _argument_names(type(self))}
-        return {**super().get_config(), **{name: _plain(value) for name, value in own.items()}}
+        return {**super().get_config(), **{name: plain(value) for name, value in own.items()}}
 
 
 def _argument_names(cls: type) -> list[str]:
@@ -27,7 +27,7 @@ def _argument_names(cls: type) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
 
 
-def _plain(value):
+def plain(value):
     """Initializers as Keras's config dicts, dataclasses as their fields; everything else as it is."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)

@@ -7,21 +7,21 @@ from typing import Any, Literal, NamedTuple
 import keras
 
 from keras_tx.layers.attention import MultiHeadAttention
+from keras_tx.layers.attention_config import AttentionConfig, MultiHead
 from keras_tx.layers.base import Layer, register
 from keras_tx.layers.dropout import Dropout, DropPath
 from keras_tx.layers.feedforward import FeedForward
 from keras_tx.layers.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.scale import LayerScale
-from keras_tx.ops.cache import KVCache
 from keras_tx.ops.checks import require_rank, require_width
 from keras_tx.ops.fields import from_json
 from keras_tx.ops.rotary import Rotary
 
 
 class BlockCache(NamedTuple):
-    """The caches of one block: `attention` grows with each step, `cross` holds the context's keys and values."""
+    """The caches of one block: `attention` is its layer's, of what was before; `cross` is the context's `KVCache`."""
 
-    attention: KVCache
+    attention: Any
     cross: Any = ()
 
 
@@ -62,6 +62,7 @@ class TransformerBlock(Layer):
         kernel_initializer: of all kernels.
         output_initializer: of the kernels that end a residual branch, if other.
         query_initializer: of the kernels to queries, if other.
+        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given.
         residual_dtype: dtype of what the branches are added to, of the norms and of the feed-forward network's last
             map, if other than the block's: "float32" where float16 would overflow.
 
@@ -100,6 +101,7 @@ class TransformerBlock(Layer):
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         query_initializer=None,
+        attention_variant: AttentionConfig | str | dict | None = None,
         residual_dtype: str | None = None,
         **kwargs,
     ):
@@ -136,6 +138,7 @@ class TransformerBlock(Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
+        self.attention_variant = AttentionConfig.of(attention_variant)
         self.residual_dtype = residual_dtype
 
         linear = {
@@ -154,16 +157,9 @@ class TransformerBlock(Layer):
             "norm_epsilon": norm_epsilon,
             **linear,
         }
-        self.attention = MultiHeadAttention(
-            d_model,
-            num_heads,
-            num_kv_heads,
-            causal=causal,
-            rotary_base=rotary_base,
-            rotary=rotary,
-            name="attention",
-            **heads,
-        )
+        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rotary_base": rotary_base, "rotary": rotary}
+        variant = self.attention_variant or MultiHead()
+        self.attention = variant.make(d_model, num_heads, name="attention", **own, **heads)
         self.attention_norm = self._norm("attention_norm")
         self.attention_scale = self._scale("attention_scale")
         if context_dim is not None:

@@ -169,7 +169,7 @@ def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **na
 
     Args:
         inputs: ids `(B, T)`, or a dict with `"input_ids"`.
-        slots: length of the attention mask where it is not T: of the cache it is over.
+        slots: length of the attention mask where it is not T: of the cache it is over; 0 for any.
         choices: whether the ids are `(B, C, T)`: C texts a row to choose from.
         named: all other inputs the model takes; None for those not given.
 
@@ -183,7 +183,7 @@ def text_inputs(inputs, *, slots: int | None = None, choices: bool = False, **na
     require_rank(ids, len(axes), "input_ids", f"({', '.join(axes)})")
     require_integer(ids, "input_ids")
     if mask is not None:
-        slots = slots or ids.shape[-1]
+        slots = ids.shape[-1] if slots is None else slots or None
         by_query = len(mask.shape) > len(ids.shape)
         require_shape(mask, (*ids.shape, slots) if by_query else (*ids.shape[:-1], slots), "attention_mask")
     if types is not None:

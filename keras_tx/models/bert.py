@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.convert.bert import FAMILIES as CHECKPOINTS
-from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers import AttentionConfig, PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.base import text_inputs
 from keras_tx.models.config import TextConfig
@@ -31,6 +31,8 @@ class BERTConfig(TextConfig):
     """Kinds of tokens: of the first text, of the second."""
     num_layers: int = 12
     num_heads: int = 12
+    attention: AttentionConfig | None = None
+    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
     d_model: int = 768
     d_ff: int = 3072
     """Width inside the feed-forward network."""
@@ -50,6 +52,7 @@ class BERTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -118,6 +121,7 @@ class BERTBackbone(Backbone):
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
             attention_dropout=c.attention_dropout,
+            attention_variant=c.attention,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
             name=f"block_{index}",

@@ -10,7 +10,14 @@ from keras import ops
 
 from keras_tx.convert import gpt, llama
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import Experts, PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers import (
+    AttentionConfig,
+    Experts,
+    PositionEmbedding,
+    SlidingWindow,
+    TokenEmbedding,
+    TransformerBlock,
+)
 from keras_tx.layers.block import make_norm
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
@@ -34,6 +41,8 @@ class GPTConfig(TextConfig):
     num_heads: int = 12
     num_kv_heads: int | None = None
     """Key/value heads; None for as many as query heads."""
+    attention: AttentionConfig | None = None
+    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
     d_model: int = 768
     d_ff: int | None = None
     """Width inside the feed-forward network; None for 4 * d_model."""
@@ -80,6 +89,7 @@ class GPTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -101,6 +111,12 @@ class GPTConfig(TextConfig):
             classifier_dropout=self.classifier_dropout,
             summary_dropout=self.summary_dropout,
         )
+        scaled = self.scale_attention and not self.scale_attention_by_layer
+        if self.attention is not None and not self.attention.scales and not scaled:
+            raise ValueError(
+                "`scale_attention` and `scale_attention_by_layer` have no meaning with "
+                f"{type(self.attention).__name__} attention: leave them out."
+            )
         if self.positions not in ("learned", "sinusoidal", "rotary"):
             raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
 
@@ -231,6 +247,7 @@ class GPTBackbone(Backbone):
             experts=c.experts,
             attention_dropout=c.attention_dropout,
             rotary=c.rotary if c.positions == "rotary" else None,
+            attention_variant=c.attention,
             use_bias=c.use_bias,
             feed_forward_bias=c.feed_forward_bias,
             kernel_initializer=self.initializer(),
@@ -330,7 +347,14 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
 @register_model(
     TINY,
     TINY.replace(norm_position="post", scale_residual_init=False, activation="gelu"),
-    TINY.replace(positions="rotary", d_model=18, num_kv_heads=1, tie_embeddings=False, use_bias=False),
+    TINY.replace(
+        positions="rotary",
+        d_model=18,
+        num_kv_heads=1,
+        tie_embeddings=False,
+        use_bias=False,
+        attention=SlidingWindow(window_size=3),
+    ),
     TINY.replace(positions="sinusoidal", d_model=18, gated=True, experts=Experts(num_experts=3, capacity_factor=1.1)),
     TINY_LLAMA,
 )

@@ -14,7 +14,7 @@ from keras_tx.generation import GenerationMixin
 from keras_tx.layers import BlockCache, TransformerDecoder
 from keras_tx.models.base import text_inputs
 from keras_tx.models.heads import Backbone, take_positions
-from keras_tx.ops.cache import key_slots
+from keras_tx.ops.cache import KVCache, key_slots
 from keras_tx.ops.checks import require_integer, require_rank, require_shape
 from keras_tx.ops.losses import IGNORED, token_cross_entropy
 
@@ -51,7 +51,7 @@ class EncoderDecoder(Backbone):
         Args:
             ids: `(B, T)`.
             positions: of the ids, integers `(T,)` or `(B, T)`.
-            columns: of the keys, integers: those of the ids, or the cache's slots.
+            columns: of the keys, integers: those of the ids, or the cache's slots; None for a cache without.
             training: whether dropout is active.
             options: for the decoder.
         """
@@ -88,7 +88,8 @@ class EncoderDecoder(Backbone):
         cached: dict[str, Any] = {}
         if cache is not None:
             own = cache.blocks[0].attention
-            positions, columns, context_mask = own.index + positions, key_slots(own), cache.source_mask
+            positions, context_mask = own.index + positions, cache.source_mask
+            columns = key_slots(own) if isinstance(own, KVCache) else None
             cached["cache"] = cache.blocks
         outputs = self.run_decoder(
             input_ids,

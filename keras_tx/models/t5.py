@@ -74,6 +74,7 @@ class T5Encoder(Backbone):
             "activation": c.activation,
             "gated": c.gated,
             "attention_dropout": c.dropout,
+            "attention_variant": c.attention,
             "activation_dropout": c.dropout,
             "use_bias": False,
             "kernel_initializer": self.initializer(),

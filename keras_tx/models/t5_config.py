@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_tx.layers import AttentionConfig, MultiHead
 from keras_tx.models.config import TextConfig
 from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_positive, require_rate
@@ -20,6 +21,8 @@ class T5Config(TextConfig):
     num_decoder_layers: int | None = None
     """Blocks of the decoder; None for as many."""
     num_heads: int = 8
+    attention: AttentionConfig | None = None
+    """`layers.MultiHead`, `GroupedQuery` or `MultiQuery`, by name or with fields; None for multi-head attention."""
     d_model: int = 512
     d_kv: int = 64
     """Width of a head; all heads together need not be as wide as the model."""
@@ -50,6 +53,12 @@ class T5Config(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        if not isinstance(self.attention, (MultiHead, type(None))):
+            raise ValueError(
+                "`attention` must have scores, for T5's position bias to be added to: MultiHead, GroupedQuery or "
+                f"MultiQuery; got {self.attention}."
+            )
         require_positive(
             vocab_size=self.vocab_size,
             num_layers=self.num_layers,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from keras_tx.layers import TokenEmbedding, TransformerDecoder, TransformerEncoder
+from keras_tx.layers import AttentionConfig, TokenEmbedding, TransformerDecoder, TransformerEncoder
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.config import TextConfig
 from keras_tx.models.registry import register_model, register_variant
@@ -29,6 +29,8 @@ class TransformerConfig(TextConfig):
     """Tokens of the source; None where both share one vocabulary, and one table."""
     d_model: int = 512
     num_heads: int = 8
+    attention: AttentionConfig | None = None
+    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
     num_layers: int = 6
     """Blocks of the encoder."""
     num_decoder_layers: int | None = None
@@ -55,6 +57,7 @@ class TransformerConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
         require_positive(
             vocab_size=self.vocab_size,
             source_vocab_size=self.source_vocab_size,
@@ -172,6 +175,7 @@ class Transformer(Seq2SeqLanguageModel):
             "activation": c.activation,
             "attention_dropout": c.attention_dropout,
             "activation_dropout": c.activation_dropout,
+            "attention_variant": c.attention,
             "dtype": self.dtype_policy,
         }
 

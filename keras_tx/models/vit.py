@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from keras import ops
 
 from keras_tx.convert import vit, vit_npz, vit_timm
-from keras_tx.layers import AttentionPooling
+from keras_tx.layers import AttentionPooling, Linear
 from keras_tx.layers.dropout import Dropout
 from keras_tx.models.registry import register_model, register_variant
 from keras_tx.models.vit_backbone import ViTBackbone
@@ -15,7 +15,7 @@ from keras_tx.models.vit_config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY
 from keras_tx.ops.pooling import REDUCTIONS
 
 
-@register_model(TINY, TINY_MEAN, TINY_DISTILLED, TINY_HYBRID, TINY_HEADLESS)
+@register_model(TINY, TINY_MEAN, TINY_DISTILLED, TINY_HYBRID, TINY_HEADLESS.replace(attention=Linear()))
 class VisionTransformer(ViTBackbone):
     """The Vision Transformer as a classifier, or without a head as an encoder of images.
 

@@ -68,6 +68,7 @@ class ViTBackbone(ImageModel):
             activation=c.activation,
             gated=c.gated,
             attention_dropout=c.attention_dropout,
+            attention_variant=c.attention,
             drop_path=drop_path,
             qkv_bias=c.qkv_bias,
             qk_norm=c.qk_norm,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
+from keras_tx.layers import AttentionConfig
 from keras_tx.layers.resnet_stem import resnet_stride
 from keras_tx.models.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
@@ -25,6 +26,8 @@ class ViTConfig(ImageConfig):
     `()` its first convolution and pooling alone; None for no ResNet."""
     num_layers: int = 12
     num_heads: int = 12
+    attention: AttentionConfig | None = None
+    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
     d_model: int = 768
     d_ff: int = 3072
     """Width inside the feed-forward network."""
@@ -77,6 +80,7 @@ class ViTConfig(ImageConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
         for part in pair(self.patch_size):
             require_positive(patch_size=part)
         for count in self.stem or ():

@@ -5,13 +5,15 @@ from keras_tx.ops.activations import gelu, gelu_tanh, get_activation
 from keras_tx.ops.attention import attention
 from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
 from keras_tx.ops.losses import next_token_loss, token_cross_entropy
-from keras_tx.ops.positions import relative_position_buckets, sinusoidal
+from keras_tx.ops.positions import alibi, alibi_slopes, relative_position_buckets, sinusoidal
 from keras_tx.ops.rotary import Rotary, RotaryScaling, apply_rotary_pos_emb, rotary, rotate
 
 __all__ = [
     "KVCache",
     "Rotary",
     "RotaryScaling",
+    "alibi",
+    "alibi_slopes",
     "apply_rotary_pos_emb",
     "attention",
     "gelu",

@@ -7,13 +7,18 @@ Shape letters, here and in the layers:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 from keras.random import SeedGenerator
 
 from keras_tx.ops import masks
-from keras_tx.ops.checks import is_boolean
+from keras_tx.ops.checks import is_boolean, require_positive, require_shape
 from keras_tx.ops.dropout import dropout as random_dropout
+
+LOWEST = -1e30
+"""The score of a key that is not seen."""
 
 
 def attention(
@@ -26,8 +31,11 @@ def attention(
     causal: bool = False,
     scale: float | None = None,
     soft_cap: float | None = None,
+    sinks=None,
+    value_bias: Callable | None = None,
     dropout: float = 0.0,
     seed: SeedGenerator | None = None,
+    chunk_size: int | None = None,
     return_weights: bool = False,
 ):
     """Scaled dot-product attention, softmax(scale * Q K^T + bias) V (Vaswani et al. 2017, equation 1).
@@ -35,9 +43,14 @@ def attention(
     Fewer key/value heads than query heads give grouped-query attention (Ainslie et al. 2023), one gives
     multi-query attention (Shazeer 2019); keys and values are never repeated in memory.
 
-    A fused kernel does the work on the JAX and torch backends, unless `return_weights`, `soft_cap`, dropout or
-    values of another width ask for what such kernels do not give; the explicit path does it otherwise. The softmax
-    is taken in float32 or wider.
+    The backend's fused kernel does the work where there is one, on JAX (cuDNN's on GPUs from Ampere on, Splash on
+    TPUs, XLA's own fusion elsewhere) and on torch, and where it is asked for no more than it gives. The explicit path
+    does it with `return_weights`, `soft_cap`, `sinks`, `value_bias`, active dropout, values of another width than the
+    keys, and on TensorFlow. The softmax is taken in float32 or wider.
+
+    With `chunk_size` the same function is computed that many keys at a time, and its gradient likewise, in memory
+    O(T + S): slower where all scores fit into memory, possible where they do not. A map, which does not, is never
+    computed so.
 
     Args:
         query: `(B, H, T, D)`, floating point.
@@ -49,8 +62,13 @@ def attention(
         causal: query t may look at key s only if s <= t; for the same positions on both sides, so T == S.
         scale: multiplies the scores; `D ** -0.5` unless given.
         soft_cap: c in c * tanh(scores / c), which bounds the scores (Gemma 2, 2024).
+        sinks: `(H,)`, for each head the score of a key that has no value, and takes its share of the weights all the
+            same (gpt-oss, 2025).
+        value_bias: a function of the weights that values are mixed by, `(B, H, T, S)` in the dtype of `value`, whose
+            result, `(B, H, T, D')`, is added to the output (relative values, Shaw et al. 2018, equation 3).
         dropout: rate at which attention weights are dropped; applied only if `seed` is given.
         seed: the generator that dropout draws from; None, as at inference, means no dropout.
+        chunk_size: keys at a time; None for all at once.
         return_weights: also return the attention map.
 
     Returns:
@@ -58,28 +76,45 @@ def attention(
         `(B, H, T, S)`, in float32 or wider.
 
     Raises:
-        ValueError: for ranks, heads, widths or lengths that do not fit together, or a mask that is not boolean.
+        ValueError: for ranks, heads, widths or lengths that do not fit together, a mask that is not boolean, a
+            `soft_cap` that is not positive, or `chunk_size` together with `value_bias`.
     """
+    require_positive(chunk_size=chunk_size)
     _check(query, key, value, mask, bias, causal)
+    if soft_cap is not None and not soft_cap > 0:
+        raise ValueError(f"`soft_cap` must be above 0, or None for none; got {soft_cap}.")
+    if sinks is not None:
+        require_shape(sinks, (query.shape[1],), "sinks")
+        sinks = ops.reshape(ops.cast(sinks, keras.backend.result_type(query.dtype, "float32")), (1, -1, 1, 1))
+    if chunk_size is not None and value_bias is not None:
+        raise ValueError("`value_bias` needs all weights at once: leave out `chunk_size`.")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     drop = dropout if seed is not None else 0.0
-    fusible = not (return_weights or soft_cap or drop) and query.shape[-1] == value.shape[-1]
-    if fusible and keras.backend.backend() in ("jax", "torch"):
-        return _fused(query, key, value, mask, bias, causal, scale)
-    if causal:
+    if chunk_size is not None and not return_weights and (key.shape[2] is None or key.shape[2] > chunk_size):
+        from keras_tx.ops.chunked import chunked_attention  # which takes its scores from here
+
+        options = {"mask": mask, "bias": bias, "causal": causal, "scale": scale, "soft_cap": soft_cap, "sinks": sinks}
+        return chunked_attention(query, key, value, **options, dropout=drop, seed=seed, chunk_size=chunk_size)
+    explicit = return_weights or soft_cap or drop or sinks is not None or value_bias is not None
+    fused = not explicit and query.shape[-1] == value.shape[-1] and keras.backend.backend() in ("jax", "torch")
+    if causal and not (fused and mask is None):
         positions = ops.arange(ops.shape(key)[2])
-        mask = masks.combine(mask, masks.causal(positions, positions))
-    scores = _scores(query, key, scale, soft_cap, bias)
-    weights = _softmax(scores, mask)
-    dropped = random_dropout(weights, drop, seed) if drop else weights
-    output = _mix(ops.cast(dropped, value.dtype), value)
+        mask, causal = masks.combine(mask, masks.causal(positions, positions)), False
+    if fused:
+        return _fused(query, key, value, mask, bias, causal, scale)
+    scores = score(query, key, scale, soft_cap, bias)
+    weights = _softmax(scores, mask, sinks)
+    dropped = ops.cast(random_dropout(weights, drop, seed) if drop else weights, value.dtype)
+    output = mix(dropped, value)
+    if value_bias is not None:
+        output = output + value_bias(dropped)
     return (output, weights) if return_weights else output
 
 
-def _scores(query, key, scale, soft_cap, bias):
-    """`(B, H, T, S)` in float32 or wider."""
+def score(query, key, scale, soft_cap, bias):
+    """The scores, `(B, H, T, S)` in float32 or wider."""
     # The scale goes on the queries: T x D numbers where the scores are T x S.
-    grouped = _group(query * ops.cast(scale, query.dtype), key.shape[1])  # (B, K, G*T, D)
+    grouped = group(query * ops.cast(scale, query.dtype), key.shape[1])  # (B, K, G*T, D)
     scores = ops.einsum("bkqd,bksd->bkqs", grouped, key)
     scores = _ungroup(scores, query)
     scores = ops.cast(scores, keras.backend.result_type(query.dtype, "float32"))
@@ -88,22 +123,26 @@ def _scores(query, key, scale, soft_cap, bias):
     return scores if bias is None else scores + ops.cast(bias, scores.dtype)
 
 
-def _softmax(scores, mask):
+def _softmax(scores, mask, sinks):
     if mask is not None:
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
-        scores = ops.where(mask, scores, ops.cast(-1e30, scores.dtype))
+        scores = ops.where(mask, scores, ops.cast(LOWEST, scores.dtype))
+    if sinks is not None:
+        largest = ops.stop_gradient(ops.maximum(ops.max(scores, axis=-1, keepdims=True), sinks))
+        weights = ops.exp(scores - largest)
+        return weights / (ops.sum(weights, axis=-1, keepdims=True) + ops.exp(sinks - largest))
     # A single key takes all; Keras warns of a softmax over one number.
     weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
     return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
 
 
-def _mix(weights, value):
+def mix(weights, value):
     """Weights `(B, H, T, S)` over values `(B, K, S, D)`: `(B, H, T, D)`."""
-    mixed = ops.einsum("bkqs,bksd->bkqd", _group(weights, value.shape[1]), value)
+    mixed = ops.einsum("bkqs,bksd->bkqd", group(weights, value.shape[1]), value)
     return _ungroup(mixed, weights)
 
 
-def _group(x, num_kv_heads: int):
+def group(x, num_kv_heads: int):
     """`(B, H, T, N)` as `(B, K, G*T, N)`: the queries of one key/value head side by side."""
     if x.shape[1] == num_kv_heads:
         return x
@@ -123,7 +162,11 @@ def _ungroup(x, like):
 def _fused(query, key, value, mask, bias, causal, scale):
     """The backend's own kernel, which takes `(B, T, H, D)` and never shows its weights."""
     by_time = (ops.swapaxes(x, 1, 2) for x in (query, key, value))
-    output = ops.dot_product_attention(*by_time, mask=mask, bias=bias, is_causal=causal, scale=scale)
+    # Keras lets the TPU's kernel see one sample's and head's mask, and no bias.
+    on_tpu = any(device.startswith("tpu") for device in keras.distribution.list_devices())
+    flash = False if on_tpu and (mask is not None or bias is not None) else None
+    options = {"mask": mask, "bias": bias, "is_causal": causal, "scale": scale, "flash_attention": flash}
+    output = ops.dot_product_attention(*by_time, **options)
     output = ops.swapaxes(output, 1, 2)
     if mask is None:
         return output

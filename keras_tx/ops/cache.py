@@ -27,6 +27,25 @@ class KVCache(NamedTuple):
     index: Any
 
 
+class LatentCache(NamedTuple):
+    """What latent attention keeps of each position.
+
+    Attributes:
+        latent: `(B, S, latent_dim + rotary_dim)`: the normalized latent, then the rotated key that all heads share.
+        index: int32 scalar, how many of the S slots are filled.
+    """
+
+    latent: Any
+    index: Any
+
+
+def capacity(cache) -> int | None:
+    """The slots of a layer's cache, one a position; None if not known; 0 if it takes any number of positions."""
+    if isinstance(cache, LatentCache):
+        return cache.latent.shape[1]
+    return cache.key.shape[2] if isinstance(cache, KVCache) else 0
+
+
 def init_cache(batch_size, num_kv_heads: int, length: int, head_dim: int, dtype: str = "float32") -> KVCache:
     """An empty cache with room for `length` positions."""
     shape = (batch_size, num_kv_heads, length, head_dim)

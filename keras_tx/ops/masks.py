@@ -1,12 +1,19 @@
 """Attention masks as boolean functions of positions: True where a query may look.
 
 Each takes query positions `(..., T)` and key positions `(..., S)`, of any integer dtype, and gives `(..., T, S)`;
-padding, causality, windows and cached decoding differ only in the positions they pass.
+padding, causality, windows and cached decoding differ only in the positions they pass. `combine` and `either` join
+them, and `MultiHeadAttention` takes a function of two positions for its mask:
+
+    def mask(query, key):
+        near = masks.either(masks.window(query, key, 5), masks.first(query, key, 2))
+        return masks.combine(masks.causal(query, key), near)
 """
 
 from __future__ import annotations
 
 from keras import ops
+
+from keras_tx.ops.checks import is_boolean, known_values, require_positive
 
 
 def causal(query_positions, key_positions):
@@ -21,16 +28,44 @@ def window(query_positions, key_positions, size: int):
     Raises:
         ValueError: if `size` is less than 1.
     """
-    if size < 1:
-        raise ValueError(f"`size` must be at least 1, the query's own position; got {size}.")
+    require_positive(size=size)
     query, key = _grid(query_positions, key_positions)
     return ops.abs(query - key) < size
 
 
-def prefix(query_positions, key_positions, length):
-    """Causal, except that everything looks at the first `length` positions (prefix-LM, Raffel et al. 2020)."""
+def dilated(query_positions, key_positions, step: int):
+    """A query looks at every `step`-th position, counted from its own.
+
+    Raises:
+        ValueError: if `step` is less than 1.
+    """
+    require_positive(step=step)
     query, key = _grid(query_positions, key_positions)
-    return ops.logical_or(key <= query, key < length)
+    return (query - key) % step == 0
+
+
+def first(query_positions, key_positions, count: int):
+    """Every query looks at the first `count` positions: beside a window, StreamingLLM's sinks (Xiao et al. 2023).
+
+    Raises:
+        ValueError: if `count` is less than 1.
+    """
+    require_positive(count=count)
+    return _keys(query_positions, key_positions) < count
+
+
+def prefix(query_positions, key_positions, length):
+    """Causal, except that everything looks at the first `length` positions (prefix-LM, Raffel et al. 2020).
+
+    `length` is a number, or one for each sample, `(B,)`.
+    """
+    query, key = _grid(query_positions, key_positions)
+    return ops.logical_or(key <= query, ops.less(key, _per_sample(length)))
+
+
+def padding(query_positions, key_positions, length):
+    """A query looks at the first `length` positions, of which there are no more: a number, or `(B,)`."""
+    return ops.less(_keys(query_positions, key_positions), _per_sample(length))
 
 
 def segments(query_segments, key_segments):
@@ -50,6 +85,20 @@ def combine(*masks):
     return allowed
 
 
+def either(*masks):
+    """The positions that any mask allows.
+
+    Raises:
+        ValueError: for None, which allows all.
+    """
+    if not masks or any(mask is None for mask in masks):
+        raise ValueError("`either` needs masks, none of them None, which would allow all positions.")
+    allowed = masks[0]
+    for mask in masks[1:]:
+        allowed = ops.logical_or(allowed, mask)
+    return allowed
+
+
 def per_head(mask):
     """A mask as it broadcasts to `(B, H, T, S)`.
 
@@ -58,9 +107,16 @@ def per_head(mask):
             numbers that are 0 where nobody may look.
 
     Raises:
-        ValueError: for any other rank.
+        ValueError: for any other rank, and for negative numbers, as masks that are added to scores have them.
     """
-    mask = ops.cast(mask, "bool")
+    if not is_boolean(mask):
+        values = known_values(mask)
+        if values is not None and values.size and values.min() < 0:
+            raise ValueError(
+                f"`attention_mask` must be True, or not 0, where a query may look; got {values.min()}. What is to be "
+                "added to the scores is `bias`."
+            )
+        mask = ops.cast(mask, "bool")
     rank = len(mask.shape)
     if rank == 2:
         return ops.expand_dims(mask, (1, 2))
@@ -72,6 +128,18 @@ def per_head(mask):
         f"`attention_mask` must be (batch, keys), (batch, queries, keys) or (batch, heads, queries, keys); "
         f"got shape {tuple(mask.shape)}."
     )
+
+
+def _per_sample(length):
+    """`(B,)` as it broadcasts to `(B, T, S)`; a number as it is."""
+    length = ops.cast(length, "int32")
+    return ops.expand_dims(length, (1, 2)) if len(length.shape) else length
+
+
+def _keys(query_positions, key_positions):
+    """The key's position for each query and key."""
+    query, key = _grid(query_positions, key_positions)
+    return key + 0 * query
 
 
 def _grid(query_positions, key_positions):

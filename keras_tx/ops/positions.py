@@ -26,6 +26,64 @@ def sinusoidal(positions, dim: int, base: float = 10000.0):
     return ops.reshape(pairs, (*ops.shape(angles)[:-1], dim))
 
 
+def alibi(query_positions, key_positions, num_heads: int):
+    """What ALiBi adds to scores: a penalty that grows with the distance, in each head at another slope.
+
+    Press et al. 2022, section 3; without causality, the same to both sides.
+
+    Args:
+        query_positions: integers `(..., T)`.
+        key_positions: integers `(..., S)`.
+        num_heads: how many slopes.
+
+    Returns:
+        float32, `(..., num_heads, T, S)`.
+    """
+    distances = ops.abs(ops.expand_dims(query_positions, -1) - ops.expand_dims(key_positions, -2))
+    slopes = alibi_slopes(num_heads)[:, None, None]
+    return -slopes * ops.expand_dims(ops.cast(distances, "float32"), -3)
+
+
+def alibi_slopes(num_heads: int) -> np.ndarray:
+    """The slope of each head, `(num_heads,)` float32: 2 ** (-8 i / num_heads) for i from 1 on.
+
+    Where `num_heads` is no power of two, those of the next smaller power, then every other one of the next larger.
+    """
+    require_positive(num_heads=num_heads)
+    power = 1 << (num_heads.bit_length() - 1)
+    exponents = [*np.arange(1, power + 1) / power, *(np.arange(1, 2 * power, 2) / (2 * power))[: num_heads - power]]
+    return (2.0 ** (-8 * np.array(exponents))).astype("float32")
+
+
+def relative_offsets(start, queries, keys):
+    """The offsets of keys from queries, least to largest: `(queries + keys - 1,)` int32.
+
+    Queries are at `start`, `start + 1` and so on, keys at 0, 1 and so on; an offset is the key's position less the
+    query's.
+    """
+    return ops.arange(queries + keys - 1, dtype="int32") - (start + queries - 1)
+
+
+def by_key(x, keys):
+    """`(B, H, T, T + S - 1)`, numbers by `relative_offsets`, as `(B, H, T, S)`, by key: the "relative shift".
+
+    Dai et al. 2019, appendix B. Each row is moved one to the left of the row below it by a change of shape alone.
+    """
+    batch, heads, queries, offsets = ops.shape(x)
+    flat = ops.reshape(ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, 1))), (batch, heads, queries * (offsets + 1)))
+    flat = flat[:, :, queries - 1 : queries - 1 + queries * offsets]
+    return ops.reshape(flat, (batch, heads, queries, offsets))[..., :keys]
+
+
+def by_offset(x):
+    """What `by_key` undoes: `(B, H, T, S)` as `(B, H, T, T + S - 1)`, zeros where an offset has no key."""
+    batch, heads, queries, keys = ops.shape(x)
+    offsets = queries + keys - 1
+    flat = ops.reshape(ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, queries - 1))), (batch, heads, queries * offsets))
+    flat = ops.pad(flat, ((0, 0), (0, 0), (queries - 1, 1)))
+    return ops.reshape(flat, (batch, heads, queries, offsets + 1))[..., :offsets]
+
+
 def relative_position_buckets(offsets, num_buckets: int = 32, max_distance: int = 128, *, bidirectional: bool = True):
     """The bucket of each offset between two positions (Raffel et al. 2020, section 2.1).
 

@@ -40,6 +40,35 @@ LAYERS = {
         ),
         vectors,
     ),
+    "biased, capped attention": (
+        lambda **k: layers.MultiHeadAttention(D, 3, alibi=True, soft_cap=3.0, sinks=True, qk_norm="rms", **k),
+        vectors,
+    ),
+    "RelativePositionAttention": (
+        lambda **k: layers.RelativePositionAttention(D, 3, 2, 1, causal=True, dropout=0.1, **k),
+        vectors,
+    ),
+    "TransformerXLAttention": (
+        lambda **k: layers.TransformerXLAttention(D + 3, 3, bias_initializer="he_normal", **k),
+        lambda rng: {"x": normal(rng, B, T, D + 3), "memory": normal(rng, B, S, D + 3)},
+    ),
+    "SlidingWindowAttention": (
+        lambda **k: layers.SlidingWindowAttention(D, 3, 2, 1, causal=True, num_global=1, dropout=0.1, **k),
+        vectors,
+    ),
+    "BlockSparseAttention": (lambda **k: layers.BlockSparseAttention(D, 3, block_size=2, seed=7, **k), vectors),
+    "LinearAttention": (lambda **k: layers.LinearAttention(D, 3, causal=True, **k), vectors),
+    "FAVOR+": (
+        lambda **k: layers.LinearAttention(D, 3, feature_map="favor", num_features=11, seed=5, scale=0.3, **k),
+        vectors,
+    ),
+    "LatentAttention": (lambda **k: layers.LatentAttention(D, 3, 7, query_dim=11, value_dim=4, **k), vectors),
+    "LinformerAttention": (lambda **k: layers.LinformerAttention(D, 3, S, 2, dropout=0.1, **k), vectors),
+    "NystromAttention": (lambda **k: layers.NystromAttention(D, 3, 2, iterations=4, **k), vectors),
+    "block with another attention": (
+        lambda **k: layers.TransformerBlock(D, 3, attention_variant=layers.SlidingWindow(window_size=2), **k),
+        vectors,
+    ),
     "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),
     "pre-norm block": (lambda **k: layers.TransformerBlock(D, 3, 29, 0.1, causal=True, **BLOCK, **k), vectors),
     "post-norm block": (
@@ -55,6 +84,7 @@ LAYERS = {
         lambda **k: layers.TransformerBlock(D, 3, qkv_bias=False, qk_norm=True, layer_scale=0.3, **k),
         vectors,
     ),
+    "AttentionPooling": (lambda **k: layers.AttentionPooling(D, 3, 29, "gelu", 1e-3, "he_normal", **k), vectors),
     "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
     "SwiGLU": (lambda **k: layers.SwiGLU(D, 29, dropout=0.1, use_bias=False, **k), vectors),
     "MixtureOfExperts": (

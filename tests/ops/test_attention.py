@@ -89,6 +89,71 @@ def test_row_that_sees_nothing_is_zero_with_finite_gradients(qkv, return_weights
     assert not gradients(total, *qkv)[0][1, :, 3].any()
 
 
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_row_that_is_blind_by_mask_and_causality_together(return_weights, rng):
+    query, key, value = normal(rng, B, H, S, D), normal(rng, B, K, S, D), normal(rng, B, K, S, D)
+    mask = np.ones((B, 1, S, S), bool)
+    mask[1, :, 2, :3] = False  # what is left lies ahead
+    output = attention(query, key, value, mask=mask, causal=True, return_weights=return_weights)
+    output = output[0] if return_weights else output
+    expected, _ = attend(query, key, value, mask=mask & np.tri(S, dtype=bool))
+    assert not expected[1, :, 2].any()
+    np.testing.assert_allclose(output, expected, atol=2e-6)
+
+
+def test_a_sink_is_a_key_with_that_score_and_no_value(qkv, rng):
+    query, key, value = qkv
+    sinks, mask = normal(rng, H), rng.random((B, 1, T, S)) < 0.6
+    mask[1, :, 3] = False
+    column = np.ones((B, 1, T, 1), bool)
+    wider = [np.concatenate([x, np.zeros((B, K, 1, D), "float32")], axis=2) for x in (key, value)]
+    bias = np.concatenate([np.zeros((1, H, T, S)), np.broadcast_to(sinks[:, None, None], (1, H, T, 1))], axis=-1)
+    expected, weights = attend(query, *wider, mask=np.concatenate([mask, column], axis=-1), bias=bias)
+    output, found = attention(query, key, value, mask=mask, sinks=sinks, return_weights=True)
+    np.testing.assert_allclose(output, expected, atol=2e-6)
+    np.testing.assert_allclose(found, weights[..., :S], atol=2e-6)
+    for options in ({}, {"chunk_size": 3}):
+        np.testing.assert_allclose(attention(*qkv, mask=mask, sinks=sinks, **options), expected, atol=2e-6)
+    large = attention(*qkv, mask=mask, sinks=1e4 * np.ones(H, "float32"))
+    assert np.isfinite(numpy(large)).all()
+
+
+def test_value_bias_is_of_the_weights_that_mix(qkv):
+    """Of the dropped ones, where some are dropped."""
+    output, weights = attention(*qkv, value_bias=lambda weights: weights[..., :1] * 3, return_weights=True)
+    np.testing.assert_allclose(output, numpy(attention(*qkv)) + 3 * numpy(weights)[..., :1], atol=2e-6)
+    seen = []
+    attention(*qkv, dropout=0.5, seed=keras.random.SeedGenerator(3), value_bias=lambda w: seen.append(w) or w[..., :1])
+    assert (numpy(seen[0]) == 0).mean() == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow has no fused path")
+@pytest.mark.parametrize(
+    ("options", "fused", "flash"),
+    [
+        ({}, True, None),
+        ({"mask": np.ones((T, S), bool)}, True, False),
+        ({"bias": np.ones((T, S), "float32")}, True, False),
+        ({"soft_cap": 2.0}, False, None),
+        ({"sinks": np.ones(H, "float32")}, False, None),
+        ({"return_weights": True}, False, None),
+        ({"value_bias": lambda weights: weights[..., :1]}, False, None),
+    ],
+)
+def test_which_path_is_taken(options, fused, flash, qkv, monkeypatch):
+    """On a TPU, where Keras's flash kernel takes neither a sample's own mask nor a bias."""
+    taken, own = [], ops.dot_product_attention
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["tpu:0"])
+
+    def record(*args, flash_attention, **rest):
+        taken.append(flash_attention)
+        return own(*args, **rest)
+
+    monkeypatch.setattr(ops, "dot_product_attention", record)
+    attention(*qkv, **options)
+    assert taken == ([flash] if fused else [])
+
+
 def test_gradients_of_both_paths_agree(qkv, rng):
     mask, bias = rng.random((B, 1, T, S)) < 0.7, normal(rng, H, T, S)
 
@@ -158,6 +223,9 @@ def test_no_dropout_without_a_seed(qkv):
         (((B, H, T, D), (B, K, S, D), (B, H, S, D)), {}, "heads"),
         (((B, H, T, D), (B, K, S, V), (B, K, S, D)), {}, "equally wide"),
         (((B, H, T, D), (B, K, S, D), (B, K, T, D)), {}, "equally long"),
+        (((B, H, T, D), (B, K, S, D), (B, K, S, D)), {"soft_cap": 0.0}, "`soft_cap` must be above 0.*got 0.0"),
+        (((B, H, T, D), (B, K, S, D), (B, K, S, D)), {"sinks": np.ones(K)}, "`sinks` must have shape"),
+        (((B, H, T, D), (B, K, S, D), (B, K, S, D)), {"value_bias": len, "chunk_size": 2}, "`value_bias` needs"),
         (((B, H, T, D), (B, K, S, D), (B, K, S, D)), {"causal": True}, "as many queries as keys"),
         (((B, H, T, D), (B, K, S, D), (B, K, S, D)), {"mask": np.ones((T, S), "int32")}, "boolean"),
         (((B, H, T, D), (B, K, S, D), (B, K, S, D)), {"mask": np.ones((S, T), bool)}, "`mask`.*broadcast"),

@@ -20,13 +20,20 @@ def loop(allowed) -> np.ndarray:
         (lambda q, k: masks.window(q, k, 3), lambda q, k: abs(q - k) <= 2),
         (lambda q, k: masks.window(q, k, 1), lambda q, k: q == k),
         (lambda q, k: masks.prefix(q, k, 4), lambda q, k: k < 4 or k <= q),
+        (lambda q, k: masks.dilated(q, k, 3), lambda q, k: (q - k) % 3 == 0),
+        (lambda q, k: masks.first(q, k, 3), lambda q, k: k < 3),
+        (lambda q, k: masks.padding(q, k, 8), lambda q, k: k < 8),
+        (
+            lambda q, k: masks.combine(masks.causal(q, k), masks.either(masks.window(q, k, 2), masks.first(q, k, 1))),
+            lambda q, k: k <= q and (q - k < 2 or k < 1),
+        ),
         (lambda q, k: masks.segments(q % 3, k % 3), lambda q, k: q % 3 == k % 3),
         (
             lambda q, k: masks.combine(None, masks.causal(q, k), None, masks.window(q, k, 5)),
             lambda q, k: k <= q < k + 5,
         ),
     ],
-    ids=["causal", "window 3", "window 1", "prefix", "segments", "combined"],
+    ids=["causal", "window 3", "window 1", "prefix", "dilated", "first", "padding", "sinks", "segments", "combined"],
 )
 def test_equals_loop(mask, allowed):
     np.testing.assert_array_equal(mask(QUERIES, KEYS), loop(allowed))
@@ -38,6 +45,14 @@ def test_batches_of_positions_broadcast():
     assert mask.shape == (2, 5, 7)
     for row, positions in zip(mask, queries, strict=True):
         np.testing.assert_array_equal(row, positions[:, None] >= KEYS)
+
+
+@pytest.mark.parametrize("mask", [masks.prefix, masks.padding])
+def test_a_length_for_each_sample(mask):
+    found = numpy(mask(QUERIES, KEYS, np.array([2, 9])))
+    assert found.shape == (2, 5, 7)
+    for row, length in zip(found, (2, 9), strict=True):
+        np.testing.assert_array_equal(row, mask(QUERIES, KEYS, length))
 
 
 def test_combine_of_nothing_is_nothing():
@@ -56,8 +71,13 @@ def test_per_head_broadcasts_and_keeps_what_is_not_zero(shape, expected):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="`size` must be at least 1"):
-        masks.window(QUERIES, KEYS, 0)
+    for mask, name in ((masks.window, "size"), (masks.dilated, "step"), (masks.first, "count")):
+        with pytest.raises(ValueError, match=f"`{name}` must be a whole number of at least 1; got 0"):
+            mask(QUERIES, KEYS, 0)
+    with pytest.raises(ValueError, match="none of them None"):
+        masks.either(masks.causal(QUERIES, KEYS), None)
+    with pytest.raises(ValueError, match="is `bias`"):
+        masks.per_head(np.array([[0.0, -1e9]]))
     for shape in ((7,), (1, 2, 3, 5, 7)):
         with pytest.raises(ValueError, match="`attention_mask` must be"):
             masks.per_head(np.ones(shape))
