@@ -1,6 +1,8 @@
 """One backend a run, `KERAS_BACKEND` or TensorFlow; the same random numbers for each test however it is run."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -9,7 +11,17 @@ import keras
 import numpy as np
 import pytest
 
+ON_JAX = keras.backend.backend() == "jax"
 SEED = 7
+HARDLY_JAX = ("analysis", "cli", "convert", "export", "tasks", "text", "vision", "test_structure.py", "test_files.py")
+"""Tests of what works through NumPy, files or `tf.data`, with models that other tests run on each backend."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """JAX compiles much for each test: there only what depends on the backend is not among the long ones."""
+    for item in items if ON_JAX else ():
+        if item.path.relative_to(Path(__file__).parent).parts[0] in HARDLY_JAX:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +38,13 @@ def rng() -> np.random.Generator:
 def model(case) -> keras.Model:
     """Of a case of the contract, for reading: a test that changes it makes its own."""
     return case.make_random()
+
+
+if ON_JAX:
+    from jax_passes import compile_passes
+
+    @pytest.fixture(autouse=True, scope="session")
+    def compiled_passes() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            compile_passes(patch)
+            yield

@@ -9,7 +9,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from helpers import numpy, randomize
+from helpers import made_random, numpy
 
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.base import LOSSES, HeadModel, Model, TextModel
@@ -42,7 +42,7 @@ class Case:
         Two stacks get smaller ones: they would multiply the rounding of float32 by hundreds (5e-5 in the original
         Transformer's logits, 2e-6 with these).
         """
-        return randomize(self.make(), np.random.default_rng(11), scale=0.3 if self.has_two_stacks else 0.5)
+        return made_random(self.make, np.random.default_rng(11), scale=0.3 if self.has_two_stacks else 0.5)
 
     @property
     def is_text(self) -> bool:

@@ -160,6 +160,20 @@ def run_python(*arguments: str, backend: str | None = None) -> str:
 def randomize(layer: keras.layers.Layer, rng: np.random.Generator, scale: float = 0.5) -> keras.layers.Layer:
     """Gives every weight, biases too, numbers that leave their mark on the output; `scale` is that of matrices."""
     for weight in layer.trainable_weights:
-        values = normal(rng, *weight.shape)
-        weight.assign(scale * values if len(weight.shape) > 1 else (weight.name in ("gamma", "scale")) + 0.1 * values)
+        weight.assign(_telling(weight, rng, scale))
     return layer
+
+
+def made_random(make: Callable[[], keras.Model], rng: np.random.Generator, scale: float = 0.5) -> keras.Model:
+    """A model made with such numbers: on JAX, which compiles an initializer for each shape, in a quarter of the time."""
+    with keras.StatelessScope():  # weights get their first values when it ends
+        model = make()
+        for weight in model.trainable_weights:
+            values = _telling(weight, rng, scale)
+            weight._initializer = lambda shape, dtype, values=values: ops.convert_to_tensor(values, dtype)
+    return model
+
+
+def _telling(weight: keras.Variable, rng: np.random.Generator, scale: float) -> np.ndarray:
+    values = normal(rng, *weight.shape)
+    return scale * values if len(weight.shape) > 1 else (weight.name in ("gamma", "scale")) + 0.1 * values
