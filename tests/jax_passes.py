@@ -30,17 +30,19 @@ def compile_passes(patch: pytest.MonkeyPatch) -> None:
         given = keras.tree.map_structure(lambda x: None if _is_array(x) else x, (args, kwargs))
         key = repr((given, list(map(_is_array, leaves))))
 
-        def run(trainable, others, arrays):
+        variables = self.variables
+
+        def run(values, arrays):
             arrays = iter(arrays)
             now = keras.tree.pack_sequence_as((args, kwargs), [next(arrays) if _is_array(x) else x for x in leaves])
-            return self.stateless_call(trainable, others, *now[0], **now[1])
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+                outputs = eager(self, *now[0], **now[1])
+            return outputs, [scope.get_current_value(x) for x in variables if not x.trainable]
 
         compiled = passes.setdefault(self, {}).setdefault(key, jax.jit(run))
-        others = self.non_trainable_variables
-        outputs, changed = compiled([x.value for x in self.trainable_variables], [x.value for x in others], arrays)
-        for variable, value in zip(others, changed, strict=True):
-            if variable.value is not value:
-                variable.assign(value)
+        outputs, changed = compiled([x.value for x in variables], arrays)
+        for variable, value in zip((x for x in variables if not x.trainable), changed, strict=True):
+            variable.assign(value)
         return outputs
 
     patch.setattr(keras.layers.Layer, "__call__", call)

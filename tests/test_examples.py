@@ -58,6 +58,7 @@ def test_translate_dates(tmp_path):
     assert keras.saving.load_model(tmp_path / "model.keras").generate(ids, max_new_tokens=2).shape == (1, 3)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="dates have no backend")
 def test_dates_to_translate():
     """The English says which date it is to be, and none of those to test with is among those to learn from."""
     train, test, *_ = runpy.run_path(str(ROOT / "examples" / "translate_dates.py"))["dates"]()

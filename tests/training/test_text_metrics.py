@@ -92,7 +92,7 @@ def test_callback(tmp_path):
     model = Transformer(vocab_size=LETTERS.vocab_size, d_model=6, num_heads=1, num_layers=1, dim_feedforward=5)
     model.compile("sgd")
     pairs, lines = TranslationPairs(["abc", "de", "fgabc"], ["cba", "ed", "cbagf"]), []
-    options = {"max_new_tokens": 3, "batch_size": 2}
+    options = {"max_new_tokens": 2, "batch_size": 3}
     score = ScoreGenerated(pairs, LETTERS, [ChrF(), ExactMatch()], examples=2, write=lines.append, **options)
     inputs = {"input_ids": np.array([[1, 2, 3]]), "labels": np.array([[3, 2, 1]])}
     with eagerly():
