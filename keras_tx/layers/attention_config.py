@@ -68,6 +68,12 @@ class AttentionConfig:
         del fields["variant"]
         return fields
 
+    @property
+    def by_distance(self) -> bool:
+        """Whether it counts how far apart two tokens stand in a row, so that padding between them changes it."""
+        counting = (RelativePositionAttention, TransformerXLAttention, SlidingWindowAttention, BlockSparseAttention)
+        return self.layer in counting or bool(getattr(self, "alibi", False))
+
     def make(self, d_model: int, num_heads: int, **options: Any) -> Layer:
         """The layer.
 

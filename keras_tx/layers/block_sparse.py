@@ -24,6 +24,8 @@ class BlockSparseAttention(AttentionVariant):
     large as all pairs of positions; all pairs are then computed. So they are in causal decoding, whose cache holds
     every position: a step costs as much as that of `MultiHeadAttention`.
 
+    Blocks are counted from the start of a row, padding included, so that padding on the left changes them.
+
     The random blocks depend on the seed and the number of blocks alone; causal, on the seed alone.
 
     Args:

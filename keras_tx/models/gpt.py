@@ -417,6 +417,16 @@ class GPTModel(GenerationMixin, GPTLanguageModel):
             training=training,
         )
 
+    def _prepare(self, input_ids, attention_mask, generation_config, options):
+        config, ids, mask = super()._prepare(input_ids, attention_mask, generation_config, options)
+        attention = self.config.attention
+        if attention is not None and attention.by_distance and not ops.convert_to_numpy(mask)[:, -1].all():
+            raise ValueError(
+                f"{type(attention).__name__} attention counts how far apart tokens stand: pad prompts on the left, so "
+                "that `attention_mask` ends with 1 in each row."
+            )
+        return config, ids, mask
+
     def init_cache(self, batch_size, length: int):
         """An empty key/value cache for `length` positions, one entry a block."""
         return tuple(block.init_cache(batch_size, length) for block in self.blocks)
