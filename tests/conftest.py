@@ -1,7 +1,6 @@
 """One backend a run, `KERAS_BACKEND` or TensorFlow; the same random numbers for each test however it is run."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -37,14 +36,8 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="module")
 def model(case) -> keras.Model:
     """Of a case of the contract, for reading: a test that changes it makes its own."""
+    if ON_JAX:
+        from jax_passes import compile_passes
+
+        return compile_passes(case.make_random())
     return case.make_random()
-
-
-if ON_JAX:
-    from jax_passes import compile_passes
-
-    @pytest.fixture(autouse=True, scope="session")
-    def compiled_passes() -> Iterator[None]:
-        with pytest.MonkeyPatch.context() as patch:
-            compile_passes(patch)
-            yield

@@ -24,6 +24,12 @@ from contract import (
 from keras_tx.models.base import Model
 
 
+@pytest.fixture(scope="module")
+def model(case) -> Model:
+    """Not compiled on any backend: numbers, too, are looked at."""
+    return case.make_random()
+
+
 def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
     """Bad calls of a text model, and what the error must say."""
     ids = given["input_ids"]
