@@ -165,7 +165,7 @@ def randomize(layer: keras.layers.Layer, rng: np.random.Generator, scale: float 
 
 
 def made_random(make: Callable[[], keras.Model], rng: np.random.Generator, scale: float = 0.5) -> keras.Model:
-    """A model made with such numbers: on JAX, which compiles an initializer for each shape, in a quarter of the time."""
+    """A model made with such numbers: on JAX, which compiles an initializer for each shape, in a tenth of the time."""
     with keras.StatelessScope():  # weights get their first values when it ends
         model = make()
         for weight in model.trainable_weights:

@@ -225,10 +225,15 @@ class MultiHeadAttention(Layer):
         extras = (*weights, *(() if cache is None else (cache,)))
         return (output, *extras) if extras else output
 
-    def _attend(
+    def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
+        """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
+        asked = {"return_attention": return_attention, "training": training}
+        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
+
+    def _attend_by_softmax(
         self, query, key, value, mask, bias, cache, *, return_attention, training, causal=None, value_bias=None
     ):
-        """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
+        """By `ops.attention`; `causal` where it is not the layer's own."""
         causal = self.causal if causal is None else causal
         if cache is not None:
             slots = query_slots(cache, ops.shape(query)[2])
@@ -270,7 +275,7 @@ class MultiHeadAttention(Layer):
         own = segments if cache is None else ops.take(segments, self._slots(x, context, cache)[0], axis=1)
         return masks.combine(mask, masks.per_head(masks.segments(own, segments)))
 
-    def _slots(self, x, context, cache):
+    def _slots(self, x, context, cache) -> tuple[Any, Any]:
         """The positions of the queries, `(T,)`, and of all keys, `(S,)`, counted from 0."""
         length = ops.shape(x)[1]
         if self.context_dim is None and cache is not None:
@@ -280,7 +285,7 @@ class MultiHeadAttention(Layer):
             return positions, positions
         return positions, key_slots(cache) if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
 
-    def init_cache(self, batch_size, length: int) -> KVCache:
+    def init_cache(self, batch_size, length: int) -> Any:
         """An empty cache for `length` positions of self-attention."""
         return init_cache(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
 

@@ -48,7 +48,7 @@ class AttentionConfig:
         if given is None or isinstance(given, AttentionConfig):
             return given
         fields = {"variant": given} if isinstance(given, str) else dict(given)
-        cls = VARIANTS.get(fields.pop("variant", None))
+        cls = VARIANTS.get(fields.pop("variant", ""))
         if cls is None:
             known = ", ".join(map(repr, VARIANTS))
             raise ValueError(f"`attention` must be None, a variant, or the name of one, {known}; got {given!r}.")

@@ -66,7 +66,7 @@ class LinearAttention(AttentionVariant):
             raise ValueError(f'`feature_map` must be "elu" or "favor"; got {feature_map!r}.')
         require_positive(num_features=num_features)
         if feature_map == "elu":
-            only = {"num_features": num_features, "seed": seed, "scale": self.scale}
+            only: dict[str, Any] = {"num_features": num_features, "seed": seed, "scale": self.scale}
             only |= {"rotary": self.rotary, "rotary_base": self.rotary_base}
             for name, value in only.items():
                 if value is not None:

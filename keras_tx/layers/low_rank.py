@@ -149,6 +149,6 @@ class NystromAttention(_LowRankAttention):
         self.iterations = iterations
 
     def _attend_few(self, query, key, value, real, return_attention: bool, options: dict):
-        settings = {"landmarks": self.num_landmarks, "iterations": self.iterations, "scale": self.scale}
+        settings: dict[str, Any] = {"landmarks": self.num_landmarks, "iterations": self.iterations, "scale": self.scale}
         output = nystrom_attention(query, key, value, mask=real, **settings)
         return (output, nystrom_map(query, key, mask=real, **settings)) if return_attention else output

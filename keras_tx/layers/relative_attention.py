@@ -74,12 +74,12 @@ class RelativePositionAttention(AttentionVariant):
         scores = by_key(scores, keys)
         bias = scores if bias is None else scores + ops.cast(bias, scores.dtype)
         if not self.relative_values:
-            return super()._attend(query, key, value, mask, bias, cache, **asked)
+            return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
 
         def value_bias(weights):
             return ops.einsum("bhtr,rd->bhtd", by_offset(weights), _take(self.value_table, rows, weights.dtype))
 
-        return super()._attend(query, key, value, mask, bias, cache, value_bias=value_bias, **asked)
+        return self._attend_by_softmax(query, key, value, mask, bias, cache, value_bias=value_bias, **asked)
 
 
 @register
@@ -126,7 +126,7 @@ class TransformerXLAttention(AttentionVariant):
         self.content_bias = self.add_weight(name="content_bias", **options)
         self.position_bias = self.add_weight(name="position_bias", **options)
 
-    def call(
+    def call(  # type: ignore[override] # what is remembered stands where a context would
         self,
         x,
         memory=None,
@@ -182,7 +182,7 @@ class TransformerXLAttention(AttentionVariant):
             seen = ops.arange(keys, dtype="int32")
             mask = masks.combine(mask, masks.causal(start + ops.arange(queries, dtype="int32"), seen))
             asked = {"causal": False, **asked}
-        return super()._attend(query, key, value, mask, bias, cache, **asked)
+        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
 
 
 def _take(table, rows, dtype: str):

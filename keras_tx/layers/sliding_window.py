@@ -65,7 +65,7 @@ class SlidingWindowAttention(AttentionVariant):
         self.num_global = num_global
 
     @property
-    def _band(self) -> dict[str, int]:
+    def _band(self) -> dict[str, Any]:
         reach = self.window_size - 1
         return {"before": reach, "after": 0 if self.causal else reach, "dilation": self.dilation}
 

@@ -71,7 +71,6 @@ def band_attention(
     batch, _, length, _ = ops.shape(query)
     real = ops.ones((1, length), "bool") if mask is None else mask
     real = ops.broadcast_to(real, (batch, length))
-    seen = None if shared is None else ops.broadcast_to(shared.seen, (batch, length, ops.shape(shared.key)[2]))
 
     def blocks(x, left: int = 0, right: int = 0):
         """`(B, X, T, D)` as `(B, N, X, C, D)`, after an interleaved sequence is made a row of its own."""
@@ -85,6 +84,7 @@ def band_attention(
     near = own[:, None] - (ops.arange(real.shape[-1]) - left * size)  # how far back each key lies
     allowed = ops.logical_and(real[:, :, :, None], ops.logical_and(near <= before, near >= -after))
     if shared is not None:
+        seen = ops.broadcast_to(shared.seen, (batch, length, ops.shape(shared.key)[2]))
         seen = blocks(seen[:, None])
         keys, values, allowed = _beside((keys, values, allowed), (shared.key, shared.value, seen), dilation)
     output = attend_blocks(queries, keys, values, allowed, **options)

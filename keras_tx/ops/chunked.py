@@ -131,7 +131,7 @@ def chunked_attention(
 
     def attend(query, key, value, *others):
         named = dict(zip(given, others, strict=True))
-        filled = [padded(key, 2), padded(value, 2), fill(named.get("bias"))]
+        filled = (padded(key, 2), padded(value, 2), fill(named.get("bias")))
         output, log_sum = forward(query, *filled, named.get("sinks"))
 
         def gradient(*args, upstream=None):
