@@ -16,14 +16,14 @@ import numpy as np
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 _eager = keras.layers.Layer.__call__
-_compiled: WeakKeyDictionary[keras.Model, dict[str, Callable]] = WeakKeyDictionary()
-"""Of each model, by the structure of the arguments and what of them is no array."""
+_compiled: WeakKeyDictionary[keras.Model, tuple[dict[str, Callable], dict[str, Any]]] = WeakKeyDictionary()
+"""Of each model the passes, and the structures of what they give; both by the arguments without their arrays."""
 
 
 def compile_passes(model: keras.Model) -> keras.Model:
     """Has each call of the model compiled, unless it is itself a part of something that is being traced."""
     keras.layers.Layer.__call__ = _call
-    _compiled[model] = {}
+    _compiled[model] = {}, {}
     return model
 
 
@@ -34,19 +34,21 @@ def _call(self, *args: Any, **kwargs: Any):
     if self not in _compiled or not arrays or not plain or in_stateless_scope():
         return _eager(self, *args, **kwargs)
     variables = self.variables
+    compiled, structures = _compiled[self]
+    key = repr((keras.tree.map_structure(lambda x: "" if _is_array(x) else x, (args, kwargs)), self.trainable))
 
     def run(values, arrays):
         arrays = iter(arrays)
         now = keras.tree.pack_sequence_as((args, kwargs), [next(arrays) if _is_array(x) else x for x in leaves])
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
             outputs = _eager(self, *now[0], **now[1])
-        return outputs, [scope.get_current_value(x) for x in variables if not x.trainable]
+        structures[key] = keras.tree.map_structure(lambda x: 0, outputs)
+        return keras.tree.flatten(outputs), [scope.get_current_value(x) for x in variables if not x.trainable]
 
-    key = repr((keras.tree.map_structure(lambda x: "" if _is_array(x) else x, (args, kwargs)), self.trainable))
-    outputs, changed = _compiled[self].setdefault(key, jax.jit(run))([x.value for x in variables], arrays)
+    outputs, changed = compiled.setdefault(key, jax.jit(run))([x.value for x in variables], arrays)
     for variable, value in zip((x for x in variables if not x.trainable), changed, strict=True):
         variable.assign(value)
-    return outputs
+    return keras.tree.pack_sequence_as(structures[key], outputs)  # JAX would give dicts in another order
 
 
 def _is_array(x: Any) -> bool:
