@@ -13,7 +13,7 @@ PARITY_TRANSFORMERS ?= 5.23.0
 help:
 	@echo "make quickstart  train, look at, generate with and export a character GPT; under 5 minutes"
 	@echo "make test        the test suite, on TensorFlow and on JAX"
-	@echo "make test-slow   the long tests, on both (with CI set, TensorFlow): training of every head, killed runs, examples"
+	@echo "make test-slow   the long tests, on both: training and export of every head, killed runs, examples"
 	@echo "make parity      side by side with Transformers and timm; PARITY_TRANSFORMERS=4.57.1 takes that version"
 	@echo "make check       lint, format and types"
 	@echo "make format      put the code into its format"
@@ -40,9 +40,7 @@ test: install
 
 test-slow: install
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
-ifndef CI
 	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
-endif
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 	$(PARITY)/bin/python -m pytest tests/parity
