@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-
-try:
-    import torchvision  # noqa: F401 - which pipelines import
-except RuntimeError:  # built for another torch, as one with CUDA, it lacks its operators
-    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
-
 import transformers
 from PIL import Image
 from transformers import pipeline

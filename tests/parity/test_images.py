@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
-
-try:
-    import torchvision  # noqa: F401 - which timm imports
-except RuntimeError:  # built for another torch, as one with CUDA, it lacks its operators; timm needs none of them
-    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
-
 import timm
+import torch
 import transformers
 from golden import make_swin, make_vit
 from outputs import all_outputs
