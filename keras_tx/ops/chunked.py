@@ -50,7 +50,6 @@ def chunked_attention(
     length = ops.shape(key)[2]
     count = -(-length // chunk_size)
     draw = seed.next() if dropout and seed is not None else None
-    query_positions = ops.arange(ops.shape(query)[2], dtype="int32")
 
     def padded(x, axis: int):
         """With zeros up to a whole number of chunks."""
@@ -64,34 +63,34 @@ def chunked_attention(
     def fill(x):
         return x if x is None or not x.shape or x.shape[-1] == 1 else padded(x, -1)
 
-    filled_mask = fill(mask)
-
-    def chunk(index, query, key, value, bias) -> _Chunk:
+    def chunk(index, query, key, value, bias, mask) -> _Chunk:
         key, value = (_slice(x, index * chunk_size, chunk_size, 2) for x in (key, value))
         positions = index * chunk_size + ops.arange(chunk_size, dtype="int32")
         real = ops.reshape(positions < length, (1, chunk_size))
-        order = masks.causal(query_positions, positions) if causal else None
-        allowed = masks.combine(real, order, part(filled_mask, index))
+        order = masks.causal(ops.arange(ops.shape(query)[2], dtype="int32"), positions) if causal else None
+        seen = None if mask is None else part(mask, index) > 0
+        allowed = masks.combine(real, order, seen)
         bias = part(bias, index)
         return _Chunk(key, value, score(query, key, scale, soft_cap, bias), allowed, bias)
 
-    def dropped(x, index):
-        if draw is None:
+    def dropped(x, index, halves):
+        if halves is None:
             return x
         # Generators count in the second number of a key: chunks differ in the first.
-        key = ops.stack([draw[0] + 7919 * ops.cast(index + 1, draw.dtype), draw[1]])
+        first, second = _joined(halves, draw.dtype)
+        key = ops.stack([first + 7919 * ops.cast(index + 1, draw.dtype), second])
         return random_dropout(x, dropout, FixedSeed(key))
 
-    def forward(query, key, value, bias, sinks):
+    def forward(query, key, value, bias, mask, halves, sinks):
         def step(index, state):
             largest, total, mixed = state
-            c = chunk(index, query, key, value, bias)
+            c = chunk(index, query, key, value, bias, mask)
             scores = ops.where(c.allowed, c.scores, ops.cast(LOWEST, c.scores.dtype))
             new = ops.maximum(largest, ops.max(scores, axis=-1, keepdims=True))
             weights = ops.where(c.allowed, ops.exp(scores - new), ops.zeros((), scores.dtype))
             shrink = ops.exp(largest - new)
             total = total * shrink + ops.sum(weights, axis=-1, keepdims=True)
-            added = mix(ops.cast(dropped(weights, index), c.value.dtype), c.value)
+            added = mix(ops.cast(dropped(weights, index, halves), c.value.dtype), c.value)
             return new, total, mixed * shrink + ops.cast(added, mixed.dtype)
 
         dtype = keras.backend.result_type(query.dtype, "float32")
@@ -103,17 +102,17 @@ def chunked_attention(
         total = ops.where(total == 0, ops.ones_like(total), total)  # of a row that sees nothing
         return mixed / total, largest + ops.log(total)
 
-    def backward(query, key, value, bias, output, log_sum, upstream):
+    def backward(query, key, value, bias, mask, halves, output, log_sum, upstream):
         upstream = ops.cast(upstream, output.dtype)
         along = ops.sum(upstream * output, axis=-1, keepdims=True)
 
         def step(index, gradients):
             of_query, of_key, of_value, of_bias = gradients
-            c = chunk(index, query, key, value, bias)
+            c = chunk(index, query, key, value, bias, mask)
             weights = ops.where(c.allowed, ops.exp(c.scores - log_sum), ops.zeros((), c.scores.dtype))
-            own = _transposed(dropped(weights, index), upstream, key.shape[1])
+            own = _transposed(dropped(weights, index, halves), upstream, key.shape[1])
             of_value = write(of_value, ops.cast(own, of_value.dtype), index * chunk_size, axis=2)
-            of_weights = dropped(score(upstream, ops.cast(c.value, upstream.dtype), 1.0, None, None), index)
+            of_weights = dropped(score(upstream, ops.cast(c.value, upstream.dtype), 1.0, None, None), index, halves)
             of_scores = weights * (of_weights - along)
             if bias is not None:
                 of_bias = _add_bias(of_bias, of_scores, index * chunk_size)
@@ -131,7 +130,13 @@ def chunked_attention(
 
     def attend(query, key, value, *others):
         named = dict(zip(given, others, strict=True))
-        filled = (padded(key, 2), padded(value, 2), fill(named.get("bias")))
+        filled = (
+            padded(key, 2),
+            padded(value, 2),
+            fill(named.get("bias")),
+            fill(named.get("mask")),
+            named.get("halves"),
+        )
         output, log_sum = forward(query, *filled, named.get("sinks"))
 
         def gradient(*args, upstream=None):
@@ -144,13 +149,32 @@ def chunked_attention(
                 shares = ops.exp(named["sinks"] - log_sum)
                 along = ops.sum(ops.cast(upstream, output.dtype) * output, axis=-1, keepdims=True)
                 found.append(-ops.sum(shares * along, axis=(0, 2, 3), keepdims=True))
+            found += [ops.zeros_like(named[name]) for name in ("mask", "halves") if name in named]
             inputs = (query, key, value, *others)
             return tuple(ops.cast(x, to.dtype) for x, to in zip(found, inputs, strict=True))
 
         return ops.cast(output, query.dtype), gradient
 
-    given = {name: ops.convert_to_tensor(x) for name, x in (("bias", bias), ("sinks", sinks)) if x is not None}
+    # What JAX traces reaches a gradient of one's own as an argument alone, and only floating point is differentiated.
+    arguments = {
+        "bias": bias,
+        "sinks": sinks,
+        "mask": None if mask is None else ops.cast(mask, "float32"),
+        "halves": None if draw is None else _halves(draw),
+    }
+    given = {name: ops.convert_to_tensor(x) for name, x in arguments.items() if x is not None}
     return ops.custom_gradient(attend)(query, key, value, *given.values())
+
+
+def _halves(draw):
+    """A key of two integers as four numbers that float32 holds exactly."""
+    draw = ops.cast(draw, "uint32")
+    return ops.cast(ops.concatenate([draw // 65536, draw % 65536]), "float32")
+
+
+def _joined(halves, dtype):
+    high, low = ops.split(ops.cast(ops.cast(halves, "uint32"), dtype), 2)
+    return ops.unstack(high * 65536 + low)
 
 
 def _slice(x, start, size: int, axis: int):

@@ -70,6 +70,18 @@ def test_the_gradient_drops_what_the_output_dropped(rng):
     assert slope == pytest.approx((ahead - behind) / 2e-2, rel=1e-3)
 
 
+def test_training_compiles_with_all_that_is_traced(rng):
+    """Masks, causality and a draw of dropout that come from inside the compiled step."""
+    layer = MultiHeadAttention(18, 6, 3, head_dim=4, causal=True, chunk_size=4, dropout=0.3)
+    x, y = normal(rng, 2, 11, 18), normal(rng, 2, 11, 18)
+    inputs, mask = keras.Input((11, 18)), keras.Input((11,))
+    model = keras.Model([inputs, mask], layer(inputs, attention_mask=mask > 0))
+    model.compile("sgd", "mse", jit_compile=True)
+    before = numpy(layer.query.kernel)
+    model.fit([x, rng.normal(size=(2, 11))], y, verbose=0)
+    assert np.isfinite(numpy(layer.query.kernel)).all() and not np.allclose(numpy(layer.query.kernel), before)
+
+
 def test_dropout_differs_by_chunk_and_keeps_the_mean(rng):
     """All scores are equal and values are the unit vectors: the output is the dropped weights."""
     size = 12
