@@ -65,7 +65,7 @@ NORMALIZED = {
     "generation/beam.py": {"log_softmax"},  # theirs too
     "tasks/base.py": {"exp"},  # probabilities of classes
     "export/words.py": {"exp"},  # the probability of an answer
-    "training/text_metrics.py": {"exp"},  # perplexity
+    "training/text_metrics.py": {"log_softmax", "exp"},  # perplexity
     "vision/augmentation.py": {"exp"},  # aspect ratios
 }
 """The files that use them, and what for."""
