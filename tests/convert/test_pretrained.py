@@ -233,7 +233,7 @@ def test_a_head_that_is_lacking_is_fresh_and_one_too_much_is_left_out(tmp_path, 
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"model_type": "llama"}, "`model_type` is 'llama'; GPTModel can be read from 'gpt2', 'openai-gpt'"),
+        ({"model_type": "mamba"}, "`model_type` is 'mamba'; GPTModel can be read from 'gpt2', 'openai-gpt', 'llama'"),
         ({"model_type": None}, "`model_type` is None"),
         ({"add_cross_attention": True}, "add_cross_attention=True; only False is supported"),
         ({"activation_function": "zelu"}, "zelu"),
