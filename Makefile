@@ -41,7 +41,9 @@ test: install
 
 test-slow: install
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+ifndef CI
 	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+endif
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 	$(PARITY)/bin/python -m pytest tests/parity
