@@ -14,7 +14,7 @@ PARITY_TRANSFORMERS ?= 5.23.0
 help:
 	@echo "make quickstart  train, look at, generate with and export a character GPT; under 5 minutes"
 	@echo "make test        the test suite, on TensorFlow and on JAX"
-	@echo "make test-slow   the long tests, on both: compiled training of every head, killed runs, examples"
+	@echo "make test-slow   the long tests, on both (with CI set, TensorFlow): training of every head, killed runs, examples"
 	@echo "make parity      side by side with Transformers and timm; PARITY_TRANSFORMERS=4.57.1 takes that version"
 	@echo "make check       lint, format and types"
 	@echo "make format      put the code into its format"
