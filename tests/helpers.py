@@ -114,9 +114,9 @@ def run_python(*arguments: str, backend: str | None = None) -> str:
     return done.stdout
 
 
-def randomize(layer: keras.layers.Layer, rng: np.random.Generator) -> keras.layers.Layer:
-    """Gives every weight, biases too, numbers that leave their mark on the output."""
+def randomize(layer: keras.layers.Layer, rng: np.random.Generator, scale: float = 0.5) -> keras.layers.Layer:
+    """Gives every weight, biases too, numbers that leave their mark on the output; `scale` is that of matrices."""
     for weight in layer.trainable_weights:
         values = normal(rng, *weight.shape)
-        weight.assign(0.5 * values if len(weight.shape) > 1 else (weight.name in ("gamma", "scale")) + 0.1 * values)
+        weight.assign(scale * values if len(weight.shape) > 1 else (weight.name in ("gamma", "scale")) + 0.1 * values)
     return layer

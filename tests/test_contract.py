@@ -135,10 +135,7 @@ def test_same_numbers_in_a_fresh_process_of_either_backend(case, model, saved, k
     found = np.load(saved / f"{case.name}.{backend}.npz")
     tolerance = 1e-6 if backend == BACKEND else 1e-5
     for i, want in enumerate(expected):
-        # Float32 rounds in proportion to the largest terms: the original Transformer's logits, up to 7, are 2e-5 and
-        # 5e-5 away from float64 on the two backends.
-        largest = 1.0 if backend == BACKEND else max(1.0, np.abs(want).max())
-        np.testing.assert_allclose(found[f"{kind}_{i}"], want, atol=tolerance * largest, rtol=tolerance)
+        np.testing.assert_allclose(found[f"{kind}_{i}"], want, atol=tolerance, rtol=tolerance)
 
 
 @every_case

@@ -34,7 +34,7 @@ VARIANTS = {
     "bias": lambda rng: {"bias": normal(rng, H, T, S)},
     "bias a row": lambda rng: {"bias": normal(rng, B, 1, 1, S)},
     "bias and mask": lambda rng: {"bias": normal(rng, 1, H, T, S), "mask": rng.random((T, S)) < 0.5},
-    "scale": lambda rng: {"scale": 1.7},
+    "scale": lambda rng: {"scale": 0.7},
     "soft cap": lambda rng: {"scale": 5.0, "soft_cap": 3.0},
     "soft cap, bias, mask": lambda rng: {
         "soft_cap": 2.0,
