@@ -74,7 +74,7 @@ def chunked_attention(
         return _Chunk(key, value, score(query, key, scale, soft_cap, bias), allowed, bias)
 
     def dropped(x, index, halves):
-        if halves is None:
+        if draw is None:
             return x
         # Generators count in the second number of a key: chunks differ in the first.
         first, second = _joined(halves, draw.dtype)
