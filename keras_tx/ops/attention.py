@@ -14,6 +14,7 @@ from keras.random import SeedGenerator
 from keras_tx.ops import masks
 from keras_tx.ops.checks import is_boolean
 from keras_tx.ops.dropout import dropout as random_dropout
+from keras_tx.ops.primitives import has_fixed_ranges
 
 
 def attention(
@@ -89,6 +90,12 @@ def _scores(query, key, scale, soft_cap, bias):
 
 
 def _softmax(scores, mask):
+    if mask is not None and has_fixed_ranges() and scores.shape[-1] != 1:
+        # The fill is a score; what it takes is shared out anew.
+        lowest = ops.min(scores, axis=-1, keepdims=True)
+        weights = ops.softmax(ops.where(mask, scores, lowest), axis=-1)
+        weights = ops.where(mask, weights, ops.zeros((), weights.dtype))
+        return weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-6)
     if mask is not None:
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
         scores = ops.where(mask, scores, ops.cast(-1e30, scores.dtype))
