@@ -90,15 +90,12 @@ def _scores(query, key, scale, soft_cap, bias):
 
 
 def _softmax(scores, mask):
-    if mask is not None and has_fixed_ranges() and scores.shape[-1] != 1:
-        # The fill is a score; what it takes is shared out anew.
-        lowest = ops.min(scores, axis=-1, keepdims=True)
-        weights = ops.softmax(ops.where(mask, scores, lowest), axis=-1)
-        weights = ops.where(mask, weights, ops.zeros((), weights.dtype))
-        return weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-6)
     if mask is not None:
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
-        scores = ops.where(mask, scores, ops.cast(-1e30, scores.dtype))
+        fill = ops.cast(-1e30, scores.dtype)
+        if has_fixed_ranges():  # near the scores: what it takes from them is e^-8 of the least at most
+            fill = ops.min(scores, axis=-1, keepdims=True) - 8.0
+        scores = ops.where(mask, scores, fill)
     # A single key takes all; Keras warns of a softmax over one number.
     weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
     return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
