@@ -37,7 +37,7 @@ def models() -> dict:
         "Transformer": lambda: kt.Transformer(vocab_size=4096, d_model=128, num_heads=4, num_layers=4),
         "ViT": lambda: kt.VisionTransformer(image_size=64, patch_size=8, num_classes=100, d_ff=512, **text),
         "Swin": lambda: kt.SwinTransformer(
-            image_size=64, window_size=4, d_model=48, depths=(2, 2, 2), num_heads=(3, 6, 12), num_classes=100
+            image_size=64, window_size=4, embed_dim=48, depths=(2, 2, 2), num_heads=(3, 6, 12), num_classes=100
         ),
     }
 

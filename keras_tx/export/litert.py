@@ -125,7 +125,7 @@ def convert(
     with tempfile.TemporaryDirectory() as scratch:
         module = tf.Module()
         module.weights = [variable.value for variable in model.variables]
-        with converted_graph():
+        with converted_graph(fixed_ranges=quantize == "int8"):
             traced = {name: signature.traced() for name, signature in signatures.items()}
             for name, function in traced.items():
                 setattr(module, name, function)

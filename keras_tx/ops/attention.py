@@ -16,6 +16,7 @@ from keras.random import SeedGenerator
 from keras_tx.ops import masks
 from keras_tx.ops.checks import is_boolean, require_positive, require_shape
 from keras_tx.ops.dropout import dropout as random_dropout
+from keras_tx.ops.primitives import has_fixed_ranges
 
 LOWEST = -1e30
 """The score of a key that is not seen."""
@@ -126,13 +127,17 @@ def score(query, key, scale, soft_cap, bias):
 def _softmax(scores, mask, sinks):
     if mask is not None:
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
-        scores = ops.where(mask, scores, ops.cast(LOWEST, scores.dtype))
+        fill = ops.cast(LOWEST, scores.dtype)
+        if has_fixed_ranges():  # near the scores: what it takes from them is e^-8 of the least at most
+            fill = ops.min(scores, axis=-1, keepdims=True) - 8.0
+        scores = ops.where(mask, scores, fill)
     if sinks is not None:
         largest = ops.stop_gradient(ops.maximum(ops.max(scores, axis=-1, keepdims=True), sinks))
         weights = ops.exp(scores - largest)
-        return weights / (ops.sum(weights, axis=-1, keepdims=True) + ops.exp(sinks - largest))
-    # A single key takes all; Keras warns of a softmax over one number.
-    weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
+        weights = weights / (ops.sum(weights, axis=-1, keepdims=True) + ops.exp(sinks - largest))
+    else:
+        # A single key takes all; Keras warns of a softmax over one number.
+        weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
     return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
 
 

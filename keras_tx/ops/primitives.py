@@ -10,6 +10,7 @@ from keras import ops
 
 _portable = ContextVar("portable", default=False)
 _converted = ContextVar("converted", default=False)
+_fixed_ranges = ContextVar("fixed_ranges", default=False)
 
 
 @contextmanager
@@ -23,19 +24,30 @@ def portable_graph() -> Iterator[None]:
 
 
 @contextmanager
-def converted_graph() -> Iterator[None]:
-    """Graphs traced in this block are portable, and in the forms that converters to other formats know best."""
-    token = _converted.set(True)
+def converted_graph(*, fixed_ranges: bool = False) -> Iterator[None]:
+    """Graphs traced in this block are portable, and in the forms that converters to other formats know best.
+
+    Args:
+        fixed_ranges: whether each tensor is to be held in 8 bits of one range, so that none may have a number far from
+            all others.
+    """
+    tokens = _converted.set(True), _fixed_ranges.set(fixed_ranges)
     try:
         with portable_graph():
             yield
     finally:
-        _converted.reset(token)
+        _converted.reset(tokens[0])
+        _fixed_ranges.reset(tokens[1])
 
 
 def is_converted() -> bool:
     """Whether what is traced now is to be such a graph."""
     return _converted.get()
+
+
+def has_fixed_ranges() -> bool:
+    """Whether no tensor of what is traced now may have a number far from all others."""
+    return _fixed_ranges.get()
 
 
 def argmax(x):
