@@ -6,27 +6,39 @@ from typing import Any
 
 from keras import ops
 
+from keras_tx.export.orientation import upright
 from keras_tx.export.samples import sample_files
-from keras_tx.export.signature import LONGEST_TEXT, Signature, strings
+from keras_tx.export.signature import LONGEST_TEXT, Signature, after, strings
 from keras_tx.export.tensors import named_outputs
 from keras_tx.export.texts import label_outputs
-from keras_tx.generation.sampling import probabilities
 from keras_tx.models.images import ImageModel
 from keras_tx.ops.boxes import center_to_corners
 from keras_tx.ops.detection import best_classes
+from keras_tx.tasks.text_classification import label_scores
 from keras_tx.vision import ImagePreprocessor
 
 LARGEST_FILE = 16 * LONGEST_TEXT
 """Bytes of an image's file; a larger one is an error."""
 
 
-def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict[str, Signature]:
-    """`serve_image` of a model that takes images and nothing else; what it gives depends on the model's outputs."""
-    if list(model.input_signature()) != ["images"]:
-        return {}
+def takes_files(model: ImageModel) -> bool:
+    """Whether a model takes images such as files hold, and nothing else."""
     config: Any = model.config
-    if config.channels not in (1, 3):
-        raise ValueError(f"an image's file has 1 or 3 channels, and the model takes {config.channels}.")
+    return list(model.input_signature()) == ["images"] and config.channels in (1, 3)
+
+
+def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict[str, Signature]:
+    """`serve_image`; what it gives depends on the model's outputs.
+
+    Raises:
+        ValueError: for a model that takes more than images, or images that no file holds.
+    """
+    config: Any = model.config
+    if not takes_files(model):
+        raise ValueError(
+            f"{type(model).__name__} takes {', '.join(model.input_signature())}, with {config.channels} channels, and "
+            "files hold images alone, of 1 or 3: leave out `preprocessor`."
+        )
     names = config.label_names or [f"LABEL_{i}" for i in range(config.num_classes)]
 
     def serve(image_bytes):
@@ -38,7 +50,8 @@ def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict
             return detections(outputs, names, preprocessor, sizes)
         if len(outputs["logits"].shape) > 2:
             return {"classes": ops.argmax(outputs["logits"], axis=-1)}
-        return label_outputs(names, probabilities(ops.cast(outputs["logits"], "float32")))
+        kind = "single_label_classification" if len(names) > 1 else "multi_label_classification"
+        return label_outputs(names, label_scores(ops.cast(outputs["logits"], "float32"), kind))
 
     def sample(rng, rows, length):
         return {"image_bytes": sample_files(rng, rows, config.channels)}
@@ -50,7 +63,7 @@ def decoded(files, preprocessor: ImagePreprocessor, channels: int):
     """The files `(B,)` as images of the model's size, not yet normalized, `(B, height, width, C)`, and their sizes.
 
     Returns:
-        The images, float32, and height and width that each file had, int32 `(B, 2)`.
+        The images, float32, and height and width of each as it is to be seen, int32 `(B, 2)`.
     """
     import tensorflow as tf
 
@@ -60,20 +73,17 @@ def decoded(files, preprocessor: ImagePreprocessor, channels: int):
             tf.strings.length(files), LARGEST_FILE, f"`image_bytes` must be of {LARGEST_FILE} bytes at most"
         ),
     ]
-    with tf.control_dependencies([check for check in checks if check is not None]):
-        files = tf.identity(files)
+
+    def jpeg(file):
+        return upright(tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE"), file)  # as Pillow's
 
     def one(file):
-        image = tf.cond(
-            tf.io.is_jpeg(file),
-            lambda: tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE"),  # as Pillow's
-            lambda: tf.io.decode_png(file, channels),
-        )
+        image = tf.cond(tf.io.is_jpeg(file), lambda: jpeg(file), lambda: tf.io.decode_png(file, channels))
         image.set_shape((None, None, channels))
         return preprocessor.resized(image)[0], tf.shape(image)[:2]
 
     specs = tf.TensorSpec((*preprocessor.image_size, channels), tf.float32), tf.TensorSpec((2,), tf.int32)
-    return tf.map_fn(one, files, fn_output_signature=specs)
+    return tf.map_fn(one, after(checks, files), fn_output_signature=specs)
 
 
 def detections(outputs: dict, names, preprocessor: ImagePreprocessor, sizes) -> dict[str, Any]:
