@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not a JSON file: {error}.") from None
+
+
+def size_of(files: Iterable[Path]) -> int:
+    """The bytes of files together; of directories among them nothing."""
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 @contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
@@ -54,8 +53,3 @@ def warnings_as_lines() -> Iterator[None]:
     for warning in caught:
         if warning.category is UserWarning:
             typer.echo(f"note: {warning.message}")
-
-
-def size_of(files: Iterable[Path]) -> int:
-    """The bytes of files together."""
-    return sum(file.stat().st_size for file in files if file.is_file())

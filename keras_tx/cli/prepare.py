@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from keras_tx.cli.console import named, progress_bar, quiet, size_of
+from keras_tx.cli.console import named, progress_bar, quiet
 from keras_tx.cli.options import MAX_SEED
+from keras_tx.files import size_of
 
 
 def prepare(

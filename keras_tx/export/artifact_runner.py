@@ -1,12 +1,13 @@
-"""Runs LiteRT and ONNX artifacts in a process of its own, with their runtime and NumPy alone.
+"""Runs artifacts in a process of its own, with their runtime and NumPy alone.
 
 python artifact_runner.py ARTIFACT REQUESTS.npz ANSWERS.npz [ARTIFACT REQUESTS.npz ANSWERS.npz ...]
 
-An artifact is a `.tflite` file, an `.onnx` file, or a directory with `encoder.onnx` and `decoder.onnx`. The requests
-are arrays called NUMBER/SIGNATURE/INPUT; the answers come as arrays called NUMBER/OUTPUT. The signature `generate` is
-done here, by prefill and decode: `input_ids` and `attention_mask` `(B, P)`, `count`, `slots` where the cache's number
-is fixed, and of an encoder-decoder `start`, to the likeliest `tokens` `(B, count)` and the `logits` `(B, count, V)`
-that they were taken from.
+An artifact is the directory of a SavedModel, a `.tflite` file, an `.onnx` file, or a directory with `encoder.onnx` and
+`decoder.onnx`. The requests are arrays called NUMBER/SIGNATURE/INPUT; the answers come as arrays called NUMBER/OUTPUT;
+strings are arrays of bytes. Where an artifact has no signature `generate` it is done here, by prefill and decode:
+`input_ids` and `attention_mask` `(B, P)`, `count`, `slots` where the cache's number is fixed, and of an
+encoder-decoder `start`, to the likeliest `tokens` `(B, count)` and the `logits` `(B, count, V)` that they were taken
+from.
 """
 
 import sys
@@ -15,7 +16,58 @@ from pathlib import Path
 import numpy as np
 
 
-class LiteRT:
+class SavedModel:
+    """A directory that TensorFlow loads."""
+
+    without = ("keras", "keras_tx")
+
+    def __init__(self, path: Path):
+        import tensorflow as tf
+
+        self.signatures = tf.saved_model.load(str(path)).signatures
+
+    def ask(self, signature: str, inputs: dict) -> dict:
+        """What a signature answers."""
+        import tensorflow as tf
+
+        tensors = {name: tf.constant(x.tolist() if x.dtype.kind == "S" else x) for name, x in inputs.items()}
+        answers = {name: x.numpy() for name, x in self.signatures[signature](**tensors).items()}
+        return {name: x.astype("S") if x.dtype == object else x for name, x in answers.items()}
+
+
+class Stepwise:
+    """An artifact that generates, if it does, by steps which the host asks for."""
+
+    without = (*SavedModel.without, "tensorflow")
+
+    def generate(self, input_ids, attention_mask, count, start=None, slots=None) -> dict:
+        """The likeliest tokens, one by one."""
+        begun = 1 if start is not None else input_ids.shape[1]
+        slots = int(slots or begun + count)
+        found, fixed = self.prefill(input_ids, attention_mask, slots, start)
+        masked = "attention_mask" if start is None else "encoder_attention_mask"
+        mask = filled(attention_mask, slots) if start is None else attention_mask
+        tokens, logits = [], []
+        for position in range(begun, begun + int(count)):
+            logits.append(found.pop("logits"))
+            tokens.append(logits[-1].argmax(axis=-1).astype("int32"))
+            if len(tokens) == count:
+                break
+            past = {name.replace("present_", "past_"): x for name, x in found.items()}
+            step = {"input_ids": tokens[-1][:, None], masked: mask, "cache_position": np.array(position, "int32")}
+            found = self.ask("decode", {**step, **past, **fixed})
+        return {"tokens": np.stack(tokens, axis=1), "logits": np.stack(logits, axis=1)}
+
+    def ask(self, signature: str, inputs: dict) -> dict:
+        """What a signature answers."""
+        raise NotImplementedError
+
+    def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
+        """The first answer, and what stays the same from step to step."""
+        raise NotImplementedError
+
+
+class LiteRT(Stepwise):
     """A `.tflite` file."""
 
     def __init__(self, path: Path):
@@ -39,7 +91,7 @@ class LiteRT:
         return found, fixed
 
 
-class ONNX:
+class ONNX(Stepwise):
     """An `.onnx` file, or a directory of two."""
 
     def __init__(self, path: Path):
@@ -81,36 +133,25 @@ def filled(mask, slots: int):
     return np.pad(mask, [(0, 0), (0, slots - mask.shape[1])], constant_values=1)
 
 
-def generate(artifact, input_ids, attention_mask, count, start=None, slots=None) -> dict:
-    """The likeliest tokens, one by one."""
-    begun = 1 if start is not None else input_ids.shape[1]
-    slots = int(slots or begun + count)
-    found, fixed = artifact.prefill(input_ids, attention_mask, slots, start)
-    masked = "attention_mask" if start is None else "encoder_attention_mask"
-    mask = filled(attention_mask, slots) if start is None else attention_mask
-    tokens, logits = [], []
-    for position in range(begun, begun + int(count)):
-        logits.append(found.pop("logits"))
-        tokens.append(logits[-1].argmax(axis=-1).astype("int32"))
-        if len(tokens) == count:
-            break
-        past = {name.replace("present_", "past_"): x for name, x in found.items()}
-        step = {"input_ids": tokens[-1][:, None], masked: mask, "cache_position": np.array(position, "int32")}
-        found = artifact.ask("decode", {**step, **past, **fixed})
-    return {"tokens": np.stack(tokens, axis=1), "logits": np.stack(logits, axis=1)}
+def kind_of(path: Path) -> type[SavedModel] | type[LiteRT] | type[ONNX]:
+    """Of an artifact."""
+    if path.suffix == ".tflite":
+        return LiteRT
+    return SavedModel if (path / "saved_model.pb").exists() else ONNX
 
 
-def main(path: str, requests: str, answers: str) -> None:
+def answer(path: Path, requests: str, answers: str) -> None:
     """Asks one artifact."""
     calls: dict[tuple[int, str], dict] = {}
     with np.load(requests) as arrays:
         for key in arrays.files:
             number, signature, name = key.split("/")
             calls.setdefault((int(number), signature), {})[name] = arrays[key]
-    artifact = (LiteRT if path.endswith(".tflite") else ONNX)(Path(path))
+    artifact = kind_of(path)(path)
     found = {}
     for (number, signature), inputs in sorted(calls.items()):
-        outputs = generate(artifact, **inputs) if signature == "generate" else artifact.ask(signature, inputs)
+        by_steps = signature == "generate" and isinstance(artifact, Stepwise)
+        outputs = artifact.generate(**inputs) if by_steps else artifact.ask(signature, inputs)
         found.update({f"{number}/{name}": x for name, x in outputs.items()})
     np.savez(answers, **found)
 
@@ -118,6 +159,9 @@ def main(path: str, requests: str, answers: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 4 or len(sys.argv) % 3 != 1:
         sys.exit(__doc__)
-    sys.modules["keras"] = sys.modules["keras_tx"] = sys.modules["tensorflow"] = None  # type: ignore[assignment]
-    for i in range(1, len(sys.argv), 3):
-        main(*sys.argv[i : i + 3])
+    asked = [(Path(sys.argv[i]), *sys.argv[i + 1 : i + 3]) for i in range(1, len(sys.argv), 3)]
+    # TensorFlow imports Keras by itself where it finds it; here it shall not find it.
+    for module in set.intersection(*({*kind_of(path).without} for path, *_ in asked)):
+        sys.modules[module] = None  # type: ignore[assignment]
+    for path, *files in asked:
+        answer(path, *files)

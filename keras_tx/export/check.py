@@ -1,17 +1,13 @@
-"""Whether an artifact gives what its model gives: asked in a process of its own that has TensorFlow alone."""
+"""Whether a SavedModel gives what its model gives: asked in a process of its own that has TensorFlow alone."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from keras_tx.export import saved_model_runner
+from keras_tx.export.process import Request, run_artifacts
 from keras_tx.export.signature import Signature
 
 TOLERANCE = 1e-5
@@ -20,8 +16,6 @@ SHAPES = ((1, 3), (3, 7), (2, 13))
 """Rows and tokens of what is asked."""
 SPARE = 1000
 """One of so many whole numbers may differ: a choice between equals."""
-
-Request = tuple[str, dict[str, np.ndarray]]
 
 
 def sample_requests(signatures: Mapping[str, Signature], seed: int = 0) -> list[Request]:
@@ -45,7 +39,7 @@ def check_saved_model(directory: Path, signatures: Mapping[str, Signature], requ
     Raises:
         ValueError: if an answer differs, or the artifact cannot be run.
     """
-    (answers,) = run_saved_models([(directory, requests)])
+    (answers,) = run_artifacts([(directory, requests)])
     compare_answers(signatures, requests, answers)
 
 
@@ -57,28 +51,6 @@ def compare_answers(
         expected = signatures[name](**{key: _tensor(x) for key, x in inputs.items()})
         for key, wanted in expected.items():
             _compare(f"`{name}`'s {key}", answers[f"{number}/{key}"], np.asarray(wanted))
-
-
-def run_saved_models(asked: Sequence[tuple[Path, list[Request]]]) -> list[dict[str, np.ndarray]]:
-    """What SavedModels answer in a fresh process, each its own requests: arrays called NUMBER/OUTPUT.
-
-    Raises:
-        ValueError: if one cannot be run.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments, answered = list[str](), list[Path]()
-        for i, (directory, requests) in enumerate(asked):
-            path = Path(scratch) / f"requests_{i}.npz"
-            arrays = {f"{k}/{name}/{key}": x for k, (name, inputs) in enumerate(requests) for key, x in inputs.items()}
-            np.savez(path, allow_pickle=False, **arrays)
-            answered.append(Path(scratch) / f"answers_{i}.npz")
-            arguments += map(str, (directory, path, answered[-1]))
-        command = [sys.executable, "-P", str(saved_model_runner.__file__), *arguments]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        if done.returncode:
-            raise ValueError(f"the SavedModel does not run with TensorFlow alone:\n{done.stderr[-3000:]}")
-        return [dict(np.load(path)) for path in answered]
 
 
 def _tensor(x: np.ndarray):

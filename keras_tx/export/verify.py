@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from keras_tx.export import artifact_runner
-from keras_tx.export.check import TOLERANCE, Request
+from keras_tx.export.check import TOLERANCE
+from keras_tx.export.process import Request, run_artifacts
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
 from keras_tx.export.tensors import named_outputs
+from keras_tx.files import size_of
 
 SHAPES = ((1, 3), (3, 7), (2, 5))
 """Rows and tokens of what is asked."""
@@ -69,7 +67,7 @@ def verify(
     """
     requests = sample_requests(model, signatures, random_cache=quantize != "int8")
     (answers,) = run_artifacts([(path, requests)])
-    found = compare(model, signatures, requests, answers, size_of(path))
+    found = compare(model, signatures, requests, answers, size_of([path, *path.rglob("*")]))
     measured, allowed = (found.share, TOLERANCE) if quantize is None else (found.rms, BOUNDS[quantize])
     allowed = allowed if tolerance is None else tolerance
     if not measured <= allowed:
@@ -81,12 +79,6 @@ def verify(
             f"the artifact differs from the model: only {found.tokens:.0%} of its tokens are the likeliest."
         )
     return found
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of the files in a directory."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 # === What is asked ===
@@ -132,32 +124,7 @@ def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generato
     return requests
 
 
-# === The artifact's answers ===
-
-
-def run_artifacts(asked: Sequence[tuple[Path, list[Request]]]) -> list[dict[str, np.ndarray]]:
-    """What artifacts answer in a fresh process, each its own requests: arrays called NUMBER/OUTPUT.
-
-    Raises:
-        ValueError: if one cannot be run.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        arguments, answered = list[str](), list[Path]()
-        for i, (path, requests) in enumerate(asked):
-            given = Path(scratch) / f"requests_{i}.npz"
-            arrays = {f"{k}/{name}/{key}": x for k, (name, inputs) in enumerate(requests) for key, x in inputs.items()}
-            np.savez(given, allow_pickle=False, **arrays)
-            answered.append(Path(scratch) / f"answers_{i}.npz")
-            arguments += map(str, (path, given, answered[-1]))
-        command = [sys.executable, "-P", str(artifact_runner.__file__), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
-            raise ValueError(f"the artifact does not run by itself: {lines[-1]}")
-        return [dict(np.load(path)) for path in answered]
-
-
-# === The model's ===
+# === The answers ===
 
 
 def compare(

@@ -10,7 +10,8 @@ from export_helpers import preprocessor_for, tokenizer_for
 
 from keras_tx import export_saved_model
 from keras_tx.export import saved_model
-from keras_tx.export.check import compare_answers, run_saved_models
+from keras_tx.export.check import compare_answers
+from keras_tx.export.process import run_artifacts
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,7 +38,7 @@ def exported(tmp_path_factory):
     """Of each case its directory, signatures, requests, and what a process with TensorFlow alone answered."""
     directory = tmp_path_factory.mktemp("exported")
     asked = {case.name: (directory / case.name / "1", *export(case, directory / case.name / "1")) for case in CASES}
-    answers = run_saved_models([(path, requests) for path, _, requests in asked.values()])
+    answers = run_artifacts([(path, requests) for path, _, requests in asked.values()])
     return {name: (*of, found) for (name, of), found in zip(asked.items(), answers, strict=True)}
 
 
