@@ -10,11 +10,10 @@ import keras
 
 from keras_tx.convert import locate
 from keras_tx.models.bert import BERTBackbone
-from keras_tx.text import Tokenizer, WordPieceTokenizer, load_tokenizer
+from keras_tx.text import TOKENIZER_FILES, Tokenizer, WordPieceTokenizer, load_tokenizer
 from keras_tx.training import FineTuning
 
 SMALL = {"max_positions": 64, "num_layers": 2, "num_heads": 4, "d_model": 64, "d_ff": 256, "hidden_dropout": 0.0}
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
 def arguments(description: str | None, dataset: str) -> argparse.Namespace:

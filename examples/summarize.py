@@ -19,11 +19,10 @@ import keras
 
 from keras_tx import ROUGE, SentencePieceTokenizer, T5Model, mixed_batches
 from keras_tx.convert import locate
-from keras_tx.text import Tokenizer, load_tokenizer
+from keras_tx.text import TOKENIZER_FILES, Tokenizer, load_tokenizer
 from keras_tx.training import TranslationPairs, dataset_pairs, generate_texts, text_to_text
 
 PREFIX = "summarize: "
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "spiece.model")
 SMALL = {"d_model": 64, "d_kv": 16, "num_heads": 4, "num_layers": 2, "d_ff": 256, "dropout": 0.0}
 
 

@@ -8,20 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from keras_tx.cli.console import progress_bar, quiet, size_of, warnings_as_lines
+from keras_tx.cli.console import progress_bar, quiet, warnings_as_lines
 from keras_tx.cli.options import RevisionOption, SourceArgument
-
-TOKENIZER_FILES = (
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "spiece.model",
-    "char_tokenizer.json",
-)
+from keras_tx.files import size_of, whole_directory
 
 
 def convert(
@@ -43,8 +32,8 @@ def convert(
     with quiet():
         import keras  # noqa: F401
     from keras_tx.convert import CheckpointDirectory, locate
-    from keras_tx.files import whole_directory
     from keras_tx.models.auto import model_class
+    from keras_tx.text import TOKENIZER_FILES
 
     path = locate(source, revision=revision, also=TOKENIZER_FILES)
     if path.resolve().is_relative_to(destination):

@@ -1,7 +1,7 @@
 """Tokenizers that live in the graph, and texts to train on."""
 
 from keras_tx.text.added_tokens import AddedToken
-from keras_tx.text.auto import load_tokenizer
+from keras_tx.text.auto import TOKENIZER_FILES, has_tokenizer, load_tokenizer
 from keras_tx.text.base import Tokenizer
 from keras_tx.text.bpe import BPETokenizer
 from keras_tx.text.char import CharTokenizer
@@ -10,6 +10,7 @@ from keras_tx.text.sentencepiece import SentencePieceTokenizer
 from keras_tx.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
+    "TOKENIZER_FILES",
     "AddedToken",
     "BPETokenizer",
     "CharTokenizer",
@@ -18,6 +19,7 @@ __all__ = [
     "WordPieceTokenizer",
     "dataset_text",
     "default_text",
+    "has_tokenizer",
     "load_tokenizer",
     "read_text",
 ]

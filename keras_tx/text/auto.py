@@ -12,6 +12,16 @@ from keras_tx.text.char import FILE_NAME, CharTokenizer
 from keras_tx.text.sentencepiece import SentencePieceTokenizer
 from keras_tx.text.wordpiece import WordPieceTokenizer
 
+_VOCABULARIES = ("vocab.json", "tokenizer.json", wordpiece_files.FILE_NAME, *sentencepiece_files.MODEL_NAMES, FILE_NAME)
+_BESIDE = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+TOKENIZER_FILES = (*_VOCABULARIES, *_BESIDE)
+"""All that a tokenizer's files may be called."""
+
+
+def has_tokenizer(directory: str | Path) -> bool:
+    """Whether a tokenizer lies in a directory, of one of our kinds or of another."""
+    return any((Path(directory) / name).exists() for name in _VOCABULARIES)
+
 
 def load_tokenizer(directory: str | Path) -> Tokenizer:
     """Reads a tokenizer that we or Transformers saved.
