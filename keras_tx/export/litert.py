@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_tx.export.cached import cached_signatures
 from keras_tx.export.signature import Signature
-from keras_tx.export.source import require_exportable, require_extra
+from keras_tx.export.source import require_below_2_gib, require_exportable, require_extra
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
 from keras_tx.files import whole_file
@@ -67,6 +67,7 @@ def export_litert(
             the artifact's answers are not the model's; nothing is written then.
     """
     require_exportable(model, "a LiteRT file")
+    require_below_2_gib(model, "a LiteRT file")
     require_extra("ai_edge_litert", "litert")
     if quantize is not None and quantize not in get_args(Quantization):
         raise ValueError(f"`quantize` must be None or one of {', '.join(get_args(Quantization))}; got {quantize!r}.")

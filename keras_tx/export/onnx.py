@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_tx.export.cached import cached_signatures, encode_signature
 from keras_tx.export.signature import Signature
-from keras_tx.export.source import require_exportable, require_extra
+from keras_tx.export.source import require_below_2_gib, require_exportable, require_extra
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
 from keras_tx.files import whole_directory, whole_file
@@ -57,6 +57,7 @@ def export_onnx(
             the artifact's answers are not the model's; nothing is written then.
     """
     require_exportable(model, "an ONNX file")
+    require_below_2_gib(model, "an ONNX file")
     for module in ("tf2onnx", "onnx", "onnxruntime"):
         require_extra(module, "onnx")
     path, step = Path(path), progress or (lambda done, total: None)

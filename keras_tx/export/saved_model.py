@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import keras
 
 from keras_tx.export.card import write_card
 from keras_tx.export.check import check_saved_model, sample_requests
 from keras_tx.export.generation import TextOptions, text_signatures
 from keras_tx.export.pictures import image_signatures
 from keras_tx.export.signature import Signature
+from keras_tx.export.source import require_exportable
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.texts import string_signatures
 from keras_tx.export.warmup import write_warmup
@@ -25,7 +24,7 @@ from keras_tx.vision import ImagePreprocessor
 
 
 def export_saved_model(
-    model: keras.Model,
+    model: Model,
     path: str | Path,
     tokenizer: Tokenizer | None = None,
     *,
@@ -38,6 +37,7 @@ def export_saved_model(
     num_beams: int = 1,
     xla: bool = False,
     source: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Writes a SavedModel that runs with TensorFlow alone, checks it against the model, and only then keeps it.
 
@@ -70,10 +70,12 @@ def export_saved_model(
         tokenizer: of a text model.
         preprocessor: of an image model.
         max_new_tokens, temperature, top_k, top_p: of `serve_text`, and the defaults of `generate`.
-        eos_token_id: a token, or several, that end a text; the model's config's if None, none at all if empty.
+        eos_token_id: a token, or several, that end a text, and show unless they are special; the model's config's if
+            None, none at all if empty.
         num_beams: of `generate_beams`.
         xla: whether to add signatures that XLA compiles. TensorFlow Serving on CPUs does not run these by default.
         source: where the weights come from, for the card.
+        progress: called with how many steps are done, and of how many.
 
     Raises:
         ValueError: on another backend than TensorFlow, for a model that does not compute in float32, for a tokenizer or
@@ -82,14 +84,9 @@ def export_saved_model(
     """
     import tensorflow as tf
 
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"a SavedModel is made on the TensorFlow backend; this is {keras.backend.backend()!r}. Save the model as "
-            "`.keras` and load it with KERAS_BACKEND=tensorflow."
-        )
-    if model.compute_dtype != "float32":
-        raise ValueError(f"export a float32 model: this one computes in {model.compute_dtype}.")
+    require_exportable(model, "a SavedModel")
     _require_replaceable(Path(path))
+    step = progress or (lambda done, total: None)
     options = TextOptions(max_new_tokens, temperature, top_k, top_p, 0, eos_token_id, num_beams)
     signatures = model_signatures(model, tokenizer, preprocessor, options, xla=xla)
     requests = sample_requests(signatures)
@@ -101,10 +98,12 @@ def export_saved_model(
             setattr(module, name, function)  # in Python these may be called with some inputs left out
         with portable_graph():  # saving traces functions again
             tf.saved_model.save(module, str(partial), signatures=traced)
+        step(1, 2)
         check_saved_model(partial, signatures, requests)
         write_warmup(partial, [request for request in requests if not signatures[request[0]].xla])
         found = tf.saved_model.load(str(partial)).signatures
         write_card(partial, model, found, source=source)
+    step(2, 2)
 
 
 def model_signatures(
@@ -132,6 +131,10 @@ def model_signatures(
         if not isinstance(model, ImageModel):
             raise ValueError(f"`preprocessor` is for models of images; {type(model).__name__} is none.")
         found |= image_signatures(model, preprocessor)
+    if options.num_beams > 1 and "generate_beams" not in found:
+        raise ValueError(
+            f"`num_beams` is of models that generate texts, with their tokenizer: leave out {options.num_beams}."
+        )
     return found
 
 
