@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_tx.export.samples import sample_texts
-from keras_tx.export.signature import Signature, checked_texts, strings
+from keras_tx.export.signature import Signature, after, checked_texts, strings
 from keras_tx.generation import GenerationConfig, decode, prefill, window_size
 from keras_tx.generation.beam import beam_search
 from keras_tx.generation.loop import is_end
@@ -31,7 +31,8 @@ class TextOptions:
 
     Attributes:
         max_new_tokens, temperature, top_k, top_p, seed: what counts where a request does not say.
-        eos_token_id: a token, or several, that end a text; the model's config's if None, none at all if empty.
+        eos_token_id: a token, or several, that end a text, and show unless they are special; the model's config's if
+            None, none at all if empty.
         num_beams: of `generate_beams`, which there is for more than 1.
         limit: the most that `max_new_tokens` of a request may be.
     """
@@ -83,6 +84,11 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
     def prompts(rng, rows, length):
         return {"prompt": sample_texts(tokenizer, rng, rows, length)}
 
+    def for_beams(rng, rows, length):  # which do not read anew what goes beyond the positions
+        around, count = len(tokenizer.prefix) + len(tokenizer.suffix), min(3, max(1, writer.positions - 2))
+        options = {"max_new_tokens": np.int32(count), "length_penalty": np.float32(0.8)}
+        return prompts(rng, rows, max(1, min(length, writer.positions - count - around))) | options
+
     def with_options(rng, rows, length, *, by_row=False, greedy=False):
         chosen = {
             "max_new_tokens": length,
@@ -94,9 +100,6 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
         shape = rows if by_row else ()
         drawn = {name: np.full(shape, value, kinds[name].as_numpy_dtype) for name, value in chosen.items()}
         return prompts(rng, rows, length) | drawn
-
-    def for_beams(rng, rows, length):
-        return prompts(rng, rows, length) | {"max_new_tokens": np.int32(3), "length_penalty": np.float32(0.8)}
 
     found = {
         "serve_text": Signature(
@@ -155,11 +158,11 @@ class Writer:
         rows = tf.shape(ids)[:1]
         limit = tf.broadcast_to(self._checked_count(max_new_tokens), rows)
         for name, value, allowed in (
-            ("temperature", temperature, temperature >= 0),
+            ("temperature", temperature, (temperature >= 0) & (temperature < np.inf)),
             ("top_k", top_k, top_k >= 0),
             ("top_p", top_p, (top_p > 0) & (top_p <= 1)),
         ):
-            bounds = "lie in (0, 1]" if name == "top_p" else "not be negative"
+            bounds = "lie in (0, 1]" if name == "top_p" else "not be negative or infinite"
             tf.debugging.Assert(tf.reduce_all(allowed), [f"`{name}` must {bounds}; got", value])
         controls = {"temperature": temperature, "top_k": tf.cast(top_k, tf.float32), "top_p": top_p}
         controls = {name: tf.broadcast_to(value, rows)[:, None] for name, value in controls.items()}
@@ -185,7 +188,7 @@ class Writer:
 
         count = tf.reduce_max(limit)
         if not self.model.reads_prompt:
-            self._require_positions(1 + count)
+            count = self._within_positions(1 + count) - 1
         decoding = self.decoding(do_sample=True)
         step = self._compiled_window(decoding) if self.xla else partial(self._window, decoding)
         window = window_size(self.positions)
@@ -268,21 +271,24 @@ class Writer:
         import tensorflow as tf
 
         ids, mask = self._read(prompt)
-        limit = self._checked_count(max_new_tokens)
-        start = self._width(ids)
+        start, limit = self._width(ids), self._checked_count(max_new_tokens)
         tf.debugging.assert_positive(limit, "`max_new_tokens` must be at least 1")
-        self._require_positions(start + limit)
-        decoding = replace(self.decoding(num_beams=self.options.num_beams), length=start + limit)
+        finite = tf.math.is_finite(length_penalty)
+        tf.debugging.Assert(finite, ["`length_penalty` must be a finite number; got", length_penalty])
+        length = self._within_positions(start + limit)
+        decoding = replace(self.decoding(num_beams=self.options.num_beams), length=length)
         begun, shown, cache = self.model.begin(ids, mask, decoding.slots)
         controls, seed = {"length_penalty": length_penalty}, tf.constant(0, tf.uint32)
         found = beam_search(self.model.decode_step, decoding, begun, shown, cache, controls, seed)
         new = found.tokens[:, 0, start:]
         return {"text": self._text(prompt, ids, new, found.lengths[:, 0]), "score": found.scores[:, 0]}
 
-    def _require_positions(self, length) -> None:
+    def _within_positions(self, length):
+        """A length that the model has positions for, or an error."""
         import tensorflow as tf
 
-        tf.debugging.assert_less_equal(length, self.positions, f"the model has {self.positions} positions")
+        message = f"the model has {self.positions} positions"
+        return after([tf.debugging.assert_less_equal(length, self.positions, message)], length)
 
     # === Strings ===
 
@@ -292,26 +298,31 @@ class Writer:
 
         batch = self.tokenizer(checked_texts(prompt, "prompt"), padding_side="left")
         ids, mask = batch["input_ids"], batch["attention_mask"]
-        tf.debugging.assert_greater(tf.reduce_sum(mask, axis=1), 0, "`prompt` must have a token")
+        checks = [tf.debugging.assert_positive(tf.reduce_sum(mask, axis=1), "`prompt` must have a token")]
         if not self.model.reads_prompt or self.positions > LONGEST_PROMPT:
-            longest = min(self.positions, LONGEST_PROMPT)
-            tf.debugging.assert_less_equal(tf.shape(ids)[1], longest, f"`prompt` must be of {longest} tokens at most")
-        return ids, mask
+            longest, what = min(self.positions, LONGEST_PROMPT), "`prompt` must be of"
+            checks.append(tf.debugging.assert_less_equal(tf.shape(ids)[1], longest, f"{what} {longest} tokens at most"))
+        return after(checks, ids), mask
 
     def _checked_count(self, count):
         import tensorflow as tf
 
-        tf.debugging.assert_non_negative(count, "`max_new_tokens` must not be negative")
         limit = self.options.limit
-        tf.debugging.assert_less_equal(count, limit, f"`max_new_tokens` must be {limit} at most")
-        return count
+        checks = [
+            tf.debugging.assert_non_negative(count, "`max_new_tokens` must not be negative"),
+            tf.debugging.assert_less_equal(count, limit, f"`max_new_tokens` must be {limit} at most"),
+        ]
+        return after(checks, count)
 
     def _text(self, prompt, ids, new, limit):
-        """The texts of new tokens `(B, N)`, up to the first end token or the limit `(B,)`, after their prompts."""
+        """The texts of new tokens `(B, N)`, to the first end token or the limit `(B,)`, after their prompts.
+
+        As Transformers' pipelines show them: special tokens do not show, and an end token that is none does.
+        """
         import tensorflow as tf
 
-        ends = tf.cast(is_end(new, self.decoding()), tf.int32)
-        kept = (tf.cumsum(ends, axis=1) == 0) & (tf.range(tf.shape(new)[1]) < limit[:, None])
+        ends_before = tf.cumsum(tf.cast(is_end(new, self.decoding()), tf.int32), axis=1, exclusive=True)
+        kept = (ends_before == 0) & (tf.range(tf.shape(new)[1]) < limit[:, None])
         kept &= self._is_text(new)
         if not self.model.reads_prompt:
             return _valid(self.tokenizer.detokenize(tf.ragged.boolean_mask(new, kept)))

@@ -19,9 +19,12 @@ def sample_texts(tokenizer: Tokenizer, rng: np.random.Generator, count: int, len
     ids = [i for i in range(tokenizer.vocab_size) if i not in special]
     texts: list[bytes] = []
     for _ in range(100 * count):
+        if len(texts) == count:
+            break
         text = tokenizer.decode(rng.choice(ids, rng.integers(1, length + 1)).tolist())
-        if len(texts) < count and _has_tokens(tokenizer, text):
-            texts.append(text.encode("utf-8", "replace").replace(b"\0", b""))
+        text = _cut(tokenizer, text.replace("\0", ""), length)  # NumPy's bytes do not end in NUL
+        if text.strip():
+            texts.append(text.encode("utf-8", "replace"))
     if len(texts) < count:
         raise ValueError("no texts could be made of the tokenizer's tokens: is its vocabulary a real one?")
     return np.array(texts, "S")
@@ -36,13 +39,14 @@ def sample_inputs(tokenizer: Tokenizer, *names: str):
     return sample
 
 
-def _has_tokens(tokenizer: Tokenizer, text: str) -> bool:
-    if not text.strip():
-        return False
+def _cut(tokenizer: Tokenizer, text: str, length: int) -> str:
+    """What a text begins with that is of at most so many tokens, which need not be those it was made of."""
     try:
-        return bool(tokenizer.encode(text, add_special_tokens=False))
+        while (count := len(tokenizer.encode(text, add_special_tokens=False))) > length:
+            text = text[: len(text) * length // count]
     except ValueError:  # GPT-1's blanks are no characters of a character tokenizer, and the like
-        return False
+        return ""
+    return text if count else ""
 
 
 def sample_files(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:

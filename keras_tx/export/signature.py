@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,9 +86,15 @@ def checked_texts(texts, name: str, *, empty: bool = False):
     ]
     if not empty:
         checks.append(tf.debugging.assert_positive(length, f"`{name}` must not be empty"))
+    return tf.strings.unicode_transcode(after(checks, texts), "UTF-8", "UTF-8", errors="strict")
+
+
+def after(checks: Iterable[Any], x):
+    """A tensor that is there only when checks have passed, so that nothing large is begun before."""
+    import tensorflow as tf
+
     with tf.control_dependencies([check for check in checks if check is not None]):  # None when run eagerly
-        texts = tf.identity(texts)
-    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="strict")
+        return tf.identity(x)
 
 
 def by_row(values, rows, count, default):

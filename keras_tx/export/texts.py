@@ -39,6 +39,11 @@ def string_signatures(model: TextModel, tokenizer: Tokenizer) -> dict[str, Signa
     raise ValueError(f"{type(model).__name__} says nothing of strings: leave out `tokenizer`.")
 
 
+def takes_strings(model: TextModel) -> bool:
+    """Whether `string_signatures` has any of a model."""
+    return any(task.fits(model) for task in FORMS)
+
+
 def tokens_of(task: Task, *texts) -> dict[str, Any]:
     """Texts, or pairs, as the model's inputs."""
     import tensorflow as tf
@@ -150,8 +155,9 @@ def mask_signatures(task: FillMaskTask) -> dict[str, Signature]:
 
     def sample(rng, rows, length):
         texts = sample_texts(task.tokenizer, rng, rows, length)
-        masked = [(mask + b" " + text + b" " + mask) if i % 2 else (text + b" " + mask) for i, text in enumerate(texts)]
-        return {"text": np.array(masked, "S"), "top_k": np.int32(3)}
+        # At the beginning, which no model cuts off.
+        masked = [mask + b" " + text + (b" " + mask) * (i % 2) for i, text in enumerate(texts)]
+        return {"text": np.array(masked, "S"), "top_k": np.int32(min(3, task.tokenizer.vocab_size))}
 
     specs = {"text": strings(), "top_k": tf.TensorSpec((), tf.int32)}
     return {"serve_text": Signature(fill, specs, sample, {"top_k": top_k})}

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.export.samples import sample_inputs
-from keras_tx.export.signature import Signature, by_row, checked_texts, strings
+from keras_tx.export.signature import Signature, after, by_row, checked_texts, strings
 from keras_tx.generation.sampling import probabilities
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks import QuestionAnsweringTask, Task, TokenClassificationTask
@@ -208,10 +208,10 @@ def _outputs(task: Task, batch: dict) -> dict:
     """What the model gives for the windows of texts."""
     import tensorflow as tf
 
-    tf.debugging.assert_less_equal(
-        tf.shape(batch["input_ids"])[0], MOST_WINDOWS, f"the texts must fit into {MOST_WINDOWS} windows together"
-    )
-    return task.model(task.model_inputs(batch))
+    ids = batch["input_ids"]
+    few = f"the texts must fit into {MOST_WINDOWS} windows together"
+    check = tf.debugging.assert_less_equal(tf.shape(ids)[0], MOST_WINDOWS, few)
+    return task.model(task.model_inputs({**batch, "input_ids": after([check], ids)}))
 
 
 def _best_of_rows(task: QuestionAnsweringTask, words: TextWords, numbers, logits: dict):
