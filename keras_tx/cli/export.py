@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from keras_tx.cli.console import progress_bar, quiet, size_of, warnings_as_lines
-from keras_tx.cli.options import RevisionOption, is_given, not_negative
+from keras_tx.cli.console import progress_bar, quiet, warnings_as_lines
+from keras_tx.cli.options import RevisionOption, is_given, not_negative, probability
+from keras_tx.files import size_of
 
 if TYPE_CHECKING:
     from keras_tx.models.base import Model
 
 Format = Literal["saved_model", "litert", "onnx"]
 Form = Literal["float16", "dynamic_int8", "int8"]
-PREPROCESSOR_FILE = "preprocessor_config.json"
+GENERATION = ("length", "temperature", "top_k", "top_p", "num_beams")
+"""Options of models that write texts."""
 OPTIONS: dict[str, tuple[Format, ...]] = {
     "quantize": ("litert",),
     "tolerance": ("litert", "onnx"),
-    "length": ("saved_model",),
-    "temperature": ("saved_model",),
+    **dict.fromkeys((*GENERATION, "xla"), ("saved_model",)),
 }
 """Those that are not for every format."""
 SAMPLES = 16
@@ -69,10 +70,15 @@ def export(
             show_default=False,
         ),
     ] = None,
-    length: Annotated[int, typer.Option(min=1, help="Tokens that a SavedModel's `generate` adds.")] = 200,
-    temperature: Annotated[
-        float, typer.Option(callback=not_negative, help="Temperature of a SavedModel's `generate`.")
-    ] = 0.8,
+    length: Annotated[int, typer.Option(min=1, help="Tokens that a SavedModel adds unless a request says.")] = 200,
+    temperature: Annotated[float, typer.Option(callback=not_negative, help="Likewise; 0 for the likeliest.")] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="Likewise: draw from this many of the likeliest; 0 for all.")] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(callback=probability, help="Likewise: from the likeliest that together reach this probability."),
+    ] = 1.0,
+    num_beams: Annotated[int, typer.Option(min=1, help="Of a SavedModel's `generate_beams`; none for 1.")] = 1,
+    xla: Annotated[bool, typer.Option("--xla", help="Add signatures that XLA compiles to a SavedModel.")] = False,
     revision: RevisionOption = None,
 ) -> None:
     """Export a trained run or a checkpoint, so that it runs without us.
@@ -85,7 +91,8 @@ def export(
     """
     for option, formats in OPTIONS.items():
         if is_given(context, option) and format not in formats:
-            raise ValueError(f"--{option} is for --format {' or '.join(formats)}, not {format}.")
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} is for --format {' or '.join(formats)}, not {format}.")
     with quiet():
         import keras
 
@@ -99,50 +106,67 @@ def export(
     path = output or directory / _default_name(format, model)
     before = sum(weight.value.dtype.size * weight.value.shape.num_elements() for weight in model.weights)
     if format == "saved_model":
-        from keras_tx.export import export_saved_model
-
-        export_saved_model(model, path, **strings, max_new_tokens=length, temperature=temperature)
-        typer.echo(f"{path}: {size_of(path.rglob('*')) / 2**20:.1f} MiB, its answers equal to the model's")
-        return
-    found = _write(model, path, format, quantize, tolerance)
+        _require_generating(context, model, strings)
+        chosen = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "num_beams": num_beams, "xla": xla}
+        origin = source if revision is None else f"{source}@{revision}"
+        found = _write_saved_model(model, path, max_new_tokens=length, source=origin, **strings, **chosen)
+    else:
+        found = _write(model, path, format, quantize, tolerance)
     typer.echo(f"{type(model).__name__}, {model.count_params():,} parameters, {before:,} bytes in float32")
-    typer.echo(f"{path}: {found.size:,} bytes")
-    typer.echo(f"numbers differ from the model's by at most {found.error:.2g}, by {found.rms:.2g} of their size")
-    if found.tokens is not None:
-        typer.echo(f"tokens: {found.tokens:.0%} of those generated are the model's likeliest")
+    typer.echo(f"{path}: {size_of([path, *path.rglob('*')]):,} bytes")
+    typer.echo(found)
 
 
 def _load(source: str, revision: str | None, *, with_strings: bool) -> tuple[Model, dict[str, Any], Path]:
     """The model, what turns strings into its tensors if that is wanted, and where exports of it go."""
-    from keras_tx.cli.convert import TOKENIZER_FILES
     from keras_tx.convert import locate
     from keras_tx.models.auto import load_pretrained
+    from keras_tx.text import TOKENIZER_FILES
     from keras_tx.training import Run
+    from keras_tx.vision.preprocessing import FILE as PREPROCESSOR_FILE
 
     run, place = Run(Path(source)), Path(source)
     on_hub = not place.exists() and len(place.parts) == 2 and place.parts[0] not in (".", "..", "/", "runs")
     is_checkpoint = on_hub or place.suffix == ".npz" or (place / "config.json").exists()
     if run.record.exists() or not is_checkpoint:
-        model, tokenizer = run.load_model()  # or what is wrong with the run, or that there is none
-        return model, {"tokenizer": tokenizer}, run.directory
+        load, kind = (run.load_image_model, "preprocessor") if run.of_images else (run.load_model, "tokenizer")
+        model, beside = load()  # or what is wrong with the run, or that there is none
+        return model, {kind: beside} if with_strings else {}, run.directory
     path = locate(source, revision=revision, also=(*TOKENIZER_FILES, PREPROCESSOR_FILE))
     with warnings_as_lines(), progress_bar("reading") as progress:
         model = load_pretrained(path, progress=progress)
-    return model, _strings(model, path) if with_strings else {}, Path("saved_models") / Path(source).resolve().stem
+    name = place.stem if place.suffix == ".npz" else place.resolve().name  # timm's have dots
+    return model, _strings(model, path) if with_strings else {}, Path("saved_models") / name
 
 
 def _strings(model: Model, path: Path) -> dict[str, Any]:
     """What lies beside a checkpoint and turns strings into its tensors."""
-    from keras_tx.cli.convert import TOKENIZER_FILES
+    from keras_tx.export.pictures import takes_files
+    from keras_tx.export.texts import takes_strings
+    from keras_tx.generation import GenerationMixin
     from keras_tx.models.base import TextModel
-    from keras_tx.text import load_tokenizer
+    from keras_tx.text import has_tokenizer, load_tokenizer
     from keras_tx.vision import ImagePreprocessor
 
-    found = [name for name in TOKENIZER_FILES if (path / name).exists() and "config" not in name]
     if isinstance(model, TextModel):
-        return {"tokenizer": load_tokenizer(path)} if found else {}
-    known = (path / PREPROCESSOR_FILE).exists()
-    return {"preprocessor": ImagePreprocessor.from_pretrained(path)} if known else {}
+        fits = isinstance(model, GenerationMixin) or takes_strings(model)
+        return {"tokenizer": load_tokenizer(path)} if fits and has_tokenizer(path) else {}
+    try:
+        return {"preprocessor": ImagePreprocessor.from_pretrained(path)} if takes_files(model) else {}
+    except FileNotFoundError:
+        return {}
+
+
+def _require_generating(context: typer.Context, model: Model, strings: dict[str, Any]) -> None:
+    """Raises ValueError for options of generation that a model would not heed."""
+    from keras_tx.generation import GenerationMixin
+
+    if not isinstance(model, GenerationMixin) or not strings:
+        for option in (option for option in GENERATION if is_given(context, option)):
+            raise ValueError(
+                f"--{option.replace('_', '-')} is for models that write texts and have a tokenizer beside them, and "
+                f"this {type(model).__name__} does not or has none: leave it out."
+            )
 
 
 def _default_name(format: Format, model: Model) -> str:
@@ -153,15 +177,30 @@ def _default_name(format: Format, model: Model) -> str:
     return {"saved_model": "saved_model/1", "litert": "model.tflite"}[format]
 
 
-def _write(model: Model, path: Path, format: Format, quantize: Form | None, tolerance: float | None):
+def _write_saved_model(model: Model, path: Path, **options: Any) -> str:
+    """What was found of its answers."""
+    from keras_tx.export import export_saved_model
+
+    with progress_bar("exporting") as progress:
+        export_saved_model(model, path, **options, progress=progress)
+    return "its answers are equal to the model's"
+
+
+def _write(model: Model, path: Path, format: Format, quantize: Form | None, tolerance: float | None) -> str:
+    """What was measured of its answers."""
     from keras_tx.export import export_litert, export_onnx
 
     with progress_bar("exporting") as progress:
         if format == "onnx":
-            return export_onnx(model, path, tolerance=tolerance, progress=progress)
-        data = _random_inputs(model) if quantize == "int8" else None
-        options: dict[str, Any] = {"quantize": quantize, "representative_data": data, "tolerance": tolerance}
-        return export_litert(model, path, **options, progress=progress)
+            found = export_onnx(model, path, tolerance=tolerance, progress=progress)
+        else:
+            data = _random_inputs(model) if quantize == "int8" else None
+            options: dict[str, Any] = {"quantize": quantize, "representative_data": data, "tolerance": tolerance}
+            found = export_litert(model, path, **options, progress=progress)
+    lines = [f"numbers differ from the model's by at most {found.error:.2g}, by {found.rms:.2g} of their size"]
+    if found.tokens is not None:
+        lines.append(f"tokens: {found.tokens:.0%} of those generated are the model's likeliest")
+    return "\n".join(lines)
 
 
 def _random_inputs(model: Model) -> list[dict]:
