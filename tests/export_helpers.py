@@ -7,6 +7,8 @@ from functools import cache
 from contract import Case
 
 from keras_tx import SentencePieceTokenizer, WordPieceTokenizer
+from keras_tx.export.pictures import takes_files
+from keras_tx.models.images import ImageModel
 from keras_tx.vision import ImagePreprocessor
 
 TEXT = "anna smith of paris met anna and bob in rome. where does the old baker of oslo live? the film is good, not bad."
@@ -29,7 +31,7 @@ def tokenizer_for(case: Case):
     return sentencepiece() if case.has_two_stacks or "T5" in case.name else wordpiece()
 
 
-def preprocessor_for(case: Case, config) -> ImagePreprocessor | None:
-    if not case.is_image or config.channels not in (1, 3):
+def preprocessor_for(model) -> ImagePreprocessor | None:
+    if not isinstance(model, ImageModel) or not takes_files(model):
         return None
-    return ImagePreprocessor(image_size=config.image_size, mean=(0.4,), std=(0.3,))
+    return ImagePreprocessor(image_size=model.config.image_size, mean=(0.4,), std=(0.3,))

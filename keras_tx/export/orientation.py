@@ -7,6 +7,8 @@ from __future__ import annotations
 
 BEGIN = "Exif\0\0"
 """What the data begin with."""
+ORDERS = ("II*\0", "MM\0*")
+"""What follows: which byte of a number comes first, the smaller one or the larger."""
 WITHIN = 2**17
 """Bytes of a file in which they are looked for; they are its first segments, of 64 KiB at most each."""
 TAG = 0x0112
@@ -30,9 +32,9 @@ def orientation(file):
     import tensorflow as tf
 
     parts = tf.strings.split(tf.strings.substr(file, 0, WITHIN), BEGIN, maxsplit=1)
-    data = tf.strings.join([tf.concat([parts, [""]], 0)[1], "\0" * 16])  # what is missing is 0
-    data = tf.cast(tf.io.decode_raw(data, tf.uint8), tf.int32)
-    little = data[0] == ord("I")  # otherwise M, the larger byte first
+    text = tf.strings.join([tf.concat([parts, [""]], 0)[1], "\0" * 16])  # what is missing is 0
+    data = tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int32)
+    little, big = tf.unstack(tf.strings.substr(text, 0, 4) == tf.constant(ORDERS))
 
     def number(at):
         """The 16 bits at places."""
@@ -40,7 +42,7 @@ def orientation(file):
         return tf.where(little, first + 256 * second, 256 * first + second)
 
     directory = number(tf.where(little, 4, 6))  # of 32 bits, the lower ones
-    count = tf.minimum(number(directory), LARGEST_TAGS)
+    count = tf.where(little | big, tf.minimum(number(directory), LARGEST_TAGS), 0)
     entries = directory + 2 + 12 * tf.range(count)
     found = tf.boolean_mask(number(entries + 8), number(entries) == TAG)
     how = tf.concat([found, [1]], 0)[0]

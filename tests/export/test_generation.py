@@ -1,7 +1,5 @@
 """`generate`: the texts of `model.generate`, in a graph, from strings to strings."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -135,8 +133,11 @@ def test_draws_have_the_distribution_of_top_k_and_top_p(model, functions):
         ("a", {"max_new_tokens": -1}, "`max_new_tokens` must not be negative"),
         ("a", {"max_new_tokens": 4097}, "`max_new_tokens` must be 4096 at most"),
         ("a", {"temperature": -1.0}, "`temperature` must not be negative"),
+        ("a", {"temperature": np.inf}, "`temperature` must not be negative or infinite"),
+        ("a", {"temperature": np.nan}, "`temperature` must not be negative or infinite"),
         ("a", {"top_k": -1}, "`top_k` must not be negative"),
         ("a", {"top_p": 0.0}, "`top_p` must lie in"),
+        ("a", {"top_p": np.nan}, "`top_p` must lie in"),
     ],
 )
 def test_bad_inputs_are_errors(functions, prompt, options, words):
@@ -175,8 +176,8 @@ def test_texts_are_those_of_generate_up_to_its_end_token(kind):
     with eagerly():
         end = int(model.generate(**batch, max_new_tokens=count)[0, width + 5])
         rows = numpy(model.generate(**batch, max_new_tokens=count, eos_token_id=end))
-    new = [[*itertools.takewhile(lambda i: i != end, row[width:])] for row in rows]
-    assert len(new[0]) <= 5 and len({*map(len, new)}) > 1
+    new = [row[width:][: ([*row[width:], end]).index(end) + 1] for row in rows]  # with the end, which is not special
+    assert len(new[0]) <= 6 and len({*map(len, new)}) > 1
     read = [row[:width][mask > 0] for row, mask in zip(rows, batch["attention_mask"], strict=True)]
     expected = [tokenizer.decode([*ids, *more]) for ids, more in zip(read, new, strict=True)]
     assert all(text.startswith(prompt) for text, prompt in zip(expected, prompts, strict=True))
@@ -197,7 +198,7 @@ def test_texts_end_in_any_window_and_at_the_config_s_end_tokens(model, functions
     assert max(places[end]) > 8 and len(set(places[end])) > 1  # all positions are 8
     ending = GPTModel(model.config.replace(eos_token_id=TOKENIZER.characters.index(end)))
     ending.set_weights(model.get_weights())
-    expected = [prompt + text.split(end)[0] for prompt, text in zip(PROMPTS, whole, strict=True)]
+    expected = [prompt + text[: text.find(end) + 1] for prompt, text in zip(PROMPTS, whole, strict=True)]
     assert generated(traced(ending, TOKENIZER), PROMPTS, **drawn) == expected
 
 
@@ -207,6 +208,24 @@ def test_a_model_without_positions_never_rolls():
     ids = numpy(model.generate([TOKENIZER.encode("lake")], max_new_tokens=31))[0]
     found = generated(traced(model, TOKENIZER), ["lake"], temperature=0.0, max_new_tokens=31)
     assert found == [TOKENIZER.decode(ids)]
+
+
+def test_beams_are_asked_for_what_fits(model):
+    """Of 8 positions, where requests are of as many tokens, or more."""
+    search = text_signatures(model, TOKENIZER, TextOptions(num_beams=2), xla=False)["generate_beams"]
+    given = search.sample(np.random.default_rng(0), 2, 13)
+    found = search(**{name: tf.constant(x.tolist() if x.dtype.kind == "S" else x) for name, x in given.items()})
+    texts = zip(given["prompt"], found["text"].numpy(), strict=True)
+    assert all(text.startswith(prompt) and len(text) == len(prompt) + 3 for prompt, text in texts)
+    for inputs, words in (
+        ({"max_new_tokens": 0}, "`max_new_tokens` must be at least 1"),
+        ({"max_new_tokens": 8}, "the model has 8 positions"),
+        ({"length_penalty": np.nan}, "`length_penalty` must be a finite number"),
+    ):
+        kinds = {"max_new_tokens": tf.int32, "length_penalty": tf.float32}
+        asked = {name: tf.constant(x, kinds[name]) for name, x in inputs.items()}
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            search(prompt=tf.constant(["a"]), **asked)
 
 
 # === Encoder-decoders ===

@@ -1,13 +1,14 @@
 """`serve_image`: files in, and out what the model says of them after the eager preprocessor."""
 
 import io
+import struct
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import normal, numpy, randomize
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_tx import SwinTransformer, VisionTransformer
 from keras_tx.export.generation import TextOptions
@@ -76,6 +77,49 @@ def test_jpeg_is_decoded_as_pillow_does(classifier):
     assert sizes.numpy().tolist() == [[120, 163]]
 
 
+def exif(orientation: int, order: str) -> bytes:
+    """As cameras write it, with a tag before the orientation."""
+    tags = [(0x010F, 2, 4, 0, 0), (0x0112, 3, 1, orientation, 0)]
+    directory = struct.pack(order + "H", len(tags)) + b"".join(struct.pack(order + "HHIHH", *tag) for tag in tags)
+    begin = b"II*\0" if order == "<" else b"MM\0*"
+    return b"Exif\0\0" + begin + struct.pack(order + "I", 8) + directory + b"\0" * 4
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_photographs_are_turned_as_they_were_taken(turned, order):
+    from keras_tx.export.pictures import decoded
+
+    data = io.BytesIO()
+    Image.fromarray(picture(24, 40)).save(data, "JPEG", quality=95, exif=exif(turned, order))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data.getvalue())))
+    size = (upright.height, upright.width)
+    assert size == ((40, 24) if turned >= 5 else (24, 40))
+    found, sizes = decoded(tf.constant([data.getvalue()]), ImagePreprocessor(image_size=size), 3)
+    assert sizes.numpy().tolist() == [[*size]]
+    assert np.abs(numpy(found)[0] - np.asarray(upright).astype("float32")).max() <= 2
+
+
+@pytest.mark.parametrize("damaged", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", exif(6, "<")[:17], exif(77, ">")])
+def test_damaged_exif_data_say_nothing(damaged):
+    from keras_tx.export.orientation import orientation
+
+    data = io.BytesIO()
+    Image.fromarray(picture(24, 40)).save(data, "JPEG")
+    file = data.getvalue()
+    file = file[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(damaged)) + damaged + file[2:]
+    assert orientation(tf.constant(file)) == 1 == orientation(tf.constant(data.getvalue()))
+
+
+def test_one_class_alone_is_as_probable_as_its_logit_says():
+    model = randomize(VisionTransformer(**SIZES, num_classes=1), np.random.default_rng(1))
+    preprocessor, image = PREPROCESSORS[0], picture(40, 61)
+    found = served(model, preprocessor, [file_of(image, "PNG")])
+    logit = float(numpy(model(preprocessor(image)))[0, 0])
+    assert found["label"].tolist() == [b"LABEL_0"]
+    np.testing.assert_allclose(found["score"], [1 / (1 + np.exp(-logit))], atol=1e-5)
+
+
 def test_grey_images_have_one_channel():
     model = randomize(VisionTransformer(**SIZES, channels=1, num_classes=0), np.random.default_rng(1))
     preprocessor = ImagePreprocessor(image_size=(15, 21), mean=(0.5,), std=(0.5,))
@@ -109,11 +153,16 @@ def test_boxes_are_in_the_file_s_pixels(preprocessor):
     np.testing.assert_allclose(found["box"][0], boxes, atol=1e-3)
 
 
-def test_what_takes_more_than_images_has_no_signature_for_files():
-    model = ViTForMaskedImageModeling(**SIZES)
-    assert list(model_signatures(model, None, PREPROCESSORS[0], TextOptions())) == ["serving_default"]
-    with pytest.raises(ValueError, match="1 or 3 channels, and the model takes 2"):
-        model_signatures(VisionTransformer(**SIZES, channels=2), None, PREPROCESSORS[0], TextOptions())
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ViTForMaskedImageModeling(**SIZES), "ViTForMaskedImageModeling takes images, .*, with 3 channels"),
+        (lambda: VisionTransformer(**SIZES, channels=2), "VisionTransformer takes images, with 2 channels"),
+    ],
+)
+def test_what_no_file_holds_has_no_preprocessor(make, words):
+    with pytest.raises(ValueError, match=f"{words}, .*: leave out `preprocessor`"):
+        model_signatures(make(), None, PREPROCESSORS[0], TextOptions())
 
 
 @pytest.mark.parametrize("files", [[b"no image"], [b""], np.array([], str)])

@@ -28,8 +28,9 @@ def export(case: Case, path) -> tuple:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved_model, "check_saved_model", lambda path, *asked: found.extend(asked))
         model = case.make_random()
-        preprocessor = preprocessor_for(case, model.config)
-        export_saved_model(model, path, tokenizer_for(case), preprocessor=preprocessor, num_beams=2)
+        tokenizer, preprocessor = tokenizer_for(case), preprocessor_for(model)
+        beams = 2 if case.generates and tokenizer else 1
+        export_saved_model(model, path, tokenizer, preprocessor=preprocessor, num_beams=beams)
     return tuple(found)
 
 

@@ -197,4 +197,8 @@ if keras.backend.backend() == "tensorflow":
         images = VisionTransformer(image_size=6, patch_size=3, num_layers=1, num_heads=1, d_model=4, d_ff=4)
         with pytest.raises(ValueError, match="`tokenizer` is for models of texts; VisionTransformer is none"):
             export_saved_model(images, tmp_path / "1", TOKENIZER)
+        with pytest.raises(ValueError, match="`num_beams` is of models that generate texts, with their tokenizer"):
+            export_saved_model(model, tmp_path / "1", num_beams=3)
+        with pytest.raises(ValueError, match="made of a model of keras_tx, as `GPTModel`; got a Sequential"):
+            export_saved_model(keras.Sequential([keras.layers.Dense(1)]), tmp_path / "1")
         assert not list(tmp_path.iterdir())

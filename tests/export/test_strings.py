@@ -139,6 +139,15 @@ def test_masked_tokens():
         served(model, text=["anna", "[MASK]"], top_k=3)
 
 
+def test_masks_are_asked_for_where_no_model_cuts_them_off():
+    model = model_of(BERTForMaskedLM, max_positions=5)
+    serve = model_signatures(model, wordpiece(), None, TextOptions())["serve_text"]
+    given = serve.sample(np.random.default_rng(0), 4, 13)
+    assert max(len(wordpiece().encode(text.decode())) for text in given["text"]) > 5
+    found = serve(text=tf.constant(given["text"].tolist()), top_k=tf.constant(given["top_k"]))
+    assert found["token"].shape[0] == 4 and "" not in found["token"][:, 0].numpy().astype(str).ravel()
+
+
 def test_next_sentences():
     model = model_of(BERTForNextSentencePrediction)
     found = served(model, signature="serve_text_pair", text=TEXTS[:2], text_pair=TEXTS[2:])
