@@ -1,8 +1,9 @@
 """Continues a text with a model that `export_litert` wrote, by ai-edge-litert, NumPy and tokenizers alone.
 
-python examples/generate_with_litert.py model.tflite TOKENIZER_DIRECTORY "The " [NEW_TOKENS]
+python examples/generate_with_litert.py model.tflite TOKENIZER_DIRECTORY "The " [NEW_TOKENS [END]]
 
-A model with a source, as T5, answers it. The directory has a `tokenizer.json`.
+A model with a source, as T5, answers it. The directory has a `tokenizer.json`; END is the token that ends texts, as
+"</s>" or "<|endoftext|>".
 """
 
 import sys
@@ -11,10 +12,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 
-def generate(interpreter: Interpreter, ids: np.ndarray, count: int) -> np.ndarray:
-    """The likeliest `count` tokens, one by one, after the prompts `ids`, int32 `(B, P)`: `(B, count)`.
+def generate(interpreter: Interpreter, ids: np.ndarray, count: int, end: int | None = None) -> np.ndarray:
+    """The likeliest tokens, one by one, after the prompts `ids`, int32 `(B, P)`: `(B, N)`.
 
-    A model with a source reads it whole, and so does its own first token, which `prefill` knows.
+    N is `count`, or less where all rows have come to the token `end`. A model with a source reads it whole, and
+    `prefill` knows the decoder's first token.
     """
     prefill, decode = map(interpreter.get_signature_runner, ("prefill", "decode"))
     found = prefill(input_ids=ids, attention_mask=np.ones_like(ids))
@@ -39,6 +41,8 @@ def generate(interpreter: Interpreter, ids: np.ndarray, count: int) -> np.ndarra
     }
     tokens = [found["logits"].argmax(-1)]
     for position in range(begun, begun + count - 1):
+        if (np.stack(tokens) == end).any(axis=0).all():
+            break
         step = {"input_ids": tokens[-1][:, None].astype("int32"), "cache_position": np.array(position, "int32")}
         found = decode(**step, **same, **cache)
         cache = {name.replace("present_", "past_"): x for name, x in found.items() if name.startswith("present_")}
@@ -46,18 +50,21 @@ def generate(interpreter: Interpreter, ids: np.ndarray, count: int) -> np.ndarra
     return np.stack(tokens, axis=1)
 
 
-def main(model: str, directory: str, text: str, count: str = "40") -> None:
+def main(model: str, directory: str, text: str, count: str = "40", ends: str = "") -> None:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(f"{directory}/tokenizer.json")
     ids = np.array([tokenizer.encode(text).ids], "int32")
+    end = tokenizer.token_to_id(ends)
+    if ends and end is None:
+        sys.exit(f"the tokenizer has no token {ends!r}.")
     interpreter = Interpreter(model)
-    tokens = generate(interpreter, ids, int(count))[0]
+    tokens = generate(interpreter, ids, int(count), end)[0]
     has_source = "encoder_attention_mask" in interpreter.get_signature_list()["decode"]["inputs"]
     print(("" if has_source else text) + tokenizer.decode(tokens.tolist()))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
+    if len(sys.argv) not in (4, 5, 6):
         sys.exit(__doc__)
     main(*sys.argv[1:])

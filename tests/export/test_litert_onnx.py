@@ -161,6 +161,11 @@ if ON_TENSORFLOW:
         )
         assert run_python("-c", script).strip() == "the cat sat" + tokenizer.decode(tokens.tolist())
 
+        new = tokens.tolist()
+        end = next(token for token in new if token != new[0])
+        ended = run_python("-c", script.replace("'5']", f"'5', {tokenizer.id_to_token(end)!r}]")).strip()
+        assert ended == "the cat sat" + tokenizer.decode(new[: new.index(end) + 1])
+
     @pytest.mark.slow
     def test_signatures_share_their_weights(tmp_path):
         model = small_gpt(vocab_size=509, d_model=63, num_heads=7)

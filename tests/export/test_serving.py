@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 import tensorflow as tf
+from helpers import run_python
 from load_test import MODEL, server
 from model_server import Loaded
 
@@ -44,6 +45,12 @@ def test_rest_client(loaded):
         assert predict(address, "any", "generate", inputs) == loaded.predict("generate", inputs)["text"]
         with pytest.raises(SystemExit, match=r"400: .*must not be empty"):
             predict(address, "any", "generate", {"prompt": [""]})
+        program = str(CLIENTS / "rest_client.py"), "any", "--address", address
+        options = json.dumps({name: x for name, x in inputs.items() if name != "prompt"})
+        printed = run_python(*program, *inputs["prompt"], "--options", options)
+        assert json.loads(printed) == loaded.predict("generate", inputs)["text"]
+        printed = run_python(*program, "The ", "--signature", "serve_text", "--input", "prompt")
+        assert json.loads(printed) == loaded.predict("serve_text", {"prompt": ["The "]})["text"]
 
 
 def test_grpc_client(loaded):
