@@ -55,6 +55,7 @@ def generate_texts(
     lengths = mask.sum(axis=1)
     if not lengths.all():
         raise ValueError(f"source {int(lengths.argmin())} has no tokens: leave empty sources out.")
+    writer = target_tokenizer or tokenizer
     texts: dict[int, str] = {}
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), batch_size):
@@ -65,10 +66,10 @@ def generate_texts(
             name: _columns(x[filled], length, fill)
             for name, x, fill in (("input_ids", ids, tokenizer.pad_token_id), ("attention_mask", mask, 0))
         }
-        found = ops.convert_to_numpy(model.generate(**batch, **options))
-        decode = (target_tokenizer or tokenizer).decode
+        found = ops.convert_to_numpy(model.generate(**batch, **options))[:, 1:]  # after the start token
         for place, row in zip(places.tolist(), found, strict=False):
-            texts[place] = decode(row.tolist(), skip_special_tokens=True)
+            known = row[row < writer.vocab_size]  # T5's models have more rows than its tokenizer has tokens
+            texts[place] = writer.decode(known.tolist(), skip_special_tokens=True)
     return [texts[i] for i in range(len(sources))]
 
 

@@ -235,11 +235,12 @@ def denoising_batches(
 
     def named(inputs, labels):
         source = inputs["input_ids"]
-        ended = tf.cumsum(tf.cast(source == objective.eos_token_id, tf.int32), axis=1, exclusive=True)
+        # The last end is the source's own; a text may have others, between documents.
+        ends_ahead = tf.cumsum(tf.cast(source == objective.eos_token_id, tf.int32), axis=1, reverse=True)
         target = labels["labels"]
         if max_target_length is not None:
             target = tf.pad(target, [[0, 0], [0, max_target_length - target.shape[1]]], constant_values=IGNORED)
-        return {"input_ids": source, "attention_mask": tf.cast(ended == 0, tf.int32), "labels": target}
+        return {"input_ids": source, "attention_mask": tf.cast(ends_ahead > 0, tf.int32), "labels": target}
 
     return batches.map(named)
 

@@ -148,6 +148,13 @@ def test_batches_are_resumable_and_epochs_whole(objective):
         np.testing.assert_array_equal(batch["attention_mask"], np.arange(23) <= ends[:, None])
 
 
+@pytest.mark.parametrize("objective", [SPANS, PrefixLM(1, 0)])
+def test_ends_of_documents_hide_nothing_of_a_source(objective):
+    ids = np.where(np.arange(331) % 5 == 4, 1, np.arange(1000, 1331)).astype("int32")
+    for batch in denoising_batches(ids, objective, 23, 3, seed=5).take(9):
+        assert (batch["attention_mask"].numpy() == (batch["input_ids"].numpy() != 0)).all()
+
+
 def test_t5_learns_from_them():
     """A text of two words that alternate, which are read off their neighbours."""
     ids = np.tile(np.array([5, 9], "int32"), 501)

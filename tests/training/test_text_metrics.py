@@ -111,10 +111,18 @@ def test_long_sources_are_cut():
     class Echo:
         def generate(self, input_ids, attention_mask):
             assert input_ids.shape == (2, 4) and attention_mask.shape == (2, 4)
-            return input_ids
+            return np.pad(input_ids, ((0, 0), (1, 0)), constant_values=6)  # begun by some token
 
     texts = generate_texts(Echo(), LETTERS, ["abcdefg", "b", "cdefg"], max_source_length=3, batch_size=2, multiple=4)
     assert [text.rstrip("a") for text in texts] == ["abc", "b", "cde"]
+
+
+def test_tokens_that_a_model_has_and_its_tokenizer_has_not_do_not_show():
+    class Untrained:
+        def generate(self, input_ids, attention_mask):
+            return np.array([[0, 2, 9, 1, 7]])
+
+    assert generate_texts(Untrained(), LETTERS, ["a"], batch_size=1) == ["cb"]
 
 
 def test_what_cannot_be_generated():
