@@ -6,9 +6,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_tx.export.orientation import upright
+from keras_tx.export.image_files import LARGEST_FILE, image_of
 from keras_tx.export.samples import sample_files
-from keras_tx.export.signature import LONGEST_TEXT, Signature, after, strings
+from keras_tx.export.signature import Signature, after, strings
 from keras_tx.export.tensors import named_outputs
 from keras_tx.export.texts import label_outputs
 from keras_tx.models.images import ImageModel
@@ -16,9 +16,6 @@ from keras_tx.ops.boxes import center_to_corners
 from keras_tx.ops.detection import best_classes
 from keras_tx.tasks.text_classification import label_scores
 from keras_tx.vision import ImagePreprocessor
-
-LARGEST_FILE = 16 * LONGEST_TEXT
-"""Bytes of an image's file; a larger one is an error."""
 
 
 def takes_files(model: ImageModel) -> bool:
@@ -74,12 +71,8 @@ def decoded(files, preprocessor: ImagePreprocessor, channels: int):
         ),
     ]
 
-    def jpeg(file):
-        return upright(tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE"), file)  # as Pillow's
-
     def one(file):
-        image = tf.cond(tf.io.is_jpeg(file), lambda: jpeg(file), lambda: tf.io.decode_png(file, channels))
-        image.set_shape((None, None, channels))
+        image = image_of(file, channels)
         return preprocessor.resized(image)[0], tf.shape(image)[:2]
 
     specs = tf.TensorSpec((*preprocessor.image_size, channels), tf.float32), tf.TensorSpec((2,), tf.int32)

@@ -102,7 +102,7 @@ def test_photographs_are_turned_as_they_were_taken(turned, order):
 
 @pytest.mark.parametrize("damaged", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", exif(6, "<")[:17], exif(77, ">")])
 def test_damaged_exif_data_say_nothing(damaged):
-    from keras_tx.export.orientation import orientation
+    from keras_tx.export.image_files import orientation
 
     data = io.BytesIO()
     Image.fromarray(picture(24, 40)).save(data, "JPEG")
@@ -165,9 +165,29 @@ def test_what_no_file_holds_has_no_preprocessor(make, words):
         model_signatures(make(), None, PREPROCESSORS[0], TextOptions())
 
 
-@pytest.mark.parametrize("files", [[b"no image"], [b""], np.array([], str)])
-def test_what_is_no_file_is_an_error(classifier, files):
-    with pytest.raises(tf.errors.InvalidArgumentError):
+PNG_OF_A_BILLION = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 2**15, 2**15)
+JPEG = file_of(picture(9, 9), "JPEG")
+SIZE = JPEG.index(b"\xff\xc0") + 5
+JPEG_OF_A_BILLION = JPEG[:SIZE] + struct.pack(">HH", 2**15, 2**15) + JPEG[SIZE + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([b"no image"], "must be JPEG or PNG files"),
+        ([b""], "must be JPEG or PNG files"),
+        ([file_of(picture(9, 9), "GIF")], "must be JPEG or PNG files"),
+        ([file_of(picture(9, 9), "PNG")[:40]], ""),
+        ([JPEG[:40]], ""),
+        (np.array([], str), "must hold a file"),
+        ([b"\x89PNG\r\n\x1a\n" + bytes(2**24)], "must be of 16777216 bytes at most"),
+        ([PNG_OF_A_BILLION], "must have images of 67108864 pixels at most"),
+        ([JPEG_OF_A_BILLION], "must have images of 67108864 pixels at most"),
+    ],
+    ids=["text", "nothing", "GIF", "half PNG", "half JPEG", "no files", "large file", "large PNG", "large JPEG"],
+)
+def test_what_is_no_file_is_an_error(classifier, files, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         served(classifier, PREPROCESSORS[0], files)
 
 
