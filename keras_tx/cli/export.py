@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -49,8 +49,8 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="What to write; in the run's directory, or else in saved_models/NAME, saved_model/1, model.tflite or "
-            "model.onnx unless given.",
+            help="What to write; unless given, saved_model/1, model.tflite or model.onnx in the run's directory, or of "
+            "a checkpoint 1, model.tflite or model.onnx in saved_models/NAME.",
             show_default=False,
         ),
     ] = None,
@@ -102,8 +102,8 @@ def export(
         command = [sys.executable, "-m", "keras_tx.cli", *sys.argv[1:]]
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
-    model, strings, directory = _load(source, revision, with_strings=format == "saved_model")
-    path = output or directory / _default_name(format, model)
+    model, strings, directory, version = _load(source, revision, with_strings=format == "saved_model")
+    path = output or directory / (version if format == "saved_model" else _file_name(format, model))
     before = sum(weight.value.dtype.size * weight.value.shape.num_elements() for weight in model.weights)
     if format == "saved_model":
         _require_generating(context, model, strings)
@@ -117,8 +117,24 @@ def export(
     typer.echo(found)
 
 
-def _load(source: str, revision: str | None, *, with_strings: bool) -> tuple[Model, dict[str, Any], Path]:
-    """The model, what turns strings into its tensors if that is wanted, and where exports of it go."""
+class Source(NamedTuple):
+    """What is to be exported.
+
+    Attributes:
+        model: the model.
+        strings: what turns strings into its tensors, by the names that `export_saved_model` has for it.
+        directory: where exports of it go.
+        version: the place of a SavedModel there.
+    """
+
+    model: Model
+    strings: dict[str, Any]
+    directory: Path
+    version: str
+
+
+def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
+    """The model of a run or a checkpoint, with what lies beside it if that is wanted."""
     from keras_tx.convert import locate
     from keras_tx.models.auto import load_pretrained
     from keras_tx.text import TOKENIZER_FILES
@@ -131,12 +147,12 @@ def _load(source: str, revision: str | None, *, with_strings: bool) -> tuple[Mod
     if run.record.exists() or not is_checkpoint:
         load, kind = (run.load_image_model, "preprocessor") if run.of_images else (run.load_model, "tokenizer")
         model, beside = load()  # or what is wrong with the run, or that there is none
-        return model, {kind: beside} if with_strings else {}, run.directory
+        return Source(model, {kind: beside} if with_strings else {}, run.directory, "saved_model/1")
     path = locate(source, revision=revision, also=(*TOKENIZER_FILES, PREPROCESSOR_FILE))
     with warnings_as_lines(), progress_bar("reading") as progress:
         model = load_pretrained(path, progress=progress)
     name = place.stem if place.suffix == ".npz" else place.resolve().name  # timm's have dots
-    return model, _strings(model, path) if with_strings else {}, Path("saved_models") / name
+    return Source(model, _strings(model, path) if with_strings else {}, Path("saved_models") / name, "1")
 
 
 def _strings(model: Model, path: Path) -> dict[str, Any]:
@@ -169,12 +185,12 @@ def _require_generating(context: typer.Context, model: Model, strings: dict[str,
             )
 
 
-def _default_name(format: Format, model: Model) -> str:
+def _file_name(format: Format, model: Model) -> str:
     from keras_tx.export.onnx import FILES, onnx_signatures
 
     if format == "onnx":
         return "onnx" if len(onnx_signatures(model)) == len(FILES) else "model.onnx"
-    return {"saved_model": "saved_model/1", "litert": "model.tflite"}[format]
+    return "model.tflite"
 
 
 def _write_saved_model(model: Model, path: Path, **options: Any) -> str:

@@ -56,10 +56,11 @@ def writer(tmp_path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_checkpoint_with_its_tokenizer(writer, tmp_path, capfd):
-    path = tmp_path / "out" / "1"
+def test_a_checkpoint_with_its_tokenizer(writer, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("saved_models/writer/1")
     options = ["--length", 3, "--temperature", 0, "--top-k", 5, "--top-p", 0.5, "--num-beams", 2]
-    assert run("export", writer, "--output", path, *options) == 0
+    assert run("export", writer, *options) == 0
     out, size = capfd.readouterr().out, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     assert re.search(r"GPTModel, [\d,]+ parameters, [\d,]+ bytes in float32", out)
     assert f"{path}: {size:,} bytes\nits answers are equal to the model's" in out
