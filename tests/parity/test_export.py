@@ -25,6 +25,7 @@ PROMPTS = [
     "naïve café 😀",
     "a",
     "In this case, the name is bound to the object of",
+    "an end <|endoftext|>within, and </s> another",
 ]
 COUNT = 17
 
@@ -51,18 +52,27 @@ def texts(tensor) -> list[str]:
     return [text.decode() for text in tensor.numpy()]
 
 
-def test_text_generation(tmp_path):
+@pytest.mark.parametrize("end", ["special", "ordinary"])
+def test_text_generation(end, tmp_path):
+    """An end token shows if it is not special."""
     tokenizer = transformers.GPT2TokenizerFast.from_pretrained(GOLDEN / "tokenizers" / "gpt2")
     sizes = {"vocab_size": len(tokenizer), "n_positions": 128, "n_embd": 24, "n_layer": 2, "n_head": 3}
-    tokens = {"bos_token_id": 0, "eos_token_id": 5, "pad_token_id": 0}
+    tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
     model = randomized(transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, **tokens)))
+    given = tokenizer(PROMPTS[0], return_tensors="pt")
+    if end == "ordinary":
+        ordinary = model.generate(**given, max_new_tokens=4, do_sample=False)[0, -1].item()
+        assert ordinary != tokenizer.eos_token_id
+        model.config.eos_token_id = model.generation_config.eos_token_id = ordinary
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     run = pipeline("text-generation", model=model, tokenizer=tokenizer, device="cpu")
     wanted = [run(prompt, max_new_tokens=COUNT, do_sample=False)[0]["generated_text"] for prompt in PROMPTS]
     found = texts(functions(tmp_path)["generate"](tf.constant(PROMPTS), temperature=0.0, max_new_tokens=COUNT)["text"])
     assert found == wanted
-    assert len({len(text) - len(prompt) for text, prompt in zip(found, PROMPTS, strict=True)}) > 1
+    if end == "ordinary":
+        assert found[0].endswith(tokenizer.decode([ordinary]))
+        assert len(tokenizer(found[0])["input_ids"]) < given["input_ids"].shape[1] + COUNT
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -136,7 +146,9 @@ def test_image_classification(resample, tmp_path):
     for i in range(20):
         coarse = Image.fromarray(rng.integers(0, 256, (7, 9, 3)).astype("uint8"))
         data = io.BytesIO()
-        coarse.resize((60 + 7 * i, 160 - 5 * i), Image.Resampling.BICUBIC).save(data, "JPEG", quality=90)
+        exif = Image.Exif()
+        exif[0x0112] = 1 + i % 8  # how the camera was held
+        coarse.resize((60 + 7 * i, 160 - 5 * i), Image.Resampling.BICUBIC).save(data, "JPEG", quality=90, exif=exif)
         files.append(data.getvalue())
     signatures = functions(tmp_path, preprocessor=ImagePreprocessor.from_pretrained(tmp_path))
     found = signatures["serve_image"](tf.constant(files))
