@@ -150,8 +150,10 @@ def answer(path: Path, requests: str, answers: str) -> None:
     artifact = kind_of(path)(path)
     found = {}
     for (number, signature), inputs in sorted(calls.items()):
-        by_steps = signature == "generate" and isinstance(artifact, Stepwise)
-        outputs = artifact.generate(**inputs) if by_steps else artifact.ask(signature, inputs)
+        if signature == "generate" and isinstance(artifact, Stepwise):
+            outputs = artifact.generate(**inputs)
+        else:
+            outputs = artifact.ask(signature, inputs)
         found.update({f"{number}/{name}": x for name, x in outputs.items()})
     np.savez(answers, **found)
 
@@ -159,9 +161,9 @@ def answer(path: Path, requests: str, answers: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 4 or len(sys.argv) % 3 != 1:
         sys.exit(__doc__)
-    asked = [(Path(sys.argv[i]), *sys.argv[i + 1 : i + 3]) for i in range(1, len(sys.argv), 3)]
+    artifacts = [Path(path) for path in sys.argv[1::3]]
     # TensorFlow imports Keras by itself where it finds it; here it shall not find it.
-    for module in set.intersection(*({*kind_of(path).without} for path, *_ in asked)):
+    for module in set.intersection(*({*kind_of(path).without} for path in artifacts)):
         sys.modules[module] = None  # type: ignore[assignment]
-    for path, *files in asked:
-        answer(path, *files)
+    for path, requests, answers in zip(artifacts, sys.argv[2::3], sys.argv[3::3], strict=True):
+        answer(path, requests, answers)
