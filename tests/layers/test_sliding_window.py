@@ -8,6 +8,7 @@ from helpers import attend, compiled, gradients, normal, numpy, randomize
 from keras import ops
 
 from keras_tx.layers import SlidingWindowAttention
+from keras_tx.ops import masks
 from keras_tx.ops.blocks import SharedKeys, band_attention
 
 B, H, K, T, D = 2, 6, 3, 53, 18
@@ -173,5 +174,7 @@ def test_errors_at_call():
         layer(x, cache=layer.init_cache(B, T))
     with pytest.raises(ValueError, match="leave out the `cache`"):
         causal(x, cache=causal.init_cache(B, T), return_attention=True)
+    with pytest.raises(ValueError, match="a RingCache keeps no slot for each position"):
+        causal(x, cache=causal.init_cache(B, T), attention_mask=masks.causal)
     with pytest.raises(ValueError, match="`context` is for cross attention"):
         layer(x, context=x)
