@@ -86,6 +86,18 @@ def test_decoding_from_the_ring_equals_the_full_pass(name, rng):
         np.testing.assert_allclose(decoded(layer, x, pieces, mask), full, atol=2e-5)
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_sequence_shorter_than_what_is_global(causal, rng):
+    layer = SlidingWindowAttention(D, H, 2, K, num_global=7, head_dim=4, causal=causal)
+    layer.build()
+    x, mask = normal(rng, B, 5, D), np.array([[True] * 5, [False, True, True, True, False]])
+    seen = definition(2, causal, num_global=7, length=5) & mask[:, None, None]
+    expected = joined(randomize(layer, rng), attend(*heads(layer, x), mask=seen)[0])
+    np.testing.assert_allclose(compiled(lambda x, m: layer(x, attention_mask=m))(x, mask), expected, atol=1e-4)
+    if causal:
+        np.testing.assert_allclose(decoded(layer, x, (2, 1, 2), mask), expected, atol=1e-4)
+
+
 def test_the_ring_is_as_long_as_the_window():
     layer = SlidingWindowAttention(D, H, 4, K, head_dim=4, dilation=3, num_global=2, causal=True)
     assert layer.init_cache(B, 10**6).key.shape == (B, K, 2 + 3 * 3 + 1, 4)
