@@ -1,4 +1,4 @@
-"""LLaMA against Transformers, with every scaling of rotary positions: `golden/make_llama.py` made what is expected."""
+"""LLaMA, Mistral and Mixtral against Transformers: `golden/make_llama.py` made what is expected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from keras_tx.models import load_pretrained
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "llama"
 SCALINGS = {"default": None, "llama3": "llama3", "linear": "linear", "yarn": "yarn", "dynamic": "dynamic"}
+SCALINGS |= dict.fromkeys(("mistral", "mixtral"))
 
 
 def test_every_model_is_tested():
