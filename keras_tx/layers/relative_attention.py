@@ -126,7 +126,7 @@ class TransformerXLAttention(AttentionVariant):
         self.content_bias = self.add_weight(name="content_bias", **options)
         self.position_bias = self.add_weight(name="position_bias", **options)
 
-    def call(  # type: ignore[override] # what is remembered stands where a context would
+    def call(  # what is remembered stands where a context would
         self,
         x,
         memory=None,

@@ -97,7 +97,7 @@ def test_what_llama_does_not_have_is_refused():
 
 
 def test_windows_and_experts_in_either_language():
-    config = GPTConfig.from_dict(MISTRAL.fields({"sliding_window": 5, "hidden_size": 18}, "GPTModel"))
+    config = GPTConfig.from_dict(MISTRAL.fields({"sliding_window": 5}, "GPTModel"))
     assert config.attention == SlidingWindow(window_size=5) and config.num_kv_heads == 8
     assert MISTRAL.config(config.to_dict(), "GPTModel")["sliding_window"] == 5
     assert MISTRAL.fields({"sliding_window": None}, "GPTModel")["attention"] is None
