@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("job", help="a module in benchmarks/jobs (train_step, bert_forward, ...), or any module if it has a dot")
-    add("--a", default="keras_tx", metavar="SIDE", help="library[:backend[:plain]]; %(default)s unless given")
+    add("--a", default="keras_tx", metavar="SIDE", help="library[:backend[:plain]][@PYTHON]; %(default)s unless given")
     add("--b", default=["keras_hub"], metavar="SIDE", nargs="+", help="what to hold it against; %(default)s")
     add("--rounds", type=int, default=5, help="processes of each side, one after another; %(default)s")
     add(

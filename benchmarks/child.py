@@ -41,6 +41,9 @@ def timed_runs(job: str, side: Side, options: Options) -> Iterator[dict[str, Any
     module = load(job)
     if side.library not in module.SIDES:
         raise ValueError(f"{job} has {', '.join(module.SIDES)}; not {side.library!r}.")
+    if side.library in ("timm", "transformers"):
+        import benchmarks.cpu_torchvision  # noqa: F401
+
     work = module.SIDES[side.library](side, options)
     for _ in range(2):  # the first run compiles; the second may still be slower than the rest
         work.run()

@@ -6,7 +6,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -68,7 +67,7 @@ class _Child:
         request = {"job": job, "side": side, "options": options}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - __exit__ closes it
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.child", json.dumps(request)],
+            [side.python, "-m", "benchmarks.child", json.dumps(request)],
             env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": side.backend},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

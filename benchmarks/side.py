@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
 class Side(NamedTuple):
-    """A library on a Keras backend, written `library:backend`, or `library:backend:plain` for one without XLA."""
+    """A library on a backend, written `library:backend`, or `library:backend:plain` for one without XLA.
+
+    `@PYTHON` after it names the interpreter of an environment that has the library, where this one's has not.
+    """
 
     library: str
     backend: str = "tensorflow"
     jit: bool = True
+    python: str = sys.executable
 
     @classmethod
     def parse(cls, text: str) -> Side:
@@ -21,12 +26,13 @@ class Side(NamedTuple):
         Raises:
             ValueError: for an unknown backend, or anything but "plain" after it.
         """
-        library, backend, *rest = text.split(":") if ":" in text else (text, "tensorflow")
+        name, _, python = text.partition("@")
+        library, backend, *rest = name.split(":") if ":" in name else (name, "tensorflow")
         if backend not in BACKENDS or rest not in ([], ["plain"]):
             raise ValueError(
-                f"a side is library[:backend[:plain]], the backend of {', '.join(BACKENDS)}; got {text!r}."
+                f"a side is library[:backend[:plain]][@PYTHON], the backend of {', '.join(BACKENDS)}; got {text!r}."
             )
-        return cls(library, backend, not rest)
+        return cls(library, backend, not rest, python or sys.executable)
 
     def __str__(self) -> str:
         return f"{self.library}:{self.backend}" + ("" if self.jit else ":plain")

@@ -57,8 +57,11 @@ def test_sides_are_read_and_written():
     }.items():
         assert Side.parse(text) == side
         assert Side.parse(str(side)) == side
+    other = Side.parse("transformers:torch@/other/bin/python")
+    assert other == Side("transformers", "torch", True, "/other/bin/python")
+    assert str(other) == "transformers:torch"
     for text in ("keras_hub:cupy", "keras_hub:jax:fast", "keras_hub:jax:plain:plain"):
-        with pytest.raises(ValueError, match=r"a side is library\[:backend\[:plain\]\]"):
+        with pytest.raises(ValueError, match=r"a side is library\[:backend\[:plain\]\]\[@PYTHON\]"):
             Side.parse(text)
 
 

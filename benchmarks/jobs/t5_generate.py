@@ -89,9 +89,10 @@ def keras_hub(side: Side, options: Options) -> Work:
 
 
 def transformers(side: Side, options: Options) -> Work:
-    """Torch's, without compilation."""
-    import torch
-    from transformers import T5Config, T5ForConditionalGeneration
+    """Torch's, without compilation, or on TensorFlow the class that 4.57 was the last to have."""
+    if side.backend not in ("tensorflow", "torch"):
+        raise ValueError(f"transformers has T5 on tensorflow and torch; got {side}")
+    from transformers import T5Config
 
     s = _sizes(options)
     config = T5Config(
@@ -103,16 +104,40 @@ def transformers(side: Side, options: Options) -> Work:
         d_ff=s.inner,
         decoder_start_token_id=START,
     )
+    array, new = _sources(options)
+    how = {"max_new_tokens": new, "do_sample": False}
+    if side.backend == "torch":
+        generate, parameters = _transformers_torch(config, array, how)
+    else:
+        generate, parameters = _transformers_tensorflow(config, array, how, jit=side.jit)
+    return _work(generate, parameters, options)
+
+
+def _transformers_torch(config, array: np.ndarray, how: dict):
+    import torch
+    from transformers import T5ForConditionalGeneration
+
     model = T5ForConditionalGeneration(config).eval()
     model.generation_config.eos_token_id = None
-    array, new = _sources(options)
     sources = torch.from_numpy(array).long()
 
     def generate():
         with torch.inference_mode():
-            return model.generate(sources, max_new_tokens=new, do_sample=False).numpy()
+            return model.generate(sources, **how).numpy()
 
-    return _work(generate, sum(p.numel() for p in model.parameters()), options)
+    return generate, sum(p.numel() for p in model.parameters())
+
+
+def _transformers_tensorflow(config, array: np.ndarray, how: dict, *, jit: bool):
+    import tensorflow as tf
+    from transformers import TFT5ForConditionalGeneration
+
+    model = TFT5ForConditionalGeneration(config)
+    model.generation_config.eos_token_id = None
+    sources = tf.constant(array)
+    generate = tf.function(lambda: model.generate(sources, **how), jit_compile=jit)
+    generate()  # builds it
+    return generate, model.count_params()
 
 
 SIDES = {"keras_tx": keras_tx, "keras_hub": keras_hub, "transformers": transformers}

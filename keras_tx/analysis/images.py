@@ -48,7 +48,7 @@ def attended_patches(model: ViTBackbone, images, *, rollout: bool = True) -> np.
 
     Args:
         model: a Vision Transformer.
-        images: as it takes them; their height and width are its `image_size`.
+        images: `(B, H, W, C)`, as it takes them.
         rollout: through all blocks together; otherwise by the last block's attention, head by head.
 
     Returns:
@@ -59,7 +59,8 @@ def attended_patches(model: ViTBackbone, images, *, rollout: bool = True) -> np.
     passed: np.ndarray = attention_rollout(maps) if rollout else np.asarray(maps[-1], "float64")
     queries = passed[..., :1, :] if config.pooling == "token" else passed[..., config.prefix_tokens :, :]
     patches = queries.mean(axis=-2)[..., config.prefix_tokens :]
-    return patches.reshape(*patches.shape[:-1], *config.grid)
+    sides = zip(np.shape(images)[1:3], config.stride, strict=True)
+    return patches.reshape(*patches.shape[:-1], *(-(-length // part) for length, part in sides))
 
 
 def attended_tokens(block: SwinBlock, maps, size: tuple[int, int]) -> np.ndarray:

@@ -159,7 +159,9 @@ class Family:
     def differences(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What the format has for those of our fields that it cannot hold."""
         fields = self.plain(fields)
-        fixed = {**self.fixed, "attention": None}  # peers have multi-head attention alone
+        fixed = dict(self.fixed)
+        if all(setting.ours != "attention" for setting in self.settings):
+            fixed["attention"] = None  # most peers have multi-head attention alone
         return {name: value for name, value in fixed.items() if fields.get(name) != value}
 
     def head(self, class_name: str) -> Head:

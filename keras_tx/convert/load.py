@@ -73,10 +73,17 @@ class Filling:
             )
         for name, copy in account.copies:
             _check_copy(self.tensors, name, copy)
+        rows: dict[str, dict[int, Callable[[], np.ndarray]]] = {}
         for rule, name in account.found:
             for part, path in enumerate(rule.ours):
                 values = partial(self._part, rule, part, name, len(account.found))
-                weights[path]._initializer = self._initializer(values, partial(adapt, path), rule.flattened)
+                if rule.row is None:
+                    weights[path]._initializer = self._initializer(values, partial(adapt, path), rule.flattened)
+                else:
+                    rows.setdefault(path, {})[rule.row] = values
+        for path, parts in rows.items():
+            values = partial(_stacked, [parts[row] for row in sorted(parts)])
+            weights[path]._initializer = self._initializer(values, partial(adapt, path), False)
 
     def _initializer(self, values: Callable[[], np.ndarray], adapt: Callable[[np.ndarray], np.ndarray], flat: bool):
         def initial_value(shape, dtype=None):
@@ -103,6 +110,16 @@ class Filling:
             if self.progress:
                 self.progress(self._done, count)
         return values
+
+
+def _stacked(rows: list[Callable[[], np.ndarray]]) -> np.ndarray:
+    """The array of these rows, one of them in memory beside it at a time."""
+    for number, row in enumerate(rows):
+        values = row()
+        if not number:
+            result = _aligned((len(rows), *values.shape))
+        result[number] = values
+    return result
 
 
 def _of_shape(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

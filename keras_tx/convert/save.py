@@ -31,9 +31,10 @@ def sources(weights: Mapping[str, keras.Variable], rules: list[Rule]) -> dict[st
         variables = [weights[path] for path in rule.ours]
 
         def values() -> np.ndarray:
-            return rule.to_theirs([np.asarray(keras.ops.convert_to_numpy(x), "float32") for x in variables])
+            arrays = (np.asarray(keras.ops.convert_to_numpy(x), "float32") for x in variables)
+            return rule.to_theirs([x if rule.row is None else x[rule.row] for x in arrays])
 
-        *most, last = variables[0].shape
+        *most, last = variables[0].shape if rule.row is None else variables[0].shape[1:]
         shape = (*most, last * len(variables))
         return (shape if rule.axes is None else tuple(shape[i] for i in np.argsort(rule.axes))), values
 

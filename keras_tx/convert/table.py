@@ -20,6 +20,7 @@ class Rule:
         axes: the order in which ours takes its axes; None for the same.
         copies: other names under which the peer may keep the same numbers: of a tied output projection, or of old.
         flattened: whether ours has them in fewer axes: those of the heads side by side. Such a rule only reads.
+        row: which row of ours they are, along an axis that ours has before theirs: of one of several experts.
     """
 
     theirs: str
@@ -28,6 +29,7 @@ class Rule:
     axes: tuple[int, ...] | None = None
     copies: tuple[str, ...] = ()
     flattened: bool = False
+    row: int | None = None
 
     def shape_in(self, dims: Mapping[str, int]) -> tuple[int, ...]:
         """The tensor's shape, given the dimensions: "3D" is three times `dims["D"]`."""

@@ -15,7 +15,6 @@ from keras_tx.ops.attention import attention
 from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
 from keras_tx.ops.checks import (
     require_divides,
-    require_integer,
     require_positive,
     require_rank,
     require_rate,
@@ -261,19 +260,9 @@ class MultiHeadAttention(Layer):
 
     def _mask(self, attention_mask, segments, x, context, cache):
         """As `ops.attention` takes it."""
-        if callable(attention_mask):
-            mask = attention_mask(*self._slots(x, context, cache))
-            mask = mask if len(mask.shape) == 2 else masks.per_head(mask)
-        else:
-            mask = None if attention_mask is None else masks.per_head(attention_mask)
-        if segments is None:
-            return mask
-        if self.context_dim is not None:
+        if segments is not None and self.context_dim is not None:
             raise ValueError("`segments` is for self-attention: give cross attention an `attention_mask` (B, T, S).")
-        require_rank(segments, 2, "segments", "(batch, keys)")
-        require_integer(segments, "segments")
-        own = segments if cache is None else ops.take(segments, self._slots(x, context, cache)[0], axis=1)
-        return masks.combine(mask, masks.per_head(masks.segments(own, segments)))
+        return masks.given_to_layer(attention_mask, segments, lambda: self._slots(x, context, cache))
 
     def _slots(self, x, context, cache) -> tuple[Any, Any]:
         """The positions of the queries, `(T,)`, and of all keys, `(S,)`, counted from 0."""

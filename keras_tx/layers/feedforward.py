@@ -82,8 +82,13 @@ class FeedForward(Layer):
 
     def call(self, x, training=None):
         require_width(x, self.d_model, "x")
-        y = self.activate(self.up(x)) if self.gate is None else self.activate(self.gate(x)) * self.up(x)
-        return self.drop(self.down(self.activation_drop(y, training=training)), training=training)
+        return self._through(x, training)
+
+    def _through(self, x, training, *experts):
+        """The network; `experts` is what its maps take beside their input."""
+        y = self.up(x, *experts)
+        y = self.activate(y) if self.gate is None else self.activate(self.gate(x, *experts)) * y
+        return self.drop(self.down(self.activation_drop(y, training=training), *experts), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -122,6 +122,7 @@ class LatentAttention(Layer):
         attention_mask=None,
         bias=None,
         positions=None,
+        segments=None,
         cache: LatentCache | None = None,
         return_attention: bool = False,
         training=None,
@@ -133,10 +134,11 @@ class LatentAttention(Layer):
             raise ValueError("`context` has no meaning in LatentAttention, which is self-attention.")
         start = 0 if cache is None else cache.index
         new = start + ops.arange(ops.shape(x)[1], dtype="int32")
+        slots = new if cache is None else ops.arange(ops.shape(cache.latent)[1], dtype="int32")
         turns = rotary(new if positions is None else positions, self.rotary_dim, self.rotary_base)
         query, query_turned = self._queries(x, turns)
         latent = self._latents(x, turns)
-        mask = None if attention_mask is None else masks.per_head(attention_mask)
+        mask = masks.given_to_layer(attention_mask, segments, lambda: (new, slots))
         options: dict[str, Any] = {
             "bias": bias,
             "scale": (self.head_dim + self.rotary_dim) ** -0.5,
@@ -151,7 +153,6 @@ class LatentAttention(Layer):
             output, *extras = attended if return_attention else (attended,)
         else:
             cache = self._updated(cache, latent)
-            slots = ops.arange(ops.shape(cache.latent)[1], dtype="int32")
             mask = masks.combine(mask, masks.causal(new if self.causal else new[-1:], slots))
             keys, values = self._kernels(query.dtype)
             query = ops.concatenate([ops.einsum("bhtd,chd->bhtc", query, keys), query_turned], axis=-1)

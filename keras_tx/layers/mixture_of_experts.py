@@ -122,10 +122,16 @@ class MixtureOfExperts(FeedForward):
         if training and e.capacity_factor is not None:
             size = routing.capacity(ops.shape(tokens)[0], e.num_experts, e.top_k, e.capacity_factor)
             queues, slots = routing.dispatch(tokens, chosen, e.num_experts, size)
-            made = super().call(queues, training=training)
+            made = self._through(queues, training)
             y = routing.collect(made, slots, ops.cast(gates, made.dtype))
+        elif tokens.shape[0] is not None and tokens.shape[0] * e.top_k < e.num_experts:
+            # Few tokens, as in decoding, read the weights of their own experts alone.
+            own = ops.reshape(chosen, (-1,))
+            made = self._through(ops.repeat(tokens, e.top_k, axis=0)[:, None], training, own)
+            made = ops.reshape(made, (*ops.shape(chosen), self.d_model))
+            y = ops.einsum("nkd,nk->nd", made, ops.cast(gates, made.dtype))
         else:
-            made = super().call(tokens[None], training=training)
+            made = self._through(tokens[None], training)
             weights = ops.sum(ops.one_hot(chosen, e.num_experts, dtype=gates.dtype) * gates[..., None], axis=1)
             y = ops.einsum("end,ne->nd", made, ops.cast(weights, made.dtype))
         return ops.reshape(y, ops.shape(x))
@@ -151,6 +157,11 @@ class ExpertLinear(Layer):
         """Each expert's kernel by itself: an initializer would take the experts' axis for one of the map's."""
         return ops.stack([clone(self.kernel_initializer)(shape[1:], dtype) for _ in range(shape[0])])
 
-    def call(self, x):
-        y = ops.matmul(x, self.kernel)
-        return y + self.bias if self.use_bias else y
+    def call(self, x, chosen=None):
+        """`chosen`, int32 `(N,)`, names the expert of each of as many rows `(N, 1, in)`."""
+        kernel, bias = (
+            w if w is None or chosen is None else ops.take(w, chosen, axis=0)
+            for w in (self.kernel, self.bias if self.use_bias else None)
+        )
+        y = ops.matmul(x, kernel)
+        return y if bias is None else y + bias

@@ -126,13 +126,14 @@ class TransformerXLAttention(AttentionVariant):
         self.content_bias = self.add_weight(name="content_bias", **options)
         self.position_bias = self.add_weight(name="position_bias", **options)
 
-    def call(  # type: ignore[override] # what is remembered stands where a context would
+    def call(  # what is remembered stands where a context would
         self,
         x,
         memory=None,
         attention_mask=None,
         bias=None,
         positions=None,
+        segments=None,
         cache=None,
         return_attention: bool = False,
         training=None,
@@ -142,7 +143,7 @@ class TransformerXLAttention(AttentionVariant):
         Args:
             x: `(B, T, d_model)`.
             memory: this layer's inputs at the M positions before, `(B, M, d_model)`; no gradient goes there.
-            attention_mask, bias, return_attention, training: as in `MultiHeadAttention`, with S = M + T keys.
+            attention_mask, bias, segments, return_attention, training: as in `MultiHeadAttention`, with S = M + T keys.
             positions: not looked at, for what counts is how far apart two tokens stand.
             cache: from `init_cache`, in place of a memory.
 
@@ -152,7 +153,7 @@ class TransformerXLAttention(AttentionVariant):
         if memory is not None and cache is not None:
             raise ValueError("give `memory` or `cache`, not both: what is remembered can be in the cache.")
         asked: dict[str, Any] = {"cache": cache, "return_attention": return_attention, "training": training}
-        return super().call(x, memory, attention_mask, bias, **asked)
+        return super().call(x, memory, attention_mask, bias, segments=segments, **asked)
 
     def _keys_values(self, x, context):
         if context is not None:

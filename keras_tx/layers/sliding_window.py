@@ -98,7 +98,8 @@ class SlidingWindowAttention(AttentionVariant):
         if not self.num_global:
             return band_attention(query, key, value, mask=real, **self._band, **options)
         count = self.num_global
-        seen = positions[:count] <= positions[:, None] if self.causal else ops.ones((1, count), "bool")
+        pinned = positions[:count]  # fewer in a short sequence
+        seen = pinned <= positions[:, None] if self.causal else ops.ones_like(pinned[None], dtype="bool")
         seen = seen[None] if real is None else ops.logical_and(seen, real[:, None, :count])
         shared = SharedKeys(key[:, :, :count], value[:, :, :count], seen)
         others = masks.combine((positions >= count)[None], real)
@@ -153,4 +154,5 @@ def _held(positions, mask):
     held = (positions >= 0)[None]
     if mask is None:
         return held
-    return ops.logical_and(held, ops.take(mask[:, 0, 0], ops.maximum(positions, 0), axis=-1))
+    positions = ops.clip(positions, 0, ops.shape(mask)[-1] - 1)  # a sequence may end before the pinned ones do
+    return ops.logical_and(held, ops.take(mask[:, 0, 0], positions, axis=-1))

@@ -1,4 +1,4 @@
-"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), LLaMA (Touvron et al. 2023), and a character model: one architecture."""
+"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), LLaMA (Touvron et al. 2023) and its kin, a character model: all one."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class GPTBackbone(Backbone):
 
     config_class = GPTConfig
     config: GPTConfig
-    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, llama.LLAMA)}
+    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, *llama.FAMILIES)}
 
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
@@ -285,7 +285,7 @@ class GPTBackbone(Backbone):
         training=None,
     ) -> dict:
         """As of all backbones; with `cache`, also the new `"cache"`."""
-        length = known_length(input_ids, self.config.max_positions)
+        length = known_length(input_ids, self.config.max_positions, in_table=self.config.positions == "learned")
         if position_ids is None:
             start = 0 if cache is None else cache[0].attention.index
             position_ids = start + ops.arange(length, dtype="int32")

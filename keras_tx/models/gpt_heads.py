@@ -85,7 +85,7 @@ class GPTForQuestionAnswering(QuestionAnswering, GPTBackbone):
         overrides: fields of the config to replace.
     """
 
-    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, llama.LLAMA_ANSWERING)}
+    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, *llama.ANSWERING)}
 
 
 @register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))

@@ -252,15 +252,21 @@ class QuestionAnswering(SpanHead):
         )
 
 
-def known_length(ids, max_positions: int):
+def known_length(ids, max_positions: int, *, in_table: bool = True):
     """The length T of ids `(B, T)`: a number, or a tensor where it is not known yet.
+
+    Args:
+        ids: `(B, T)`.
+        max_positions: how long they may be.
+        in_table: whether positions are rows of a table, which has no more.
 
     Raises:
         ValueError: if it is known to be more than `max_positions`.
     """
     length = ids.shape[1] or ops.shape(ids)[1]
     if isinstance(length, int) and length > max_positions:
-        raise ValueError(f"`input_ids` are {length} long, more than `max_positions` = {max_positions}: cut them.")
+        way_out = "cut them" if in_table else "cut them, or make or load the model with more: no weight depends on it"
+        raise ValueError(f"`input_ids` are {length} long, more than `max_positions` = {max_positions}: {way_out}.")
     return length
 
 

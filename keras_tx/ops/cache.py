@@ -74,5 +74,14 @@ def query_slots(cache: KVCache, length):
 
 
 def key_slots(cache: KVCache):
-    """All slots of the cache, `(S,)` int32."""
+    """All slots of the cache, `(S,)` int32.
+
+    Raises:
+        ValueError: for a cache that keeps no slot for each position.
+    """
+    if not isinstance(cache, KVCache):
+        raise ValueError(
+            f"a {type(cache).__name__} keeps no slot for each position, which `segments`, and an `attention_mask` that "
+            "is a function of positions, need: give `attention_mask` (batch, keys)."
+        )
     return ops.arange(ops.shape(cache.key)[2], dtype="int32")

@@ -11,9 +11,11 @@ them, and `MultiHeadAttention` takes a function of two positions for its mask:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from keras import ops
 
-from keras_tx.ops.checks import is_boolean, known_values, require_positive
+from keras_tx.ops.checks import is_boolean, known_values, require_integer, require_positive, require_rank
 
 
 def causal(query_positions, key_positions):
@@ -128,6 +130,30 @@ def per_head(mask):
         f"`attention_mask` must be (batch, keys), (batch, queries, keys) or (batch, heads, queries, keys); "
         f"got shape {tuple(mask.shape)}."
     )
+
+
+def given_to_layer(attention_mask, packed, positions: Callable[[], tuple]):
+    """What an attention layer is called with, as one mask that broadcasts to `(B, H, T, S)`; None if that is nothing.
+
+    Args:
+        attention_mask: as `per_head` takes it, or a function of both positions that gives `(T, S)` or one of these.
+        packed: the layer's `segments`, integers `(B, S)`: a query looks only at keys of its own.
+        positions: gives those of the queries, `(T,)`, and of the keys, `(S,)`, counted from 0, where they are needed.
+
+    Raises:
+        ValueError: as `per_head`, and for `segments` of another rank or dtype.
+    """
+    if callable(attention_mask):
+        attention_mask = attention_mask(*positions())
+        if len(attention_mask.shape) == 2:
+            attention_mask = ops.expand_dims(attention_mask, 0)
+    mask = None if attention_mask is None else per_head(attention_mask)
+    if packed is None:
+        return mask
+    require_rank(packed, 2, "segments", "(batch, keys)")
+    require_integer(packed, "segments")
+    own = ops.take(packed, positions()[0], axis=1)
+    return combine(mask, per_head(segments(own, packed)))
 
 
 def _per_sample(length):

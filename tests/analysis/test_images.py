@@ -95,6 +95,15 @@ def test_attended_patches(rng, pooling):
     assert everything.shape == (3, 3, 3, 5) and names == ["rollout", "head 1", "head 2"]
 
 
+def test_attention_on_images_of_another_size(rng):
+    """Padded to whole patches where the model does so."""
+    images = normal(rng, 2, 9, 13, 1)
+    maps, _ = attention_of(VisionTransformer(**VIT, pad_images=True), images)
+    assert maps.shape == (2, 3, 5, 7)
+    maps, _ = attention_of(SwinTransformer(**SWIN), images[:, :8, :12])
+    assert maps.shape == (2, 2, 5, 7)
+
+
 @pytest.mark.parametrize("pad_first", [False, True])
 @pytest.mark.parametrize("shift", [(0, 0), (1, 1)])
 def test_tokens_of_windows_lie_where_they_came_from(pad_first, shift):

@@ -1,8 +1,9 @@
-"""What the configs of LLaMA say in either language."""
+"""What the configs of LLaMA, Mistral and Mixtral say in either language."""
 
 import pytest
 
-from keras_tx.convert.llama import LLAMA
+from keras_tx.convert.llama import FAMILIES, LLAMA, MISTRAL, MIXTRAL
+from keras_tx.layers import Experts, SlidingWindow
 from keras_tx.models import GPTConfig
 from keras_tx.models.gpt import TINY_LLAMA
 from keras_tx.ops import Rotary, RotaryScaling
@@ -90,3 +91,48 @@ def test_how_weights_began_is_not_the_formats():
 def test_what_llama_does_not_have_is_refused():
     with pytest.raises(ValueError, match="`norm='rms'`, and this model 'layer'"):
         LLAMA.config(TINY_LLAMA.replace(norm="layer").to_dict(), "GPTModel")
+
+
+# === Mistral and Mixtral ===
+
+
+def test_windows_and_experts_in_either_language():
+    config = GPTConfig.from_dict(MISTRAL.fields({"sliding_window": 5}, "GPTModel"))
+    assert config.attention == SlidingWindow(window_size=5) and config.num_kv_heads == 8
+    assert MISTRAL.config(config.to_dict(), "GPTModel")["sliding_window"] == 5
+    assert MISTRAL.fields({"sliding_window": None}, "GPTModel")["attention"] is None
+
+    fields = MIXTRAL.fields({"num_local_experts": 4, "num_experts_per_tok": 3, "num_hidden_layers": 6}, "GPTModel")
+    assert fields["experts"] == Experts(num_experts=4, top_k=3, balance=0.0, normalize=True)
+    assert fields["rotary"] == Rotary(base=1e6) and fields["attention"] is None
+    balanced = {"num_hidden_layers": 6, "output_router_logits": True, "router_aux_loss_coef": 0.3}
+    config = GPTConfig.from_dict(MIXTRAL.fields(balanced, "GPTModel"))
+    assert config.experts.balance == pytest.approx(0.1)
+    written = MIXTRAL.config(config.to_dict(), "GPTModel")
+    assert written["output_router_logits"] is True and written["router_aux_loss_coef"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"attention": SlidingWindow(window_size=3, num_global=1)}, "`attention=SlidingWindow.*cannot be said"),
+        ({"attention": "linear"}, "`attention=Linear.*cannot be said"),
+        ({"experts": Experts(capacity_factor=1.0)}, "`experts=Experts.*cannot be said"),
+        ({"experts": Experts(normalize=False)}, "`experts=Experts.*cannot be said"),
+    ],
+)
+def test_what_mixtral_does_not_have_is_refused(fields, message):
+    config = TINY_LLAMA.replace(**{"experts": Experts(), **fields})
+    with pytest.raises(ValueError, match=message):
+        MIXTRAL.config(config.to_dict(), "GPTModel")
+
+
+def test_the_format_follows_from_the_model():
+    configs = {
+        "llama": TINY_LLAMA,
+        "mistral": TINY_LLAMA.replace(attention=SlidingWindow(window_size=3)),
+        "mixtral": TINY_LLAMA.replace(attention=SlidingWindow(window_size=3), experts=Experts()),
+    }
+    for name, config in configs.items():
+        fewest = min(FAMILIES, key=lambda family: len(family.differences(config.to_dict())))
+        assert fewest.model_type == name and not fewest.differences(config.to_dict())

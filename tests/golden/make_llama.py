@@ -1,4 +1,4 @@
-"""Makes llama/: small random LLaMAs with every scaling of rotary positions, and what Transformers 5.23 computes.
+"""Makes llama/: small random LLaMAs with every scaling of rotary positions, a Mistral, a Mixtral; by Transformers 5.23.
 
     python tests/golden/make_llama.py [DIRECTORY]
 
@@ -51,13 +51,16 @@ CASES = {
     "linear": ("LlamaForSequenceClassification", {**rope("linear", factor=3.0), "num_hidden_layers": 1}),
     "yarn": ("LlamaForCausalLM", {**rope("yarn", factor=4.0, beta_fast=3.0, **OLD), "mlp_bias": True}),
     "dynamic": ("LlamaForCausalLM", {**rope("dynamic", factor=2.5), "max_position_embeddings": ORIGINAL}),
+    "mistral": ("MistralForCausalLM", {**rope("default"), "sliding_window": 6}),
+    "mixtral": ("MixtralForCausalLM", {**rope("default"), "num_local_experts": 5, "sliding_window": None}),
 }
 
 
 def make_model(name: str, fields: dict, seed: int) -> torch.nn.Module:
     """With weights, biases too, that all leave their mark on the outputs."""
     torch.manual_seed(seed)
-    model = getattr(transformers, name)(transformers.LlamaConfig(**SIZES | fields, attn_implementation="eager"))
+    cls = getattr(transformers, name)  # torch has grouped products, of experts, only for widths of whole 16 bytes
+    model = cls(cls.config_class(**SIZES | fields, attn_implementation="eager", experts_implementation="eager"))
     with torch.no_grad():
         for path, weight in model.named_parameters():
             weight.normal_(0.0, 0.3 if weight.ndim > 1 else 0.1)

@@ -151,9 +151,10 @@ def function(query, key):
     return masks.combine(masks.causal(query, key), near)
 
 
+@pytest.mark.parametrize("name", ["sinks", "Transformer-XL"])
 @pytest.mark.parametrize("given", ["window", "prefix", "prefix of each", "dilated", "segments"])
-def test_masks_as_functions_of_positions_with_and_without_a_cache(given, rng):
-    layer, x = make("sinks", rng, causal=not given.startswith("prefix")), normal(rng, B, T, D)
+def test_masks_as_functions_of_positions_with_and_without_a_cache(name, given, rng):
+    layer, x = make(name, rng, causal=not given.startswith("prefix")), normal(rng, B, T, D)
     segments = np.array([[0, 0, 1, 1, 1], [4, 4, 4, 4, 2]], "int32")
     at = np.arange(T)
     triangle, far = at[:, None] >= at, at[:, None] - at
@@ -173,6 +174,14 @@ def test_masks_as_functions_of_positions_with_and_without_a_cache(given, rng):
     first, cache = layer(x[:, :3], cache=cache, **options)
     last, _ = layer(x[:, 3:], cache=cache, **options)
     np.testing.assert_allclose(np.concatenate([first, last], axis=1), expected, atol=2e-5)
+
+
+def test_segments_reach_into_the_memory(rng):
+    layer, x, memory = make("Transformer-XL", rng), normal(rng, B, T, D), normal(rng, B, M, D)
+    segments = np.array([[0, 0, 1, 1, 1, 2, 2, 2], [4, 4, 4, 4, 4, 4, 4, 4]], "int32")
+    seen = segments[:, M:, None] == segments[:, None]
+    expected = layer(x, memory, attention_mask=seen)
+    np.testing.assert_allclose(layer(x, memory, segments=segments), expected, atol=1e-6)
 
 
 def test_positions_by_a_function_for_cross_attention(rng):

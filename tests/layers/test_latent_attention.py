@@ -8,6 +8,7 @@ from attention_helpers import decoded, output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
 from keras_tx.layers import LatentAttention
+from keras_tx.ops import masks
 
 B, T, D, H, C, W, R, V, Q = 2, 7, 14, 3, 11, 5, 4, 6, 9
 """Batch, positions, width, heads; widths of the latent, of a head, of its rotary part, of its values, of queries."""
@@ -53,6 +54,19 @@ def test_equals_definition_and_its_gradients(name, rng):
     mask[0] = False
     allowed = mask[:, None, None] & (np.tri(T, dtype=bool) if layer.causal else True)
     assert_layer_is(layer, partial(definition, allowed=allowed, base=layer.rotary_base), x, attention_mask=mask)
+
+
+def test_segments_and_masks_as_functions_of_positions_with_and_without_a_cache(rng):
+    layer, x = make("causal", rng), normal(rng, B, T, D)
+    segments = np.array([[0, 0, 0, 1, 1, 1, 1], [3, 3, 3, 3, 3, 2, 2]], "int32")
+    at = np.arange(T)
+    seen = (at[:, None] - at < 3) & (segments[:, :, None] == segments[:, None])
+    options = {"attention_mask": lambda query, key: masks.window(query, key, 3), "segments": segments}
+    expected = layer(x, attention_mask=seen)
+    np.testing.assert_allclose(layer(x, **options), expected, atol=1e-6)
+    first, cache = layer(x[:, :4], cache=layer.init_cache(B, T), **options)
+    last, _ = layer(x[:, 4:], cache=cache, **options)
+    np.testing.assert_allclose(np.concatenate([first, last], axis=1), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["causal", "a latent for queries"])

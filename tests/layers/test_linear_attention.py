@@ -200,6 +200,8 @@ def test_errors_of_maps_and_features():
     layer = LinearAttention(D, 2)
     with pytest.raises(ValueError, match="no map of a `cache`"):
         layer(np.ones((B, T, D), "float32"), cache=layer.init_cache(B), return_attention=True)
+    with pytest.raises(ValueError, match="a LinearState keeps no slot for each position, which `segments`"):
+        layer(np.ones((B, T, D), "float32"), cache=layer.init_cache(B), segments=np.zeros((B, T), "int32"))
     with pytest.raises(ValueError, match="can be drawn anew"):
         layer.redraw_features()
     with pytest.raises(ValueError, match=r"\(4\) must divide those of `query` \(6\)"):

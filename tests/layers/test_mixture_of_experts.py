@@ -73,6 +73,21 @@ def test_gated_networks(rng, name):
     np.testing.assert_allclose(layer(x), network(layer, x.astype("float64")), atol=1e-5)
 
 
+@pytest.mark.parametrize("gated", [False, True])
+def test_few_tokens_go_through_their_own_experts_alone(rng, gated):
+    """Fewer choices than experts, as in decoding: outputs and gradients are the definition's all the same."""
+    layer = MixtureOfExperts(D, F, Experts(num_experts=7, top_k=2), activation="silu", gated=gated)
+    layer.build()
+    x = normal(rng, 1, 3, D)
+    randomize(layer, rng)
+    np.testing.assert_allclose(layer(x), mixture(layer, x, limited=False), atol=1e-5)
+    np.testing.assert_allclose(compiled(layer)(x), layer(x), atol=1e-5)
+    rest = normal(rng, 1, 20, D)
+    few = gradients(lambda x: ops.sum(layer(x) ** 2), x)
+    many = gradients(lambda x: ops.sum(layer(ops.concatenate([x, rest], axis=1))[:, :3] ** 2), x)
+    np.testing.assert_allclose(few, many, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", EXPERTS)
 @pytest.mark.parametrize("gated", [False, True])
 def test_equal_to_the_definition(rng, kind, gated):

@@ -8,6 +8,7 @@ from helpers import attend, compiled, gradients, normal, numpy, randomize
 from keras import ops
 
 from keras_tx.layers import SlidingWindowAttention
+from keras_tx.ops import masks
 from keras_tx.ops.blocks import SharedKeys, band_attention
 
 B, H, K, T, D = 2, 6, 3, 53, 18
@@ -83,6 +84,18 @@ def test_decoding_from_the_ring_equals_the_full_pass(name, rng):
     full = numpy(compiled(lambda x, m: layer(x, attention_mask=m))(x, mask[:, :T]))
     for pieces in ((1,) * 9 + (44,), (23, *(1,) * 9, 19, 2)):
         np.testing.assert_allclose(decoded(layer, x, pieces, mask), full, atol=2e-5)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_sequence_shorter_than_what_is_global(causal, rng):
+    layer = SlidingWindowAttention(D, H, 2, K, num_global=7, head_dim=4, causal=causal)
+    layer.build()
+    x, mask = normal(rng, B, 5, D), np.array([[True] * 5, [False, True, True, True, False]])
+    seen = definition(2, causal, num_global=7, length=5) & mask[:, None, None]
+    expected = joined(randomize(layer, rng), attend(*heads(layer, x), mask=seen)[0])
+    np.testing.assert_allclose(compiled(lambda x, m: layer(x, attention_mask=m))(x, mask), expected, atol=1e-4)
+    if causal:
+        np.testing.assert_allclose(decoded(layer, x, (2, 1, 2), mask), expected, atol=1e-4)
 
 
 def test_the_ring_is_as_long_as_the_window():
@@ -173,5 +186,7 @@ def test_errors_at_call():
         layer(x, cache=layer.init_cache(B, T))
     with pytest.raises(ValueError, match="leave out the `cache`"):
         causal(x, cache=causal.init_cache(B, T), return_attention=True)
+    with pytest.raises(ValueError, match="a RingCache keeps no slot for each position"):
+        causal(x, cache=causal.init_cache(B, T), attention_mask=masks.causal)
     with pytest.raises(ValueError, match="`context` is for cross attention"):
         layer(x, context=x)

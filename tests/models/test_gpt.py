@@ -10,7 +10,7 @@ from helpers import attend, count_parameters, dense, layer_norm, normal, numpy, 
 
 import keras_tx
 import keras_tx.models
-from keras_tx.models.gpt import TINY, VARIANTS
+from keras_tx.models.gpt import TINY, TINY_LLAMA, VARIANTS
 
 COUNTS = {
     "gpt_small": 116534784,
@@ -161,6 +161,19 @@ def test_positions_count_from_zero_unless_given(rng):
         np.testing.assert_allclose(model(ids, position_ids=counted)["logits"], plain, atol=1e-6)
         moved = numpy(model(ids, position_ids=counted[:, ::-1].copy())["logits"])
         assert np.abs(moved - plain).max() > 1e-3
+
+
+def test_more_positions_where_they_are_no_table(rng, tmp_path):
+    """What is rotary runs past what its config says if that is said anew; a table ends."""
+    ids = rng.integers(0, TINY.vocab_size, (2, 41))
+    with pytest.raises(ValueError, match=r"41 long, more than `max_positions` = 37: cut them\."):
+        keras_tx.GPTModel(TINY)(ids)
+    model = randomize(keras_tx.GPTModel(TINY_LLAMA), rng)
+    with pytest.raises(ValueError, match="cut them, or make or load the model with more"):
+        model(ids)
+    model.save_pretrained(tmp_path)
+    longer = keras_tx.GPTModel.from_pretrained(tmp_path, max_positions=41)
+    np.testing.assert_allclose(longer(ids)["logits"][:, :37], model(ids[:, :37])["logits"], atol=1e-5)
 
 
 @pytest.mark.parametrize(

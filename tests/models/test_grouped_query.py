@@ -5,7 +5,8 @@ import pytest
 from helpers import numpy, randomize
 
 import keras_tx
-from keras_tx.models.bert import TINY as TINY_BERT
+from keras_tx import layers
+from keras_tx.models import bert, swin_config, t5_config, vit_config
 from keras_tx.models.gpt import TINY
 
 SIX = TINY.replace(num_layers=1, num_heads=6, d_model=18)
@@ -40,8 +41,39 @@ def test_heads_are_the_means_of_those_they_stand_for(rng, before, after):
     assert not np.allclose(pooled(ids)["logits"], model(ids)["logits"], atol=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("cls", "config", "attention"),
+    [
+        (keras_tx.BERTForMaskedLM, bert.TINY.replace(num_heads=6, d_model=18), None),
+        (keras_tx.VisionTransformer, vit_config.TINY.replace(num_heads=6, d_model=18), layers.MultiHead(sinks=True)),
+        (keras_tx.T5Model, t5_config.TINY.replace(num_heads=6), layers.GroupedQuery(num_kv_heads=6)),
+        (keras_tx.GPTModel, SIX, layers.GroupedQuery(num_kv_heads=6, alibi=True)),
+    ],
+)
+def test_models_that_say_their_heads_in_their_attention(cls, config, attention, rng):
+    model = randomize(cls(config, attention=attention), rng)
+    pooled = keras_tx.to_grouped_query(model, 2)
+    fields = {} if attention is None else attention.fields
+    assert pooled.config.attention == layers.GroupedQuery(**{**fields, "num_kv_heads": 2})
+    changed = {path for path, weight in pooled.weights_by_path().items() if weight.shape != old(model, path).shape}
+    for path, weight in pooled.weights_by_path().items():
+        if path in changed:
+            means = heads(old(model, path), 6).reshape(2, 3, *heads(weight, 2).shape[1:]).mean(axis=1)
+            np.testing.assert_allclose(heads(weight, 2), means, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(numpy(weight), numpy(old(model, path)))
+    kinds = {"/".join(path.split("/")[-3:-1]) for path in changed}
+    assert kinds == {"attention/key", "attention/value"}
+
+
+def old(model, path: str):
+    return model.weights_by_path()[path]
+
+
 def test_what_cannot_be_grouped():
     with pytest.raises(ValueError, match=r"`key/value heads` must be a multiple of `num_kv_heads`; got .*=6 .*=4"):
         keras_tx.to_grouped_query(keras_tx.GPTModel(SIX), 4)
-    with pytest.raises(ValueError, match="`num_kv_heads` in its config, as a GPT has; got a BERTModel"):
-        keras_tx.to_grouped_query(keras_tx.BERTModel(TINY_BERT), 1)
+    with pytest.raises(ValueError, match=r"`num_kv_heads` in its config, .* got a SwinTransformer"):
+        keras_tx.to_grouped_query(keras_tx.SwinTransformer(swin_config.TINY), 1)
+    with pytest.raises(ValueError, match=r"or multi-head attention, .* got a BERTModel with Linear attention"):
+        keras_tx.to_grouped_query(keras_tx.BERTModel(bert.TINY, attention="linear"), 1)

@@ -1,4 +1,4 @@
-"""LLaMA against Transformers, with every scaling of rotary positions: `golden/make_llama.py` made what is expected."""
+"""LLaMA, Mistral and Mixtral against Transformers: `golden/make_llama.py` made what is expected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from keras_tx.models import load_pretrained
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "llama"
 SCALINGS = {"default": None, "llama3": "llama3", "linear": "linear", "yarn": "yarn", "dynamic": "dynamic"}
+SCALINGS |= dict.fromkeys(("mistral", "mixtral"))
 
 
 def test_every_model_is_tested():
@@ -36,6 +37,7 @@ def test_there_and_back(name, tmp_path):
 
     model.save_pretrained(tmp_path, format="huggingface")
     theirs, ours = (json.loads((path / "config.json").read_text()) for path in (GOLDEN / name, tmp_path))
+    theirs["head_dim"] = theirs["head_dim"] or theirs["hidden_size"] // theirs["num_attention_heads"]
     rope = theirs.pop("rope_parameters")
     assert rope.items() <= ours["rope_parameters"].items()
     left = {"transformers_version", "use_cache", "pretraining_tp", "dtype", "id2label", "label2id"}

@@ -1,11 +1,3 @@
-"""What timm and Transformers import beside torch, made to fit it."""
+"""What must be done before any test here imports a peer."""
 
-import sys
-from types import ModuleType
-
-try:
-    import torchvision  # noqa: F401
-except ImportError:
-    pass
-except RuntimeError:  # built for another torch, as one with CUDA, it lacks its operators, which nobody here needs
-    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
+import benchmarks.cpu_torchvision  # noqa: F401
