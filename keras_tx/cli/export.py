@@ -24,6 +24,7 @@ GENERATION = ("length", "temperature", "top_k", "top_p", "num_beams")
 OPTIONS: dict[str, tuple[Format, ...]] = {
     "quantize": ("litert",),
     "tolerance": ("litert", "onnx"),
+    "cache": ("litert", "onnx"),
     **dict.fromkeys((*GENERATION, "xla"), ("saved_model",)),
 }
 """Those that are not for every format."""
@@ -70,6 +71,12 @@ def export(
             show_default=False,
         ),
     ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache", help="Of LiteRT and ONNX: whether a model that generates has its steps with a cache."
+        ),
+    ] = True,
     length: Annotated[int, typer.Option(min=1, help="Tokens that a SavedModel adds unless a request says.")] = 200,
     temperature: Annotated[float, typer.Option(callback=not_negative, help="Likewise; 0 for the likeliest.")] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="Likewise: draw from this many of the likeliest; 0 for all.")] = 0,
@@ -103,7 +110,7 @@ def export(
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
     model, strings, directory, version = _load(source, revision, with_strings=format == "saved_model")
-    path = output or directory / (version if format == "saved_model" else _file_name(format, model))
+    path = output or directory / (version if format == "saved_model" else _file_name(format, model, cache))
     before = sum(weight.value.dtype.size * weight.value.shape.num_elements() for weight in model.weights)
     if format == "saved_model":
         _require_generating(context, model, strings)
@@ -111,7 +118,7 @@ def export(
         origin = source if revision is None else f"{source}@{revision}"
         found = _write_saved_model(model, path, max_new_tokens=length, source=origin, **strings, **chosen)
     else:
-        found = _write(model, path, format, quantize, tolerance)
+        found = _write(model, path, format, quantize, {"tolerance": tolerance, "use_cache": cache})
     typer.echo(f"{type(model).__name__}, {model.count_params():,} parameters, {before:,} bytes in float32")
     typer.echo(f"{path}: {size_of([path, *path.rglob('*')]):,} bytes")
     typer.echo(found)
@@ -185,11 +192,11 @@ def _require_generating(context: typer.Context, model: Model, strings: dict[str,
             )
 
 
-def _file_name(format: Format, model: Model) -> str:
+def _file_name(format: Format, model: Model, use_cache: bool) -> str:
     from keras_tx.export.onnx import FILES, onnx_signatures
 
     if format == "onnx":
-        return "onnx" if len(onnx_signatures(model)) == len(FILES) else "model.onnx"
+        return "onnx" if len(onnx_signatures(model, use_cache=use_cache)) == len(FILES) else "model.onnx"
     return "model.tflite"
 
 
@@ -202,16 +209,16 @@ def _write_saved_model(model: Model, path: Path, **options: Any) -> str:
     return "its answers are equal to the model's"
 
 
-def _write(model: Model, path: Path, format: Format, quantize: Form | None, tolerance: float | None) -> str:
+def _write(model: Model, path: Path, format: Format, quantize: Form | None, options: dict[str, Any]) -> str:
     """What was measured of its answers."""
     from keras_tx.export import export_litert, export_onnx
 
     with progress_bar("exporting") as progress:
         if format == "onnx":
-            found = export_onnx(model, path, tolerance=tolerance, progress=progress)
+            found = export_onnx(model, path, **options, progress=progress)
         else:
             data = _random_inputs(model) if quantize == "int8" else None
-            options: dict[str, Any] = {"quantize": quantize, "representative_data": data, "tolerance": tolerance}
+            options |= {"quantize": quantize, "representative_data": data}
             found = export_litert(model, path, **options, progress=progress)
     lines = [f"numbers differ from the model's by at most {found.error:.2g}, by {found.rms:.2g} of their size"]
     if found.tokens is not None:

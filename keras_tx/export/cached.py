@@ -181,7 +181,7 @@ def _kinds(cache) -> list[tuple[int, int]]:
         if not isinstance(block.attention, KVCache):
             raise ValueError(
                 f"generation is exported with keys and values of all positions, and this model's `attention` has a "
-                f"{type(block.attention).__name__}: export a SavedModel, or the model by itself."
+                f"{type(block.attention).__name__}: export a SavedModel, or whole passes alone, by `use_cache=False`."
             )
     return [(block.attention.key.shape[1], block.attention.key.shape[3]) for block in cache]
 

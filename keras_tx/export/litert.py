@@ -30,6 +30,7 @@ def export_litert(
     *,
     quantize: Quantization | None = None,
     representative_data: Iterable[Mapping[str, np.ndarray]] | None = None,
+    use_cache: bool = True,
     batch_size: int | None = None,
     cache_length: int | None = None,
     tolerance: float | None = None,
@@ -40,8 +41,8 @@ def export_litert(
     It has LiteRT's own operations alone, none of TensorFlow's. Signatures, which share their weights:
         serving_default: the tensors of `model.input_signature()` to the model's outputs, flat and by name; batch and
             length are free.
-        prefill, decode, of a model that generates: its steps with an explicit cache; `cached_signatures` describes
-            them. `examples/generate_with_litert.py` is the host's loop.
+        prefill, decode, with `use_cache`, of a model that generates: its steps with an explicit cache;
+            `cached_signatures` describes them. `examples/generate_with_litert.py` is the host's loop.
 
     Args:
         model: a model of the registry, in float32.
@@ -50,6 +51,7 @@ def export_litert(
             activations too, by their range in each call; "int8", activations by their range in `representative_data`,
             where LiteRT has an operation for it. Inputs and outputs stay as they are.
         representative_data: for "int8", inputs of `serving_default` as the model will get them, a few dozen.
+        use_cache: whether a model that generates gets its steps too.
         batch_size, cache_length: fix the rows and the cache's slots of `decode`; None leaves them free. LiteRT's
             fastest kernels run only where all sizes are known.
         tolerance: how much the artifact may differ: in float32 the largest difference of a number, 1e-5 unless given;
@@ -77,7 +79,7 @@ def export_litert(
     path = Path(path)
     if path.suffix != ".tflite" or path.is_dir():
         raise ValueError(f"`path` must be of a file that ends in .tflite; got {path}.")
-    signatures = litert_signatures(model, batch_size, cache_length)
+    signatures = litert_signatures(model, batch_size, cache_length, use_cache=use_cache)
     data = None if representative_data is None else list(representative_data)
     if data == []:
         raise ValueError("`representative_data` holds nothing: give some inputs as the model will get them.")
@@ -93,15 +95,18 @@ def export_litert(
     return found
 
 
-def litert_signatures(model: Model, batch_size: int | None = None, cache_length: int | None = None):
+def litert_signatures(
+    model: Model, batch_size: int | None = None, cache_length: int | None = None, *, use_cache: bool = True
+) -> dict[str, Signature]:
     """What a file offers."""
     whole = tensor_signatures(model)["serving_default"]
     steps = {}
-    if isinstance(model, GenerationMixin):
+    if use_cache and isinstance(model, GenerationMixin):
         steps = cached_signatures(model, batch_size=batch_size, cache_length=cache_length)
     elif (batch_size, cache_length) != (None, None):
         raise ValueError(
-            f"`batch_size` and `cache_length` are of `decode`, and {type(model).__name__} does not generate."
+            f"`batch_size` and `cache_length` are of `decode`, which needs a model that generates and `use_cache`; got "
+            f"a {type(model).__name__} and `use_cache={use_cache}`."
         )
     return {"serving_default": whole, **steps}
 

@@ -12,6 +12,7 @@ from keras_tx.ops import masks
 from keras_tx.ops.attention import attention
 from keras_tx.ops.blocks import SharedKeys, band, band_attention
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.primitives import is_converted
 from keras_tx.ops.ring_cache import (
     RingCache,
     init_ring_cache,
@@ -26,7 +27,8 @@ class SlidingWindowAttention(AttentionVariant):
     """Multi-head attention to the positions less than `window_size` steps away (Beltagy et al. 2020, section 3).
 
     Time and memory are O(length * window_size). Two things are as large as all pairs of positions by themselves, and
-    all pairs are then computed: an attention map, and a mask or bias with a row for each query.
+    all pairs are then computed: an attention map, and a mask or bias with a row for each query. In LiteRT and
+    ONNX, too, all pairs are computed.
 
     Args:
         dim: width in and out.
@@ -82,7 +84,8 @@ class SlidingWindowAttention(AttentionVariant):
             return self._attend_cached(query, key, value, mask, cache, options)
         length = query.shape[2]
         short = length is not None and length <= self.window_size
-        if short or return_attention or bias is not None or not of_keys(mask):
+        # Converters confuse the shapes of bands of unknown length.
+        if short or is_converted() or return_attention or bias is not None or not of_keys(mask):
             positions = ops.arange(ops.shape(query)[2], dtype="int32")
             mask = masks.combine(self.allowed(positions, positions), mask)
             options |= {"bias": bias, "return_weights": return_attention}

@@ -11,7 +11,7 @@ from generation_helpers import eagerly
 from helpers import numpy, randomize, run_python
 from program import files
 
-from keras_tx import BigramModel, GPTModel, T5Model, export_litert, export_onnx
+from keras_tx import BigramModel, GPTModel, SlidingWindow, T5Model, export_litert, export_onnx
 from keras_tx.export import litert, onnx, source
 from keras_tx.export.check import TOLERANCE
 from keras_tx.export.tensors import tensor_signatures
@@ -51,14 +51,19 @@ if ON_TENSORFLOW:
 
     # === Every model ===
 
+    def with_cache(case) -> bool:
+        """Whether it generates from keys and values of all positions."""
+        return case.generates and not isinstance(getattr(case.config, "attention", None), SlidingWindow)
+
     @every_case
     def test_litert_answers_as_the_model(case, tmp_path):
-        found = export_litert(case.make_random(), tmp_path / "model.tflite")
-        assert found.share <= TOLERANCE and found.tokens == (1.0 if case.generates else None)
+        cached = with_cache(case)
+        found = export_litert(case.make_random(), tmp_path / "model.tflite", use_cache=cached)
+        assert found.share <= TOLERANCE and found.tokens == (1.0 if cached else None)
         content = (tmp_path / "model.tflite").read_bytes()
         assert found.size == len(content) and b"Flex" not in content
         signatures = signatures_of(tmp_path / "model.tflite")
-        assert set(signatures) == {"serving_default"} | ({"prefill", "decode"} if case.generates else set())
+        assert set(signatures) == {"serving_default"} | ({"prefill", "decode"} if cached else set())
         for inputs in signatures.values():
             for name, shape in inputs.items():
                 assert name == "cache_position" or shape[0] == -1
@@ -68,13 +73,20 @@ if ON_TENSORFLOW:
 
     @every_case
     def test_onnx_answers_as_the_model(case, tmp_path):
-        two = case.generates and case.has_two_stacks
+        two, cached = case.generates and case.has_two_stacks, with_cache(case)
         path = tmp_path / ("model" if two else "model.onnx")
-        found = export_onnx(case.make_random(), path)
-        assert found.share <= TOLERANCE and found.tokens == (1.0 if case.generates else None)
+        found = export_onnx(case.make_random(), path, use_cache=cached)
+        assert found.share <= TOLERANCE and found.tokens == (1.0 if cached else None)
         assert [file.name for file in tmp_path.iterdir()] == [path.name]
         if two:
             assert {file.name for file in path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
+
+    @pytest.mark.parametrize("export", [export_litert, export_onnx])
+    def test_a_cache_of_a_window_is_told_the_way(export, tmp_path):
+        path = tmp_path / ("model.onnx" if export is export_onnx else "model.tflite")
+        with pytest.raises(ValueError, match=r"a RingCache: export a SavedModel, or .* by `use_cache=False`"):
+            export(small_gpt(attention=SlidingWindow(window_size=3)), path)
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.slow
     @pytest.mark.parametrize("quantize", list(BOUNDS))
