@@ -17,6 +17,7 @@ from keras_tx.export.signature import Signature
 from keras_tx.layers import BlockCache
 from keras_tx.models.seq2seq import EncoderDecoder, SourceCache
 from keras_tx.ops.cache import KVCache
+from keras_tx.ops.primitives import converted_graph
 
 Tensors = Mapping[str, Any]
 
@@ -113,7 +114,8 @@ class _TextGeneration:
         return getattr(self.model.config, "max_positions", None)
 
     def empty(self, batch, slots):
-        return self.model.init_cache(batch, slots)
+        with converted_graph():  # the reference, which is not converted, has such a cache too
+            return self.model.init_cache(batch, slots)
 
     def prefill(self, input_ids, attention_mask):
         batch, length = ops.shape(input_ids)

@@ -121,7 +121,7 @@ class LinearAttention(AttentionVariant):
                 "`attention_mask` of LinearAttention must be (batch, keys), the same for all queries and heads; got "
                 f"one that broadcasts to (batch, heads, queries, keys) as {tuple(mask.shape)}."
             )
-        real = mask[:, :, 0, :, None]
+        real = ops.expand_dims(mask[:, :, 0], -1)
         if cache is None:
             require_keys(mask, key)
             return real

@@ -11,6 +11,7 @@ from keras_tx.layers.base import register
 from keras_tx.ops import masks
 from keras_tx.ops.attention import attention
 from keras_tx.ops.blocks import SharedKeys, band, band_attention
+from keras_tx.ops.cache import KVCache, key_slots, query_slots
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import is_converted
 from keras_tx.ops.ring_cache import (
@@ -79,6 +80,10 @@ class SlidingWindowAttention(AttentionVariant):
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
         options = self._softmax_options(training)
+        if isinstance(cache, KVCache):
+            seen = self.allowed(query_slots(cache, ops.shape(query)[2]), key_slots(cache))
+            asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
+            return self._attend_by_softmax(query, key, value, masks.combine(seen, mask), bias, cache, **asked)
         if cache is not None:
             self._require_cacheable(mask, bias, return_attention)
             return self._attend_cached(query, key, value, mask, cache, options)
@@ -143,8 +148,13 @@ class SlidingWindowAttention(AttentionVariant):
                 "an `attention_mask` but (batch, keys): leave out the `cache`."
             )
 
-    def init_cache(self, batch_size, length: int) -> RingCache:
-        """An empty cache: of the window's positions alone, however long the sequence; or of `length`, if fewer."""
+    def init_cache(self, batch_size, length: int) -> RingCache | KVCache:
+        """An empty cache: of the window's positions alone, however long the sequence; or of `length`, if fewer.
+
+        In a graph to be converted it is of all positions: a host appends to it.
+        """
+        if is_converted():
+            return super().init_cache(batch_size, length)
         reach = (self.window_size - 1) * self.dilation + 1
         slots = max(1, min(reach, length - self.num_global))
         return init_ring_cache(

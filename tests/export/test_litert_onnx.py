@@ -11,7 +11,7 @@ from generation_helpers import eagerly
 from helpers import numpy, randomize, run_python
 from program import files
 
-from keras_tx import BigramModel, GPTModel, SlidingWindow, T5Model, export_litert, export_onnx
+from keras_tx import BigramModel, GPTModel, Linear, SlidingWindow, T5Model, export_litert, export_onnx
 from keras_tx.export import litert, onnx, source
 from keras_tx.export.check import TOLERANCE
 from keras_tx.export.tensors import tensor_signatures
@@ -51,19 +51,14 @@ if ON_TENSORFLOW:
 
     # === Every model ===
 
-    def with_cache(case) -> bool:
-        """Whether it generates from keys and values of all positions."""
-        return case.generates and not isinstance(getattr(case.config, "attention", None), SlidingWindow)
-
     @every_case
     def test_litert_answers_as_the_model(case, tmp_path):
-        cached = with_cache(case)
-        found = export_litert(case.make_random(), tmp_path / "model.tflite", use_cache=cached)
-        assert found.share <= TOLERANCE and found.tokens == (1.0 if cached else None)
+        found = export_litert(case.make_random(), tmp_path / "model.tflite")
+        assert found.share <= TOLERANCE and found.tokens == (1.0 if case.generates else None)
         content = (tmp_path / "model.tflite").read_bytes()
         assert found.size == len(content) and b"Flex" not in content
         signatures = signatures_of(tmp_path / "model.tflite")
-        assert set(signatures) == {"serving_default"} | ({"prefill", "decode"} if cached else set())
+        assert set(signatures) == {"serving_default"} | ({"prefill", "decode"} if case.generates else set())
         for inputs in signatures.values():
             for name, shape in inputs.items():
                 assert name == "cache_position" or shape[0] == -1
@@ -73,20 +68,27 @@ if ON_TENSORFLOW:
 
     @every_case
     def test_onnx_answers_as_the_model(case, tmp_path):
-        two, cached = case.generates and case.has_two_stacks, with_cache(case)
+        two = case.generates and case.has_two_stacks
         path = tmp_path / ("model" if two else "model.onnx")
-        found = export_onnx(case.make_random(), path, use_cache=cached)
-        assert found.share <= TOLERANCE and found.tokens == (1.0 if cached else None)
+        found = export_onnx(case.make_random(), path)
+        assert found.share <= TOLERANCE and found.tokens == (1.0 if case.generates else None)
         assert [file.name for file in tmp_path.iterdir()] == [path.name]
         if two:
             assert {file.name for file in path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
 
     @pytest.mark.parametrize("export", [export_litert, export_onnx])
-    def test_a_cache_of_a_window_is_told_the_way(export, tmp_path):
+    def test_a_cache_that_no_host_appends_to_is_told_the_way(export, tmp_path):
         path = tmp_path / ("model.onnx" if export is export_onnx else "model.tflite")
-        with pytest.raises(ValueError, match=r"a RingCache: export a SavedModel, or .* by `use_cache=False`"):
-            export(small_gpt(attention=SlidingWindow(window_size=3)), path)
+        with pytest.raises(ValueError, match=r"a LinearState: export a SavedModel, or .* by `use_cache=False`"):
+            export(small_gpt(attention=Linear()), path)
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.slow
+    def test_windows_and_linear_attention_by_whole_passes(tmp_path):
+        for attention in (SlidingWindow(window_size=3, num_global=2), Linear()):
+            found = export_litert(small_gpt(attention=attention), tmp_path / "model.tflite", use_cache=False)
+            assert found.share <= TOLERANCE and found.tokens is None
+            assert set(signatures_of(tmp_path / "model.tflite")) == {"serving_default"}
 
     @pytest.mark.slow
     @pytest.mark.parametrize("quantize", list(BOUNDS))
