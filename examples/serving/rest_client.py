@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--signature", default="generate", help="which; %(default)s")
     parser.add_argument("--options", type=json.loads, default={}, help="further inputs, as JSON")
     parser.add_argument("--address", default="http://localhost:8501", help="of the server; %(default)s")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # texts before or after options
     files = [{"b64": base64.b64encode(path.read_bytes()).decode()} for path in arguments.image]
     inputs = {"image_bytes": files} if files else {arguments.input: arguments.text} if arguments.text else {}
     print(json.dumps(predict(arguments.address, arguments.model, arguments.signature, inputs | arguments.options)))
