@@ -13,7 +13,6 @@ from keras_tx.models.bert_heads import (
 )
 from keras_tx.models.bigram import BigramConfig, BigramModel
 from keras_tx.models.gpt import (
-    GPTConfig,
     GPTModel,
     gpt2_large,
     gpt2_medium,
@@ -29,6 +28,7 @@ from keras_tx.models.gpt import (
     llama3_8b,
     llama3_70b,
 )
+from keras_tx.models.gpt_config import GPTConfig
 from keras_tx.models.gpt_heads import (
     GPTDoubleHeadsModel,
     GPTForQuestionAnswering,

@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_tx.convert import gpt, llama
 from keras_tx.layers.dropout import Dropout
-from keras_tx.models.gpt import TINY, GPTBackbone, GPTLanguageModel
+from keras_tx.models.gpt import GPTBackbone, GPTLanguageModel
+from keras_tx.models.gpt_config import TINY
 from keras_tx.models.heads import QuestionAnswering, SequenceClassification, TokenClassification, take_positions
 from keras_tx.models.registry import register_model
 from keras_tx.ops.activations import get_activation

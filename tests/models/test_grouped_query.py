@@ -7,7 +7,7 @@ from helpers import numpy, randomize
 import keras_tx
 from keras_tx import layers
 from keras_tx.models import bert, swin_config, t5_config, vit_config
-from keras_tx.models.gpt import TINY
+from keras_tx.models.gpt_config import TINY
 
 SIX = TINY.replace(num_layers=1, num_heads=6, d_model=18)
 
