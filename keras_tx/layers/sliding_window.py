@@ -80,6 +80,8 @@ class SlidingWindowAttention(AttentionVariant):
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
         options = self._softmax_options(training)
+        if cache is not None and not self.causal:
+            raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
         if isinstance(cache, KVCache):
             seen = self.allowed(query_slots(cache, ops.shape(query)[2]), key_slots(cache))
             asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
@@ -140,8 +142,6 @@ class SlidingWindowAttention(AttentionVariant):
         return near[:, :, old_key.shape[2] :], updated
 
     def _require_cacheable(self, mask, bias, return_attention) -> None:
-        if not self.causal:
-            raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
         if return_attention or bias is not None or not of_keys(mask):
             raise ValueError(
                 "with a `cache` of the last positions there is neither a map (`return_attention`), nor a `bias`, nor "

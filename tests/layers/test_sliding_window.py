@@ -10,6 +10,7 @@ from keras import ops
 from keras_tx.layers import SlidingWindowAttention
 from keras_tx.ops import masks
 from keras_tx.ops.blocks import SharedKeys, band_attention
+from keras_tx.ops.primitives import converted_graph
 
 B, H, K, T, D = 2, 6, 3, 53, 18
 
@@ -84,6 +85,17 @@ def test_decoding_from_the_ring_equals_the_full_pass(name, rng):
     full = numpy(compiled(lambda x, m: layer(x, attention_mask=m))(x, mask[:, :T]))
     for pieces in ((1,) * 9 + (44,), (23, *(1,) * 9, 19, 2)):
         np.testing.assert_allclose(decoded(layer, x, pieces, mask), full, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_decoding_from_all_keys_equals_the_full_pass(name, rng):
+    """As graphs to be converted do, to whose cache a host appends."""
+    layer, x, mask = make(name, rng), normal(rng, B, T, D), padding(rng)
+    full = numpy(compiled(lambda x, m: layer(x, attention_mask=m))(x, mask))
+    with converted_graph():
+        assert layer.init_cache(B, T).key.shape == (B, K, T, 4)
+        found = decoded(layer, x, (9, 1, T - 10), mask)
+    np.testing.assert_allclose(found, full, atol=2e-5)
 
 
 @pytest.mark.parametrize("causal", [True, False])
