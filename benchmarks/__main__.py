@@ -53,7 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--batch-size", type=int, help="rows; the job's own number unless given")
     add("--tiny", action="store_true", help="sizes that take no time, to see that everything runs")
-    add("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the BERT jobs; %(default)s")
+    add(
+        "--dtype",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of the BERT and image jobs; %(default)s",
+    )
     add("--save", action="store_true", help="write the result to benchmarks/results")
     return parser
 

@@ -35,14 +35,16 @@ CLASSES = 2
 def forward(side: Side, options: Options) -> Work:
     inputs, _ = batch(side, options)
     if side.library == "transformers":
-        return torch_forward(transformers_model(options), inputs, describe(options), dtype=options.dtype)
+        return torch_forward(side, transformers_model(options), inputs, describe(options), dtype=options.dtype)
     return keras_forward(KERAS_MODELS[side.library](options), inputs, describe(options), jit=side.jit)
 
 
 def train_step(side: Side, options: Options) -> Work:
     inputs, labels = batch(side, options)
     if side.library == "transformers":
-        return torch_train_step(transformers_model(options), inputs, labels, describe(options), dtype=options.dtype)
+        return torch_train_step(
+            side, transformers_model(options), inputs, labels, describe(options), dtype=options.dtype
+        )
     return keras_train_step(KERAS_MODELS[side.library](options), inputs, labels, describe(options), jit=side.jit)
 
 

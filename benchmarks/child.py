@@ -41,7 +41,7 @@ def timed_runs(job: str, side: Side, options: Options) -> Iterator[dict[str, Any
     module = load(job)
     if side.library not in module.SIDES:
         raise ValueError(f"{job} has {', '.join(module.SIDES)}; not {side.library!r}.")
-    if side.library in ("timm", "transformers"):
+    if side.backend == "torch":
         import benchmarks.cpu_torchvision  # noqa: F401
 
     work = module.SIDES[side.library](side, options)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.jobs import Work
+from benchmarks.side import Side
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-4, 0.01
 
@@ -39,8 +40,9 @@ def keras_train_step(model, inputs: Any, labels: np.ndarray, size: str, *, jit: 
     return Work(step, units=1, size=size)
 
 
-def torch_forward(model, inputs: dict[str, np.ndarray], size: str, *, dtype: str) -> Work:
+def torch_forward(side: Side, model, inputs: dict[str, np.ndarray], size: str, *, dtype: str) -> Work:
     """From NumPy arrays to NumPy logits; the weights are of `dtype` too, which is quicker than autocast."""
+    _require_torch(side)
     import torch
 
     model = model.eval().to(getattr(torch, dtype))
@@ -54,8 +56,11 @@ def torch_forward(model, inputs: dict[str, np.ndarray], size: str, *, dtype: str
     return Work(forward, units=1, size=size)
 
 
-def torch_train_step(model, inputs: dict[str, np.ndarray], labels: np.ndarray, size: str, *, dtype: str) -> Work:
+def torch_train_step(
+    side: Side, model, inputs: dict[str, np.ndarray], labels: np.ndarray, size: str, *, dtype: str
+) -> Work:
     """Forward, backward and AdamW, under autocast if `dtype` is not float32."""
+    _require_torch(side)
     import torch
 
     model = model.train()
@@ -72,6 +77,11 @@ def torch_train_step(model, inputs: dict[str, np.ndarray], labels: np.ndarray, s
         _require_finite(loss.item())
 
     return Work(step, units=1, size=size)
+
+
+def _require_torch(side: Side) -> None:
+    if side.backend != "torch":
+        raise ValueError(f"{side.library} is timed on torch here; got {side}.")
 
 
 def _logits(outputs):

@@ -45,8 +45,8 @@ class Family(NamedTuple):
         name = "x" if side.library == "timm" else "pixel_values"
         inputs = {name: np.ascontiguousarray(images.transpose(0, 3, 1, 2))}
         if train:
-            return torch_train_step(model, inputs, labels, size, dtype=options.dtype)
-        return torch_forward(model, inputs, size, dtype=options.dtype)
+            return torch_train_step(side, model, inputs, labels, size, dtype=options.dtype)
+        return torch_forward(side, model, inputs, size, dtype=options.dtype)
 
 
 def image_size(options: Options) -> int:

@@ -6,6 +6,8 @@ import sys
 from typing import NamedTuple
 
 BACKENDS = ("tensorflow", "jax", "torch")
+OF_TORCH = ("timm", "transformers")
+"""Libraries that are torch's, unless a side names another backend."""
 
 
 class Side(NamedTuple):
@@ -21,13 +23,14 @@ class Side(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Side:
-        """The side that `text` names; on TensorFlow if it names no backend.
+        """The side that `text` names; on its library's own backend, or TensorFlow, if it names none.
 
         Raises:
             ValueError: for an unknown backend, or anything but "plain" after it.
         """
         name, _, python = text.partition("@")
-        library, backend, *rest = name.split(":") if ":" in name else (name, "tensorflow")
+        library, *how = name.split(":")
+        backend, *rest = how or ["torch" if library in OF_TORCH else "tensorflow"]
         if backend not in BACKENDS or rest not in ([], ["plain"]):
             raise ValueError(
                 f"a side is library[:backend[:plain]][@PYTHON], the backend of {', '.join(BACKENDS)}; got {text!r}."

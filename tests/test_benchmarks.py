@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import attention_scaling, report
+from benchmarks import attention_scaling, classifiers, report
 from benchmarks.child import Turn
 from benchmarks.runner import Round
 from benchmarks.side import Side
@@ -54,6 +54,8 @@ def test_sides_are_read_and_written():
         "keras_tx": Side("keras_tx", "tensorflow", True),
         "keras_hub:jax": Side("keras_hub", "jax", True),
         "keras_hub:tensorflow:plain": Side("keras_hub", "tensorflow", False),
+        "timm": Side("timm", "torch", True),
+        "transformers:tensorflow": Side("transformers", "tensorflow", True),
     }.items():
         assert Side.parse(text) == side
         assert Side.parse(str(side)) == side
@@ -92,6 +94,20 @@ def test_a_job_is_timed_in_child_processes(fake_job):
     assert float(slow[4].split("/")[1]) == pytest.approx(3, rel=0.3)
     assert float(again[4].split("/")[1]) == pytest.approx(1, rel=0.3)
     assert "keras-hub" in done.stdout and "load average" in done.stdout
+
+
+def test_a_side_runs_in_the_environment_it_names(fake_job):
+    python, used = fake_job / "python", fake_job / "used"
+    python.write_text(f'#!/bin/sh\ntouch {used}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    done = benchmarks("fake.naps", "--a", "quick", "--b", f"quick@{python}", "--rounds", "1", modules=fake_job)
+    assert done.returncode == 0, done.stderr
+    assert used.exists() and str(python) not in done.stdout
+
+
+def test_classifiers_of_torch_are_timed_on_torch():
+    with pytest.raises(ValueError, match="timm is timed on torch here; got timm:tensorflow"):
+        classifiers.torch_forward(Side.parse("timm:tensorflow"), None, {}, "", dtype="float32")
 
 
 @pytest.mark.parametrize(
