@@ -184,12 +184,12 @@ def _require_generating(context: typer.Context, model: Model, strings: dict[str,
     """Raises ValueError for options of generation that a model would not heed."""
     from keras_tx.generation import GenerationMixin
 
-    if not isinstance(model, GenerationMixin) or not strings:
-        for option in (option for option in GENERATION if is_given(context, option)):
-            raise ValueError(
-                f"--{option.replace('_', '-')} is for models that write texts and have a tokenizer beside them, and "
-                f"this {type(model).__name__} does not or has none: leave it out."
-            )
+    given = [f"--{option.replace('_', '-')}" for option in GENERATION if is_given(context, option)]
+    if given and not (isinstance(model, GenerationMixin) and strings):
+        raise ValueError(
+            f"{given[0]} is for models that write texts and have a tokenizer beside them, and this "
+            f"{type(model).__name__} does not or has none: leave it out."
+        )
 
 
 def _file_name(format: Format, model: Model, use_cache: bool) -> str:
@@ -218,8 +218,9 @@ def _write(model: Model, path: Path, format: Format, quantize: Form | None, opti
             found = export_onnx(model, path, **options, progress=progress)
         else:
             data = _random_inputs(model) if quantize == "int8" else None
-            options |= {"quantize": quantize, "representative_data": data}
-            found = export_litert(model, path, **options, progress=progress)
+            found = export_litert(
+                model, path, quantize=quantize, representative_data=data, **options, progress=progress
+            )
     lines = [f"numbers differ from the model's by at most {found.error:.2g}, by {found.rms:.2g} of their size"]
     if found.tokens is not None:
         lines.append(f"tokens: {found.tokens:.0%} of those generated are the model's likeliest")

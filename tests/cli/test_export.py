@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 from helpers import randomize
 from PIL import Image
@@ -145,6 +146,14 @@ def test_a_checkpoint_in_eight_bits(checkpoint, tmp_path, capfd, monkeypatch):
     assert f"saved_models/checkpoint/model.tflite: {path.stat().st_size:,} bytes" in out
 
 
+def test_whole_passes_alone(checkpoint, tmp_path, capfd):
+    path = tmp_path / "model.onnx"
+    assert run("export", checkpoint, "--format", "onnx", "--no-cache", "--output", path) == 0
+    inputs = {x.name for x in onnxruntime.InferenceSession(path).get_inputs()}
+    assert "input_ids" in inputs and not any(name.startswith("past_") for name in inputs)
+    assert "tokens:" not in capfd.readouterr().out
+
+
 def test_what_was_there_stays(fails, checkpoint, tmp_path):
     path = tmp_path / "model.onnx"
     assert run("export", checkpoint, "--format", "onnx", "--output", path) == 0
@@ -165,6 +174,7 @@ def test_what_was_there_stays(fails, checkpoint, tmp_path):
         (["--format", "onnx", "--temperature", 0.5], "--temperature is for --format saved_model, not onnx"),
         (["--format", "onnx", "--num-beams", 2], "--num-beams is for --format saved_model, not onnx"),
         (["--format", "litert", "--xla"], "--xla is for --format saved_model, not litert"),
+        (["--no-cache"], "--cache is for --format litert or onnx, not saved_model"),
         (["--top-p", 0], "'--top-p': 0.0 is not above 0 and at most 1"),
         (["--format", "pickle"], "'--format'"),
         (["--format", "litert", "--tolerance", "-1"], "'--tolerance': -1.0 is not 0 or above"),

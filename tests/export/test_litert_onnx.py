@@ -83,6 +83,10 @@ if ON_TENSORFLOW:
             export(small_gpt(attention=Linear()), path)
         assert not list(tmp_path.iterdir())
 
+    def test_sizes_of_steps_that_there_are_not(tmp_path):
+        with pytest.raises(ValueError, match="got a GPTModel and `use_cache=False`"):
+            export_litert(small_gpt(), tmp_path / "model.tflite", use_cache=False, cache_length=7)
+
     @pytest.mark.slow
     def test_windows_and_linear_attention_by_whole_passes(tmp_path):
         for attention in (SlidingWindow(window_size=3, num_global=2), Linear()):
