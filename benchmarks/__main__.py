@@ -14,7 +14,7 @@ from benchmarks.side import Side
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and returns the exit code."""
-    args = _parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     try:
         sides = [Side.parse(text) for text in (args.a, *args.b)]
         rounds = []
@@ -32,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n\n".join([title, report.table(rounds), report.conditions(rounds), machine.describe()])
     print(text)
     if args.save:
-        print(f"saved as {report.save(_name(args, today), text, rounds)}", file=sys.stderr)
+        print(f"saved as {report.save(record_name(args, today), text, rounds)}", file=sys.stderr)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description="Times a job on several sides in turn and prints how many times as fast A is."
     )
@@ -63,8 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _name(args: argparse.Namespace, today: datetime.date) -> str:
+def record_name(args: argparse.Namespace, today: datetime.date) -> str:
     name = f"{today}-{args.job}" + ("" if args.dtype == "float32" else f"-{args.dtype}")
+    side = Side.parse(args.a)
+    name += ("" if side.backend == "tensorflow" else f"-{side.backend}") + ("" if side.jit else "-plain")
     return name + (f"-batch{args.batch_size}" if args.batch_size else "") + "-tiny" * args.tiny
 
 

@@ -24,7 +24,8 @@ def generate(interpreter: Interpreter, ids: np.ndarray, count: int, end: int | N
     has_source = "encoder_attention_mask" in wanted
     begun = 1 if has_source else ids.shape[1]
     slots = begun + count
-    fixed = wanted.get("past_key_0", {}).get("shape_signature", [0, 0, -1])[2]
+    slotted, axis = ("past_key_0", 2) if has_source else ("attention_mask", 1)
+    fixed = wanted[slotted]["shape_signature"][axis] if slotted in wanted else -1
     if fixed > 0:  # exported with `cache_length`
         if fixed < slots:
             sys.exit(f"the model's cache has {fixed} places, and prompt and new tokens need {slots}.")
@@ -35,7 +36,9 @@ def generate(interpreter: Interpreter, ids: np.ndarray, count: int, end: int | N
     elif "attention_mask" in wanted:
         same["attention_mask"] = np.ones((len(ids), slots), "int32")  # 0 where a prompt is padded
     cache = {
-        name.replace("present_", "past_"): np.pad(x, [(0, 0), (0, 0), (0, slots - x.shape[2]), (0, 0)])
+        name.replace("present_", "past_"): x
+        if "_sums_" in name  # of linear attention, whose cache does not grow
+        else np.pad(x, [(0, 0), (0, 0), (0, slots - x.shape[2]), (0, 0)])
         for name, x in found.items()
         if name.startswith("present_")
     }

@@ -139,7 +139,7 @@ def count_parameters(build: Callable[[], keras.Model]) -> int:
         with keras.StatelessScope(initialize_variables=False):
             return sum(math.prod(weight.shape) for weight in build().trainable_weights)
     finally:
-        keras.utils.clear_session()  # Keras keeps a list of variables to be filled later: these never shall
+        keras.utils.clear_session(free_memory=False)  # which would take long; it forgets variables yet to be filled
 
 
 def tiny_for(entry, format: str):

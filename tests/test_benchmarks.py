@@ -1,5 +1,6 @@
 """The benchmark harness: its arithmetic, its failures, and its real jobs at tiny sizes."""
 
+import datetime
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import attention_scaling, classifiers, report
+from benchmarks import __main__, attention_scaling, classifiers, report
 from benchmarks.child import Turn
 from benchmarks.runner import Round
 from benchmarks.side import Side
@@ -84,6 +85,19 @@ def test_ratios_are_paired_by_round(tmp_path):
     assert path.read_text() == "text\n"
     saved = json.loads(path.with_suffix(".json").read_text())
     assert [turn["seconds"] for turn in saved[1]["turns"]] == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "2026-03-05-job"),
+        (["--batch-size", "8", "--a", "keras_tx:jax"], "2026-03-05-job-jax-batch8"),
+        (["--dtype", "bfloat16", "--a", "keras_tx:tensorflow:plain"], "2026-03-05-job-bfloat16-plain"),
+    ],
+)
+def test_records_of_other_sides_have_other_names(arguments, name):
+    args = __main__.make_parser().parse_args(["job", *arguments])
+    assert __main__.record_name(args, datetime.date(2026, 3, 5)) == name
 
 
 def test_a_job_is_timed_in_child_processes(fake_job):

@@ -85,7 +85,7 @@ class LiteRT(Stepwise):
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
         """The first answer, and what stays the same from step to step."""
         found = self.ask("prefill", {"input_ids": ids, "attention_mask": mask})
-        for name in [name for name in found if name.startswith("present_")]:
+        for name in [name for name in found if name.startswith("present_") and has_slots(name)]:
             found[name] = np.pad(found[name], [(0, 0), (0, 0), (0, slots - found[name].shape[2]), (0, 0)])
         fixed = {name: found.pop(name) for name in [*found] if name.startswith("cross_")}
         return found, fixed
@@ -115,7 +115,10 @@ class ONNX(Stepwise):
         """The first answer, and what stays the same from step to step."""
         session = self.sessions.get("decode") or self.sessions[""]
         empty = {
-            tensor.name: np.zeros((len(ids), tensor.shape[1], slots, tensor.shape[3]), "float32")
+            tensor.name: np.zeros(
+                (len(ids), tensor.shape[1], slots if has_slots(tensor.name) else tensor.shape[2], tensor.shape[3]),
+                "float32",
+            )
             for tensor in session.get_inputs()
             if tensor.name.startswith("past_")
         }
@@ -126,6 +129,11 @@ class ONNX(Stepwise):
             fixed = self.ask("encode", {"input_ids": ids, "attention_mask": mask})
             step = {"input_ids": np.full((len(ids), 1), start, "int32"), "encoder_attention_mask": mask}
         return self.ask("decode", {**step, "cache_position": zero, **empty, **fixed}), fixed
+
+
+def has_slots(name: str) -> bool:
+    """Whether a tensor of a cache has one for each position; the sums of linear attention have none."""
+    return "_sums_" not in name
 
 
 def filled(mask, slots: int):

@@ -16,7 +16,7 @@ from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
 from keras_tx.layers import BlockCache
 from keras_tx.models.seq2seq import EncoderDecoder, SourceCache
-from keras_tx.ops.cache import KVCache
+from keras_tx.ops.cache import capacity
 from keras_tx.ops.primitives import converted_graph
 
 Tensors = Mapping[str, Any]
@@ -30,8 +30,10 @@ def cached_signatures(
     prefill:
         `input_ids`, `attention_mask` `(B, P)`, to `logits` `(B, V)` of the next token, and
         `present_key_i`, `present_value_i` `(B, K, P, D)`, which the host puts into a cache of as many slots as it
-        likes. An encoder-decoder's prompts are the source: it reads the decoder's first token besides, so that P is 1
-        there, and gives `cross_key_i`, `cross_value_i` `(B, K, P, D)`.
+        likes. Latent attention has `present_latent_i` `(B, 1, P, D)` in their place; linear attention has
+        `present_sums_i` `(B, K, F, D)`, which stay as they are. An encoder-decoder's prompts are the source: it reads
+        the decoder's first token besides, so that P is 1 there, and gives `cross_key_i`, `cross_value_i`
+        `(B, K, P, D)`.
     decode:
         `input_ids` `(B, 1)`, `cache_position`, the slot that they go to, `attention_mask` `(B, S)`, 0 at padding of the
         prompts and 1 elsewhere, `past_key_i`, `past_value_i` `(B, K, S, D)`, to `logits` and
@@ -47,6 +49,11 @@ def cached_signatures(
     return generation.signatures(batch_size, cache_length, tokens)
 
 
+def slots_of(step: Mapping[str, Any]) -> int | None:
+    """The slots of these inputs of `decode`; None if they are any number."""
+    return step["attention_mask"].shape[1] if "attention_mask" in step else step["past_key_0"].shape[2]
+
+
 def encode_signature(model) -> Signature:
     """What `prefill` of an encoder-decoder gives of the source alone."""
     generation = _PairGeneration(model)
@@ -60,7 +67,7 @@ class _TextGeneration:
 
     def __init__(self, model):
         self.model = model
-        self.kinds = _kinds(self.empty(1, 1))
+        self.caches = [block.attention for block in self.empty(1, 1)]
 
     def signatures(self, batch, slots, tokens) -> dict[str, Signature]:
         import tensorflow as tf
@@ -80,15 +87,19 @@ class _TextGeneration:
         import tensorflow as tf
 
         mask = {self.mask: tf.TensorSpec((batch, slots), tf.int32)}
-        return mask | self.cache_specs(self.kinds, "past", batch, slots)
+        return mask | self.cache_specs(self.caches, "past", batch, slots)
 
-    def cache_specs(self, kinds, prefix: str, batch, slots) -> dict[str, Any]:
+    def cache_specs(self, caches, prefix: str, batch, slots) -> dict[str, Any]:
         import tensorflow as tf
 
+        def spec(cache, x):
+            _, heads, length, width = x.shape
+            return tf.TensorSpec((batch, heads, length if capacity(cache) == 0 else slots, width), tf.float32)
+
         return {
-            f"{prefix}_{part}_{i}": tf.TensorSpec((batch, heads, slots, width), tf.float32)
-            for i, (heads, width) in enumerate(kinds)
-            for part in ("key", "value")
+            f"{prefix}_{part}_{i}": spec(cache, x)
+            for i, cache in enumerate(caches)
+            for part, x in _tensors(cache).items()
         }
 
     def _sampler(self, specs):
@@ -102,6 +113,8 @@ class _TextGeneration:
                 elif spec.shape.rank == 4:
                     shape = [of if n is None else n for n, of in zip(spec.shape, (rows, 0, length, 0), strict=True)]
                     given[name] = rng.normal(size=shape).astype("float32")
+                    if name.startswith("past_sums"):
+                        given[name] = np.abs(given[name])  # sums of features, which linear attention divides by
                 elif name == self.mask:
                     padding = rng.integers(0, length, (rows, 1))
                     given[name] = (np.arange(spec.shape[1] or length) >= padding).astype("int32")
@@ -123,7 +136,11 @@ class _TextGeneration:
 
     def decode(self, input_ids, cache_position, **past):
         attention_mask = past.pop("attention_mask")
-        return self._step(input_ids, cache_position, attention_mask, _cache(past, cache_position, len(self.kinds)))
+        return self._step(input_ids, cache_position, attention_mask, self.cache(past, cache_position))
+
+    def cache(self, past, filled) -> tuple[BlockCache, ...]:
+        """The model's cache, of tensors by name."""
+        return tuple(BlockCache(_filled(cache, past, "past", i, filled)) for i, cache in enumerate(self.caches))
 
     def _step(self, ids, start, mask, cache):
         columns = start + ops.arange(ops.shape(ids)[1], dtype="int32")
@@ -131,7 +148,7 @@ class _TextGeneration:
         positions = ops.take(ops.maximum(ops.cumsum(mask, axis=1) - 1, 0), columns, axis=1)
         last = ops.max(ops.arange(ops.shape(ids)[1], dtype="int32") * read, axis=1)
         logits, cache = self.model.decode_step(ids, positions, ops.cast(mask, "bool"), cache, last)
-        return {"logits": logits, **_named(cache, "present")}
+        return {"logits": logits, **_named([block.attention for block in cache], "present")}
 
 
 class _PairGeneration(_TextGeneration):
@@ -141,73 +158,54 @@ class _PairGeneration(_TextGeneration):
 
     def __init__(self, model):
         self.model = model
-        blocks = self.model.decoder.init_cache(1, 1, ops.zeros((1, 1, model.config.d_model)))
-        self.kinds = _kinds(blocks)
-        self.cross_kinds = [(block.cross.key.shape[1], block.cross.key.shape[3]) for block in blocks]
+        with converted_graph():
+            blocks = self.model.decoder.init_cache(1, 1, ops.zeros((1, 1, model.config.d_model)))
+        self.caches = [block.attention for block in blocks]
+        self.crossed = [block.cross for block in blocks]
 
     def step_specs(self, batch, slots):
         import tensorflow as tf
 
         mask = {self.mask: tf.TensorSpec((batch, None), tf.int32)}
-        caches = self.cache_specs(self.kinds, "past", batch, slots)
-        return mask | caches | self.cache_specs(self.cross_kinds, "cross", batch, None)
+        caches = self.cache_specs(self.caches, "past", batch, slots)
+        return mask | caches | self.cache_specs(self.crossed, "cross", batch, None)
 
     def encode(self, input_ids, attention_mask):
         *_, cache = self.model.begin(input_ids, attention_mask, 1)
-        return _crossed(cache.blocks)
+        return _named([block.cross for block in cache.blocks], "cross")
 
     def prefill(self, input_ids, attention_mask):
         start, _, cache = self.model.begin(input_ids, attention_mask, 1)
-        return self._read(start, 0, cache) | _crossed(cache.blocks)
+        return self._read(start, 0, cache) | _named([block.cross for block in cache.blocks], "cross")
 
     def decode(self, input_ids, cache_position, **past):
         encoder_attention_mask = past.pop("encoder_attention_mask")
-        blocks = _cache(past, cache_position, len(self.kinds))
+        blocks = self.cache(past, cache_position)
         return self._read(input_ids, cache_position, SourceCache(blocks, ops.cast(encoder_attention_mask, "bool")))
+
+    def cache(self, past, filled):
+        return tuple(
+            BlockCache(own.attention, _filled(cross, past, "cross", i, filled))
+            for i, (own, cross) in enumerate(zip(super().cache(past, filled), self.crossed, strict=True))
+        )
 
     def _read(self, ids, start, cache):
         batch, length = ops.shape(ids)
         positions = ops.broadcast_to(start + ops.arange(length, dtype="int32"), (batch, length))
         last = ops.full((batch,), length - 1, "int32")
         logits, cache = self.model.decode_step(ids, positions, None, cache, last)
-        return {"logits": logits, **_named(cache.blocks, "present")}
+        return {"logits": logits, **_named([block.attention for block in cache.blocks], "present")}
 
 
-def _kinds(cache) -> list[tuple[int, int]]:
-    """Heads and their width, of each layer.
-
-    Raises:
-        ValueError: for a cache of anything else than keys and values of all positions.
-    """
-    for block in cache:
-        if not isinstance(block.attention, KVCache):
-            raise ValueError(
-                f"generation is exported with keys and values of all positions, and this model's `attention` has a "
-                f"{type(block.attention).__name__}: export a SavedModel, or whole passes alone, by `use_cache=False`."
-            )
-    return [(block.attention.key.shape[1], block.attention.key.shape[3]) for block in cache]
+def _tensors(cache) -> dict[str, Any]:
+    """What a layer's cache holds, of rank 4 each, but for how many positions it has seen."""
+    return {part: x for part, x in cache._asdict().items() if part != "index"}
 
 
-def _named(blocks, prefix: str) -> dict[str, Any]:
-    return {
-        f"{prefix}_{part}_{i}": getattr(block.attention, part)
-        for i, block in enumerate(blocks)
-        for part in ("key", "value")
-    }
+def _named(caches, prefix: str) -> dict[str, Any]:
+    return {f"{prefix}_{part}_{i}": x for i, cache in enumerate(caches) for part, x in _tensors(cache).items()}
 
 
-def _crossed(blocks) -> dict[str, Any]:
-    return {
-        f"cross_{part}_{i}": getattr(block.cross, part) for i, block in enumerate(blocks) for part in ("key", "value")
-    }
-
-
-def _cache(given: Tensors, filled, layers: int) -> tuple[BlockCache, ...]:
-    """The model's cache, of tensors by name."""
-    return tuple(
-        BlockCache(
-            KVCache(given[f"past_key_{i}"], given[f"past_value_{i}"], filled),
-            KVCache(given[f"cross_key_{i}"], given[f"cross_value_{i}"], filled) if f"cross_key_{i}" in given else (),
-        )
-        for i in range(layers)
-    )
+def _filled(cache, given: Tensors, prefix: str, i: int, index):
+    """A cache as this one, of tensors by name."""
+    return cache._replace(**{part: given[f"{prefix}_{part}_{i}"] for part in _tensors(cache)}, index=index)

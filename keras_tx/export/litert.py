@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_tx.export.cached import cached_signatures
+from keras_tx.export.cached import cached_signatures, slots_of
 from keras_tx.export.signature import Signature
 from keras_tx.export.source import require_below_2_gib, require_exportable, require_extra
 from keras_tx.export.tensors import tensor_signatures
@@ -173,21 +173,22 @@ def _samples(signatures: Mapping[str, Signature], data: list[Mapping[str, np.nda
 def _next_step(decode: Signature, prompt: Mapping[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Any]:
     """The inputs of `decode` after a prompt, of what `prefill` gave."""
     masked = "attention_mask" if "attention_mask" in decode.inputs else "encoder_attention_mask"
-    begun = next((x.shape[2] for name, x in found.items() if name.startswith("present_")), 1)
+    begun = prompt["input_ids"].shape[1] if masked == "attention_mask" else 1
     step = {
         "input_ids": found["logits"].argmax(axis=-1)[:, None].astype("int32"),
         "cache_position": np.array(begun, "int32"),
         masked: prompt["attention_mask"],
     }
-    slots = next((spec.shape[2] for name, spec in decode.inputs.items() if name.startswith("past_")), None)
-    more = (slots or begun + 1) - begun
+    more = (slots_of(decode.inputs) or begun + 1) - begun
     if masked == "attention_mask":
         step[masked] = np.pad(step[masked], [(0, 0), (0, more)], constant_values=1)
     for name, x in found.items():
         if name.startswith("cross_"):
             step[name] = x
         elif name.startswith("present_"):
-            step[name.replace("present_", "past_")] = np.pad(x, [(0, 0), (0, 0), (0, more), (0, 0)])
+            step[name.replace("present_", "past_")] = (
+                x if "_sums_" in name else np.pad(x, [(0, 0), (0, 0), (0, more), (0, 0)])
+            )
     return step
 
 

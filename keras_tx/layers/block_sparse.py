@@ -14,6 +14,7 @@ from keras_tx.ops.block_sparse import BlockPattern
 from keras_tx.ops.blocks import attend_blocks, from_blocks, to_blocks
 from keras_tx.ops.cache import key_slots, query_slots, update_cache
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.primitives import ceil_div
 
 
 @register
@@ -97,7 +98,7 @@ class BlockSparseAttention(AttentionVariant):
             require_keys(mask, key)
         real = ops.ones((1, length), "bool") if mask is None else mask[:, 0, 0]
         real = ops.broadcast_to(real, (batch, length))
-        table = self._pattern.table(-(-length // size))
+        table = self._pattern.table(ceil_div(length, size))
 
         def gathered(blocks):
             """The blocks that each block sees, side by side: `(B, N, X, C, D)` to `(B, N, X, M * C, D)`."""
@@ -109,7 +110,7 @@ class BlockSparseAttention(AttentionVariant):
         allowed = ops.logical_and(ops.swapaxes(seen, 3, 4), there)
         if self.causal:
             within = ops.arange(size, dtype="int32")
-            positions = ops.arange(-(-length // size), dtype="int32")[:, None] * size + within
+            positions = ops.arange(ceil_div(length, size), dtype="int32")[:, None] * size + within
             others = ops.reshape(table[:, :, None] * size + within, (-1, table.shape[1] * size))
             allowed = ops.logical_and(allowed, masks.causal(positions, others)[:, None])
         output = from_blocks(attend_blocks(to_blocks(query, size), keys, values, allowed, **options), length)

@@ -134,7 +134,7 @@ class LatentAttention(Layer):
             raise ValueError("`context` has no meaning in LatentAttention, which is self-attention.")
         start = 0 if cache is None else cache.index
         new = start + ops.arange(ops.shape(x)[1], dtype="int32")
-        slots = new if cache is None else ops.arange(ops.shape(cache.latent)[1], dtype="int32")
+        slots = new if cache is None else ops.arange(ops.shape(cache.latent)[2], dtype="int32")
         turns = rotary(new if positions is None else positions, self.rotary_dim, self.rotary_base)
         query, query_turned = self._queries(x, turns)
         latent = self._latents(x, turns)
@@ -156,7 +156,7 @@ class LatentAttention(Layer):
             mask = masks.combine(mask, masks.causal(new if self.causal else new[-1:], slots))
             keys, values = self._kernels(query.dtype)
             query = ops.concatenate([ops.einsum("bhtd,chd->bhtc", query, keys), query_turned], axis=-1)
-            latents = cache.latent[:, None]  # one head's keys, and values with the rotary part, which is cut off after
+            latents = cache.latent  # one head's keys, and values with the rotary part, which is cut off after
             attended = attention(query, latents, latents, mask=mask, **options)
             output, *extras = attended if return_attention else (attended,)
             output = ops.einsum("bhtc,chd->bhtd", output[..., : self.latent_dim], values)
@@ -174,17 +174,16 @@ class LatentAttention(Layer):
         return query[..., : self.head_dim], rotate(query[..., self.head_dim :], *turns)
 
     def _latents(self, x, turns):
-        """What is cached of each position: `(B, T, latent_dim + rotary_dim)`."""
-        x = self.latent(x)
-        turned = rotate(x[:, None, :, self.latent_dim :], *turns)[:, 0]
+        """What is cached of each position: `(B, 1, T, latent_dim + rotary_dim)`."""
+        x = self.latent(x)[:, None]
+        turned = rotate(x[..., self.latent_dim :], *turns)
         return ops.concatenate([self.latent_norm(x[..., : self.latent_dim]), turned], axis=-1)
 
     def _expanded(self, latent):
         """Each head's keys and values, `(B, H, S, ·)`."""
-        both = self._split(self.key_value(latent[..., : self.latent_dim]))
+        both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]))
         batch, heads, length, _ = ops.shape(both)
-        turned = latent[:, None, :, self.latent_dim :]
-        turned = ops.broadcast_to(turned, (batch, heads, length, self.rotary_dim))
+        turned = ops.broadcast_to(latent[..., self.latent_dim :], (batch, heads, length, self.rotary_dim))
         return ops.concatenate([both[..., : self.head_dim], turned], axis=-1), both[..., self.head_dim :]
 
     def _kernels(self, dtype):
@@ -194,11 +193,11 @@ class LatentAttention(Layer):
         return kernel[..., : self.head_dim], kernel[..., self.head_dim :]
 
     def _updated(self, cache: LatentCache, latent) -> LatentCache:
-        slots, new = cache.latent.shape[1], latent.shape[1]
+        slots, new = cache.latent.shape[2], latent.shape[2]
         if None not in (slots, new) and new > slots:
             raise ValueError(f"{new} positions do not fit into a cache of {slots}.")
-        written = write(cache.latent, ops.cast(latent, cache.latent.dtype), cache.index, axis=1)
-        return LatentCache(written, cache.index + ops.shape(latent)[1])
+        written = write(cache.latent, ops.cast(latent, cache.latent.dtype), cache.index, axis=2)
+        return LatentCache(written, cache.index + ops.shape(latent)[2])
 
     def _split(self, x):
         """`(B, T, H * D)` to `(B, H, T, D)`."""
@@ -207,7 +206,7 @@ class LatentAttention(Layer):
 
     def init_cache(self, batch_size, length: int) -> LatentCache:
         """An empty cache for `length` positions."""
-        shape = (batch_size, length, self.latent_dim + self.rotary_dim)
+        shape = (batch_size, 1, length, self.latent_dim + self.rotary_dim)
         return LatentCache(ops.zeros(shape, self.compute_dtype), ops.zeros((), "int32"))
 
     def compute_output_shape(self, input_shape):

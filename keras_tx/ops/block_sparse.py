@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_tx.ops.primitives import ceil_div
+
 
 class BlockPattern(NamedTuple):
     """Blocks of `size` positions; each sees three kinds of blocks.
@@ -63,7 +65,7 @@ class BlockPattern(NamedTuple):
 
     def allowed(self, query_positions, key_positions, length):
         """The mask by definition: which of `(S,)` keys each of `(T,)` queries may look at, of `length` positions."""
-        count = -(-length // self.size)
+        count = ceil_div(length, self.size)
         query, key = query_positions // self.size, key_positions // self.size
         seen = ops.take(self.table(count), query, axis=0)  # (T, M)
         seen = ops.any(seen[:, :, None] == key, axis=1)

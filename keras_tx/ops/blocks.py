@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_tx.ops.attention import attention
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.primitives import ceil_div
 
 
 class SharedKeys(NamedTuple):
@@ -76,7 +77,7 @@ def band_attention(
         """`(B, X, T, D)` as `(B, N, X, C, D)`, after an interleaved sequence is made a row of its own."""
         return to_blocks(_interleaved(x, dilation), size, left, right)
 
-    left, right = -(-before // size), -(-after // size)
+    left, right = ceil_div(before, size), ceil_div(after, size)
     queries = blocks(query)
     keys, values = (_neighbours(blocks(x, left, right), left + right) for x in (key, value))
     real = _neighbours(blocks(real[:, None, :, None], left, right), left + right)[..., 0]  # (B, N, 1, L)
@@ -88,7 +89,7 @@ def band_attention(
         seen = blocks(seen[:, None])
         keys, values, allowed = _beside((keys, values, allowed), (shared.key, shared.value, seen), dilation)
     output = attend_blocks(queries, keys, values, allowed, **options)
-    output = from_blocks(output, -(-length // dilation))
+    output = from_blocks(output, ceil_div(length, dilation))
     return _sequential(output, dilation, length)
 
 
@@ -104,8 +105,8 @@ def _block_size(reach: int) -> int:
 
     The smaller blocks are, the fewer keys are gathered in vain; the larger, the faster matrices are multiplied.
     """
-    parts = max(2, -(-reach // 128))
-    return max(16, -(-reach // parts))
+    parts = max(2, ceil_div(reach, 128))
+    return max(16, ceil_div(reach, parts))
 
 
 def _interleaved(x, dilation: int):
@@ -113,9 +114,10 @@ def _interleaved(x, dilation: int):
     if dilation == 1:
         return x
     batch, heads, length, width = ops.shape(x)
-    x = ops.pad(x, ((0, 0), (0, 0), (0, -length % dilation), (0, 0)))
-    x = ops.reshape(x, (batch, heads, -(-length // dilation), dilation, width))
-    return ops.reshape(ops.transpose(x, (0, 3, 1, 2, 4)), (batch * dilation, heads, -(-length // dilation), width))
+    steps = ceil_div(length, dilation)
+    x = ops.pad(x, ((0, 0), (0, 0), (0, steps * dilation - length), (0, 0)))
+    x = ops.reshape(x, (batch, heads, steps, dilation, width))
+    return ops.reshape(ops.transpose(x, (0, 3, 1, 2, 4)), (batch * dilation, heads, steps, width))
 
 
 def _sequential(x, dilation: int, length):
@@ -158,8 +160,9 @@ def _beside(blocks: tuple, shared: tuple, dilation: int) -> tuple:
 def to_blocks(x, size: int, left: int = 0, right: int = 0):
     """`(B, X, T, D)`, filled up with zeros, as `(B, N, X, size, D)`; with so many blocks of zeros around them."""
     batch, heads, length, width = ops.shape(x)
-    x = ops.pad(x, ((0, 0), (0, 0), (left * size, right * size + -length % size), (0, 0)))
-    x = ops.reshape(x, (batch, heads, -(-length // size) + left + right, size, width))
+    count = ceil_div(length, size)
+    x = ops.pad(x, ((0, 0), (0, 0), (left * size, (count + right) * size - length), (0, 0)))
+    x = ops.reshape(x, (batch, heads, count + left + right, size, width))
     return ops.swapaxes(x, 1, 2)
 
 

@@ -31,7 +31,8 @@ class LatentCache(NamedTuple):
     """What latent attention keeps of each position.
 
     Attributes:
-        latent: `(B, S, latent_dim + rotary_dim)`: the normalized latent, then the rotated key that all heads share.
+        latent: `(B, 1, S, latent_dim + rotary_dim)`, as keys of one head: the normalized latent, then the rotated key
+            that all heads share.
         index: int32 scalar, how many of the S slots are filled.
     """
 
@@ -42,7 +43,7 @@ class LatentCache(NamedTuple):
 def capacity(cache) -> int | None:
     """The slots of a layer's cache, one a position; None if not known; 0 if it takes any number of positions."""
     if isinstance(cache, LatentCache):
-        return cache.latent.shape[1]
+        return cache.latent.shape[2]
     return cache.key.shape[2] if isinstance(cache, KVCache) else 0
 
 

@@ -17,7 +17,7 @@ from keras_tx.ops import masks
 from keras_tx.ops.attention import LOWEST, group, mix, score
 from keras_tx.ops.dropout import FixedSeed
 from keras_tx.ops.dropout import dropout as random_dropout
-from keras_tx.ops.primitives import write
+from keras_tx.ops.primitives import ceil_div, write
 
 
 class _Chunk(NamedTuple):
@@ -48,12 +48,12 @@ def chunked_attention(
     Memory beside inputs and outputs: `B * H * T * chunk_size` scores, forward and backward.
     """
     length = ops.shape(key)[2]
-    count = -(-length // chunk_size)
+    count = ceil_div(length, chunk_size)
     draw = seed.next() if dropout and seed is not None else None
 
     def padded(x, axis: int):
         """With zeros up to a whole number of chunks."""
-        widths = [(0, -length % chunk_size) if i == axis % len(x.shape) else (0, 0) for i in range(len(x.shape))]
+        widths = [(0, count * chunk_size - length) if i == axis % len(x.shape) else (0, 0) for i in range(len(x.shape))]
         return ops.pad(x, widths)
 
     def part(x, index):

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.ops.checks import require_positive
+from keras_tx.ops.primitives import ceil_div
 
 # === Attention ===
 
@@ -105,8 +106,9 @@ def _causal(query, key, value, before, size: int):
 def _chunks(x, size: int):
     """`(..., T, F)`, filled up with zeros, as `(..., N, size, F)`."""
     *others, length, width = ops.shape(x)
-    x = ops.pad(x, (*((0, 0) for _ in others), (0, -length % size), (0, 0)))
-    return ops.reshape(x, (*others, -(-length // size), size, width))
+    count = ceil_div(length, size)
+    x = ops.pad(x, (*((0, 0) for _ in others), (0, count * size - length), (0, 0)))
+    return ops.reshape(x, (*others, count, size, width))
 
 
 def _grouped(query, num_kv_heads: int):
@@ -161,7 +163,7 @@ def orthogonal_frequencies(dim: int, count: int, seed: int) -> np.ndarray:
     """
     require_positive(dim=dim, count=count)
     draws = np.random.default_rng(seed)
-    blocks = -(-count // dim)
+    blocks = ceil_div(count, dim)
     directions, triangles = np.linalg.qr(draws.normal(size=(blocks, dim, dim)))
     directions = directions * np.sign(np.diagonal(triangles, axis1=1, axis2=2))[:, None]  # else not uniform
     lengths = np.linalg.norm(draws.normal(size=(blocks, dim, dim)), axis=1, keepdims=True)

@@ -50,6 +50,14 @@ def has_fixed_ranges() -> bool:
     return _fixed_ranges.get()
 
 
+def ceil_div(x, divisor: int):
+    """`x / divisor` rounded up, of an integer or integers that are not negative.
+
+    `-(-x // divisor)` is that too, but not in ONNX, whose division of integers rounds towards 0.
+    """
+    return (x + divisor - 1) // divisor
+
+
 def argmax(x):
     """Index of the largest number along the last axis, the first of equals; int32."""
     return ops.cast(ops.argmax(x, axis=-1), "int32")

@@ -11,7 +11,17 @@ from generation_helpers import eagerly
 from helpers import numpy, randomize, run_python
 from program import files
 
-from keras_tx import BigramModel, GPTModel, Linear, SlidingWindow, T5Model, export_litert, export_onnx
+from keras_tx import (
+    BigramModel,
+    BlockSparse,
+    GPTModel,
+    Latent,
+    Linear,
+    SlidingWindow,
+    T5Model,
+    export_litert,
+    export_onnx,
+)
 from keras_tx.export import litert, onnx, source
 from keras_tx.export.check import TOLERANCE
 from keras_tx.export.tensors import tensor_signatures
@@ -20,6 +30,7 @@ from keras_tx.export.verify import BOUNDS
 EXAMPLE = Path(__file__).parents[2] / "examples" / "generate_with_litert.py"
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 QUICK = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "SwinTransformer-0"}
+OTHER_CACHES = (Latent(latent_dim=7, rotary_dim=2), Linear(), Linear(feature_map="favor", num_features=11, seed=3))
 QUANTIZED = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "VisionTransformer-0", "SwinTransformer-0"}
 
 
@@ -77,22 +88,33 @@ if ON_TENSORFLOW:
             assert {file.name for file in path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
 
     @pytest.mark.parametrize("export", [export_litert, export_onnx])
-    def test_a_cache_that_no_host_appends_to_is_told_the_way(export, tmp_path):
+    @pytest.mark.parametrize("attention", OTHER_CACHES, ids=repr)
+    def test_steps_of_attention_with_another_cache(export, attention, tmp_path):
         path = tmp_path / ("model.onnx" if export is export_onnx else "model.tflite")
-        with pytest.raises(ValueError, match=r"a LinearState: export a SavedModel, or .* by `use_cache=False`"):
-            export(small_gpt(attention=Linear()), path)
-        assert not list(tmp_path.iterdir())
+        found = export(small_gpt(num_layers=2, attention=attention), path)
+        assert found.share <= TOLERANCE and found.tokens == 1.0
 
     def test_sizes_of_steps_that_there_are_not(tmp_path):
         with pytest.raises(ValueError, match="got a GPTModel and `use_cache=False`"):
             export_litert(small_gpt(), tmp_path / "model.tflite", use_cache=False, cache_length=7)
 
     @pytest.mark.slow
-    def test_windows_and_linear_attention_by_whole_passes(tmp_path):
-        for attention in (SlidingWindow(window_size=3, num_global=2), Linear()):
-            found = export_litert(small_gpt(attention=attention), tmp_path / "model.tflite", use_cache=False)
-            assert found.share <= TOLERANCE and found.tokens is None
-            assert set(signatures_of(tmp_path / "model.tflite")) == {"serving_default"}
+    @pytest.mark.parametrize("export", [export_litert, export_onnx])
+    @pytest.mark.parametrize(
+        "attention",
+        [
+            SlidingWindow(window_size=3, num_global=2),
+            SlidingWindow(window_size=3, dilation=2),
+            BlockSparse(block_size=3, random_blocks=1),
+            Linear(),
+        ],
+        ids=repr,
+    )
+    def test_attention_in_parts_by_whole_passes(export, attention, tmp_path):
+        path = tmp_path / ("model.onnx" if export is export_onnx else "model.tflite")
+        found = export(small_gpt(attention=attention), path, use_cache=False)
+        assert found.share <= TOLERANCE and found.tokens is None
+        assert export is export_onnx or set(signatures_of(path)) == {"serving_default"}
 
     @pytest.mark.slow
     @pytest.mark.parametrize("quantize", list(BOUNDS))
@@ -145,6 +167,15 @@ if ON_TENSORFLOW:
         np.testing.assert_array_equal(found, wanted)
         shapes = signatures_of(path)["decode"]
         assert shapes["past_key_0"] == [sizes.get("batch_size", -1), 3, sizes.get("cache_length", -1), 5]
+
+    @pytest.mark.parametrize("sizes", [{}, {"batch_size": 3, "cache_length": 11}])
+    @pytest.mark.parametrize("attention", OTHER_CACHES[:2], ids=repr)
+    def test_the_example_with_another_cache(example, tmp_path, attention, sizes):
+        model = small_gpt(attention=attention)
+        export_litert(model, tmp_path / "model.tflite", **sizes)
+        ids = np.random.default_rng(5).integers(0, 13, (3, 4), "int32")
+        found, wanted = generated(model, tmp_path / "model.tflite", ids, 6, example)
+        np.testing.assert_array_equal(found, wanted)
 
     @pytest.mark.slow
     def test_the_example_gives_the_tokens_of_an_encoder_decoder(example, tmp_path):

@@ -75,7 +75,7 @@ def test_decoding_from_latents_equals_the_full_pass(name, rng):
     mask = np.ones((B, T + 2), bool)
     mask[1, :2] = False
     cache = layer.init_cache(B, T + 2)
-    assert cache.latent.shape == (B, T + 2, C + R)
+    assert cache.latent.shape == (B, 1, T + 2, C + R)
     np.testing.assert_allclose(decoded(layer, x, (4, 1, 2), mask), layer(x, attention_mask=mask[:, :T]), atol=2e-5)
     _, weights, _ = layer(x, attention_mask=mask, cache=cache, return_attention=True)
     _, expected = layer(x, attention_mask=mask[:, :T], return_attention=True)
