@@ -111,10 +111,17 @@ if ON_TENSORFLOW:
         ids=repr,
     )
     def test_attention_in_parts_by_whole_passes(export, attention, tmp_path):
+        if export is export_litert and isinstance(attention, BlockSparse):
+            pytest.skip("LiteRT has no bits of integers, of which the random blocks are drawn")
         path = tmp_path / ("model.onnx" if export is export_onnx else "model.tflite")
         found = export(small_gpt(attention=attention), path, use_cache=False)
         assert found.share <= TOLERANCE and found.tokens is None
         assert export is export_onnx or set(signatures_of(path)) == {"serving_default"}
+
+    def test_operations_that_litert_has_not_are_named(tmp_path):
+        with pytest.raises(ValueError, match=r"GPTModel does not convert to LiteRT: .*BitwiseAnd"):
+            export_litert(small_gpt(attention=BlockSparse(block_size=3, random_blocks=1)), tmp_path / "model.tflite")
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.slow
     @pytest.mark.parametrize("quantize", list(BOUNDS))
