@@ -169,7 +169,7 @@ if keras.backend.backend() == "tensorflow":
             (Path(path) / "variables" / "variables.index").unlink()
 
         monkeypatch.setattr(tf.saved_model, "save", save_half)
-        with pytest.raises(ValueError, match=r"does not run by itself: (?s:.*)variables\.index"):
+        with pytest.raises(ValueError, match=r"does not run by itself: (?s:.*)Failed to find any matching files"):
             export_saved_model(model, tmp_path / "1")
         assert not list(tmp_path.iterdir())
 
