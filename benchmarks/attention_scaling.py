@@ -95,7 +95,9 @@ def measure(name: str, lengths: Sequence[int]) -> Iterator[dict]:
     from keras import ops
 
     lengths = sorted(lengths)
-    function = _compiled(_variants()[name](lengths[-1]))
+    layer = _variants()[name](lengths[-1])
+    layer(ops.zeros((1, WARM, DIM)))  # its weights are made here: none may be while JAX traces
+    function = _compiled(layer)
     draws, before = np.random.default_rng(0), None
     for length in (WARM, *lengths):
         x = ops.convert_to_tensor(draws.normal(size=(1, length, DIM)).astype("float32"))

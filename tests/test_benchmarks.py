@@ -162,6 +162,13 @@ def test_real_jobs_run(job, options, said):
 # === Attention over the length ===
 
 
+@pytest.mark.parametrize("name", ["linear, causal", "Keras MultiHeadAttention"])
+def test_a_layer_is_measured_at_each_length(name):
+    points = list(attention_scaling.measure(name, [32, 24]))
+    assert [point["length"] for point in points] == [24, 32]
+    assert all(point["variant"] == name and point["seconds"] > 0 and point["bytes"] >= 0 for point in points)
+
+
 def test_scaling_fits_exponents_of_long_sequences_alone():
     points = [
         {"variant": "linear", "length": n, "seconds": 1e-6 * n**1.5 if n >= 1024 else 1.0, "bytes": 2**20}
