@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from keras_tx.export.artifact_runner import has_slots
 from keras_tx.export.cached import cached_signatures, slots_of
 from keras_tx.export.signature import Signature
 from keras_tx.export.source import require_below_2_gib, require_exportable, require_extra
@@ -187,7 +188,7 @@ def _next_step(decode: Signature, prompt: Mapping[str, np.ndarray], found: dict[
             step[name] = x
         elif name.startswith("present_"):
             step[name.replace("present_", "past_")] = (
-                x if "_sums_" in name else np.pad(x, [(0, 0), (0, 0), (0, more), (0, 0)])
+                np.pad(x, [(0, 0), (0, 0), (0, more), (0, 0)]) if has_slots(name) else x
             )
     return step
 
