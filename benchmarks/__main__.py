@@ -66,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
 def record_name(args: argparse.Namespace, today: datetime.date) -> str:
     name = f"{today}-{args.job}" + ("" if args.dtype == "float32" else f"-{args.dtype}")
     side = Side.parse(args.a)
+    name += "" if side.library == "keras_tx" else f"-{side.library}"
     name += ("" if side.backend == "tensorflow" else f"-{side.backend}") + ("" if side.jit else "-plain")
     return name + (f"-batch{args.batch_size}" if args.batch_size else "") + "-tiny" * args.tiny
 

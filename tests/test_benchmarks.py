@@ -93,6 +93,7 @@ def test_ratios_are_paired_by_round(tmp_path):
         ([], "2026-03-05-job"),
         (["--batch-size", "8", "--a", "keras_tx:jax"], "2026-03-05-job-jax-batch8"),
         (["--dtype", "bfloat16", "--a", "keras_tx:tensorflow:plain"], "2026-03-05-job-bfloat16-plain"),
+        (["--a", "keras_hub"], "2026-03-05-job-keras_hub"),
     ],
 )
 def test_records_of_other_sides_have_other_names(arguments, name):
