@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 # The tests compile more than they compute.
-JAX := KERAS_BACKEND=jax XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+QUICK_COMPILES := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+TENSORFLOW := KERAS_BACKEND=tensorflow $(QUICK_COMPILES)
+JAX := KERAS_BACKEND=jax $(QUICK_COMPILES)
 PARITY := .venv-parity
 PARITY_TRANSFORMERS ?= 5.23.0
 
@@ -35,11 +37,11 @@ quickstart: install
 	@$(BIN)/python examples/generate_from_saved_model.py $(RUN)/saved_model/1 "The " 2>/dev/null
 
 test: install
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: install
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from helpers import run_python
 
-from keras_tx import CharTokenizer, GPTModel, export_saved_model
 from keras_tx.models import load_pretrained
 from keras_tx.text import BPETokenizer, default_text, load_tokenizer
 
@@ -77,15 +76,6 @@ def test_summarize(tmp_path):
     limits = ["--max-length", "128", "--max-target-length", "32"]
     again = run_python(example, "--checkpoint", str(tmp_path / "tuned"), *options, *limits)
     assert re.search(rf"^before: {rouge}", again, re.MULTILINE)[1] == re.search(rf"after.*: {rouge}", out)[1]
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
-def test_generate_from_saved_model(tmp_path):
-    tokenizer = CharTokenizer(" The")
-    model = GPTModel(vocab_size=4, max_positions=8, num_layers=1, num_heads=1, d_model=8)
-    export_saved_model(model, tmp_path / "1", tokenizer, max_new_tokens=9)
-    text = run_python(str(ROOT / "examples" / "generate_from_saved_model.py"), str(tmp_path / "1"), "The ")
-    assert re.fullmatch("The [ The]{9}\n", text)
 
 
 @pytest.mark.slow

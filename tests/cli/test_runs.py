@@ -61,6 +61,7 @@ def test_generate_prints_the_prompt_and_as_many_characters(trained, capfd):
     assert generated("--top-k", 1, "--seed", 5) == greedy
 
 
+@pytest.mark.slow
 def test_export_and_export_again(trained, tmp_path, capfd):
     output = tmp_path / "exported" / "1"
     for _ in range(2):

@@ -29,6 +29,7 @@ def pictures(tmp_path, rng) -> Path:
     return tmp_path / "pictures"
 
 
+@pytest.mark.slow
 def test_a_folder_of_images(pictures, tmp_path, capfd, fails):
     options = ["--images", pictures, "--image-size", 8, "--patch-size", 4, "--epochs", 2, "--batch-size", 5]
     assert run("train", "vit", *options, "--runs", tmp_path, "--name", "colours") == 0
@@ -60,6 +61,7 @@ def test_a_folder_of_images(pictures, tmp_path, capfd, fails):
     assert keras.ops.convert_to_numpy(model(preprocessor(image))).shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed(pictures, tmp_path, capfd, fails):
     given = ["train", "vit", "--images", pictures, "--image-size", 8, "--runs", tmp_path, "--batch-size", 9]
     assert run(*given, "--epochs", 1) == 0

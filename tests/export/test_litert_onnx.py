@@ -87,8 +87,15 @@ if ON_TENSORFLOW:
         if two:
             assert {file.name for file in path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
 
-    @pytest.mark.parametrize("export", [export_litert, export_onnx])
-    @pytest.mark.parametrize("attention", OTHER_CACHES, ids=repr)
+    @pytest.mark.parametrize(
+        ("attention", "export"),
+        [
+            pytest.param(attention, export, id=f"{attention.variant}-{i}-{name}", marks=marks)
+            for i, attention in enumerate(OTHER_CACHES)
+            for name, export in (("litert", export_litert), ("onnx", export_onnx))
+            for marks in ([] if (i, name) in ((0, "onnx"), (1, "litert")) else [pytest.mark.slow],)
+        ],
+    )
     def test_steps_of_attention_with_another_cache(export, attention, tmp_path):
         path = tmp_path / ("model.onnx" if export is export_onnx else "model.tflite")
         found = export(small_gpt(num_layers=2, attention=attention), path)
@@ -175,6 +182,7 @@ if ON_TENSORFLOW:
         shapes = signatures_of(path)["decode"]
         assert shapes["past_key_0"] == [sizes.get("batch_size", -1), 3, sizes.get("cache_length", -1), 5]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sizes", [{}, {"batch_size": 3, "cache_length": 11}])
     @pytest.mark.parametrize("attention", OTHER_CACHES[:2], ids=repr)
     def test_the_example_with_another_cache(example, tmp_path, attention, sizes):
