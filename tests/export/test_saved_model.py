@@ -80,8 +80,8 @@ if keras.backend.backend() == "tensorflow":
         assert json.loads(run_python("-c", script)) == greedy
 
     def test_the_example(path):
-        text = run_python(str(TESTS.parent / "examples" / "generate_from_saved_model.py"), str(path), "deaf ")
-        assert re.fullmatch("deaf [a-l\n]{13}\n", text)
+        text = run_python(str(TESTS.parent / "examples" / "generate_from_saved_model.py"), str(path), "deaf")
+        assert re.fullmatch("deaf[a-l\n]{13}\n", text)
 
     def test_a_session_of_the_first_tensorflow(path, greedy):
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
