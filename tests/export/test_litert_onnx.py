@@ -31,6 +31,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "generate_with_litert.py"
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 QUICK = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "SwinTransformer-0"}
 OTHER_CACHES = (Latent(latent_dim=7, rotary_dim=2), Linear(), Linear(feature_map="favor", num_features=11, seed=3))
+QUICK_CACHES = {(0, export_onnx), (1, export_litert)}
 QUANTIZED = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "VisionTransformer-0", "SwinTransformer-0"}
 
 
@@ -90,10 +91,9 @@ if ON_TENSORFLOW:
     @pytest.mark.parametrize(
         ("attention", "export"),
         [
-            pytest.param(attention, export, id=f"{attention.variant}-{i}-{name}", marks=marks)
+            pytest.param(attention, export, marks=[pytest.mark.slow] * ((i, export) not in QUICK_CACHES))
             for i, attention in enumerate(OTHER_CACHES)
-            for name, export in (("litert", export_litert), ("onnx", export_onnx))
-            for marks in ([] if (i, name) in ((0, "onnx"), (1, "litert")) else [pytest.mark.slow],)
+            for export in (export_litert, export_onnx)
         ],
     )
     def test_steps_of_attention_with_another_cache(export, attention, tmp_path):
