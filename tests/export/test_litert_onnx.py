@@ -91,7 +91,12 @@ if ON_TENSORFLOW:
     @pytest.mark.parametrize(
         ("attention", "export"),
         [
-            pytest.param(attention, export, marks=[pytest.mark.slow] * ((i, export) not in QUICK_CACHES))
+            pytest.param(
+                attention,
+                export,
+                id=f"{attention!r}-{export.__name__}",
+                marks=[pytest.mark.slow] * ((i, export) not in QUICK_CACHES),
+            )
             for i, attention in enumerate(OTHER_CACHES)
             for export in (export_litert, export_onnx)
         ],
