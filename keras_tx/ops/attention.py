@@ -15,6 +15,7 @@ from keras.random import SeedGenerator
 
 from keras_tx.ops import masks
 from keras_tx.ops.checks import is_boolean, require_positive, require_shape
+from keras_tx.ops.devices import on_cpu, on_tpu
 from keras_tx.ops.dropout import dropout as random_dropout
 from keras_tx.ops.primitives import has_fixed_ranges
 
@@ -45,9 +46,9 @@ def attention(
     multi-query attention (Shazeer 2019); keys and values are never repeated in memory.
 
     The backend's fused kernel does the work where there is one, on JAX (cuDNN's on GPUs from Ampere on, Splash on
-    TPUs, XLA's own fusion elsewhere) and on torch, and where it is asked for no more than it gives. The explicit path
-    does it with `return_weights`, `soft_cap`, `sinks`, `value_bias`, active dropout, values of another width than the
-    keys, and on TensorFlow. The softmax is taken in float32 or wider.
+    TPUs, XLA's own fusion on other GPUs) and on torch, and where it is asked for no more than it gives. The explicit
+    path does it with `return_weights`, `soft_cap`, `sinks`, `value_bias`, active dropout, values of another width than
+    the keys, on TensorFlow, and on JAX's CPUs, where it is the faster one. The softmax is taken in float32 or wider.
 
     With `chunk_size` the same function is computed that many keys at a time, and its gradient likewise, in memory
     O(T + S): slower where all scores fit into memory, possible where they do not. A map, which does not, is never
@@ -97,7 +98,7 @@ def attention(
         options = {"mask": mask, "bias": bias, "causal": causal, "scale": scale, "soft_cap": soft_cap, "sinks": sinks}
         return chunked_attention(query, key, value, **options, dropout=drop, seed=seed, chunk_size=chunk_size)
     explicit = return_weights or soft_cap or drop or sinks is not None or value_bias is not None
-    fused = not explicit and query.shape[-1] == value.shape[-1] and keras.backend.backend() in ("jax", "torch")
+    fused = not explicit and query.shape[-1] == value.shape[-1] and _has_fused_kernel()
     if causal and not (fused and mask is None):
         positions = ops.arange(ops.shape(key)[2])
         mask, causal = masks.combine(mask, masks.causal(positions, positions)), False
@@ -164,12 +165,17 @@ def _ungroup(x, like):
     return ops.reshape(x, (batch, heads, queries, ops.shape(x)[-1]))
 
 
+def _has_fused_kernel() -> bool:
+    # On CPUs JAX has none: its function lays the scores out anew for each product, which takes up to twice the time.
+    backend = keras.backend.backend()
+    return backend == "torch" or (backend == "jax" and not on_cpu())
+
+
 def _fused(query, key, value, mask, bias, causal, scale):
     """The backend's own kernel, which takes `(B, T, H, D)` and never shows its weights."""
     by_time = (ops.swapaxes(x, 1, 2) for x in (query, key, value))
     # Keras lets the TPU's kernel see one sample's and head's mask, and no bias.
-    on_tpu = any(device.startswith("tpu") for device in keras.distribution.list_devices())
-    flash = False if on_tpu and (mask is not None or bias is not None) else None
+    flash = False if on_tpu() and (mask is not None or bias is not None) else None
     options = {"mask": mask, "bias": bias, "is_causal": causal, "scale": scale, "flash_attention": flash}
     output = ops.dot_product_attention(*by_time, **options)
     output = ops.swapaxes(output, 1, 2)

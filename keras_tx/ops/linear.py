@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import keras
 from keras import ops
+
+from keras_tx.ops.devices import on_cpu
 
 PARTS = 8
 
@@ -11,8 +12,7 @@ PARTS = 8
 def is_row(x) -> bool:
     """Whether `x`, `(..., I)`, is known to be a single row that `row_product` multiplies faster than `matmul`."""
     *rows, width = x.shape
-    on_cpu = all(device.startswith("cpu") for device in keras.distribution.list_devices())
-    return on_cpu and all(n == 1 for n in rows) and width % PARTS == 0
+    return on_cpu() and all(n == 1 for n in rows) and width % PARTS == 0
 
 
 def row_product(x, kernel):

@@ -12,6 +12,12 @@ from keras_tx.ops.attention import attention
 B, H, K, T, S, D, V = 2, 6, 3, 5, 7, 11, 13
 
 
+@pytest.fixture(autouse=True)
+def on_gpu(monkeypatch):
+    """On JAX what is asked for without weights takes the fused path, which CPUs run but do not take themselves."""
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+
+
 @pytest.fixture
 def qkv(rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return normal(rng, B, H, T, D), normal(rng, B, K, S, D), normal(rng, B, K, S, D)
@@ -129,29 +135,32 @@ def test_value_bias_is_of_the_weights_that_mix(qkv):
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow has no fused path")
 @pytest.mark.parametrize(
-    ("options", "fused", "flash"),
+    ("device", "options", "taken"),
     [
-        ({}, True, None),
-        ({"mask": np.ones((T, S), bool)}, True, False),
-        ({"bias": np.ones((T, S), "float32")}, True, False),
-        ({"soft_cap": 2.0}, False, None),
-        ({"sinks": np.ones(H, "float32")}, False, None),
-        ({"return_weights": True}, False, None),
-        ({"value_bias": lambda weights: weights[..., :1]}, False, None),
+        ("cpu", {}, []),
+        ("gpu", {}, [None]),
+        ("gpu", {"mask": np.ones((T, S), bool), "bias": np.ones((T, S), "float32")}, [None]),
+        ("gpu", {"soft_cap": 2.0}, []),
+        ("gpu", {"sinks": np.ones(H, "float32")}, []),
+        ("gpu", {"return_weights": True}, []),
+        ("gpu", {"value_bias": lambda weights: weights[..., :1]}, []),
+        ("tpu", {}, [None]),
+        ("tpu", {"mask": np.ones((T, S), bool)}, [False]),
+        ("tpu", {"bias": np.ones((T, S), "float32")}, [False]),
     ],
 )
-def test_which_path_is_taken(options, fused, flash, qkv, monkeypatch):
-    """On a TPU, where Keras's flash kernel takes neither a sample's own mask nor a bias."""
-    taken, own = [], ops.dot_product_attention
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["tpu:0"])
+def test_which_path_is_taken(device, options, taken, qkv, monkeypatch):
+    """And with which choice of a kernel: Keras's for TPUs takes neither a sample's own mask nor a bias."""
+    seen, own = [], ops.dot_product_attention
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: [f"{device}:0"])
 
     def record(*args, flash_attention, **rest):
-        taken.append(flash_attention)
+        seen.append(flash_attention)
         return own(*args, **rest)
 
     monkeypatch.setattr(ops, "dot_product_attention", record)
     attention(*qkv, **options)
-    assert taken == ([flash] if fused else [])
+    assert seen == taken
 
 
 def test_gradients_of_both_paths_agree(qkv, rng):
