@@ -13,13 +13,17 @@ from pathlib import Path
 import numpy as np
 
 PACKAGES = ("keras_tx", "keras", "keras-hub", "tensorflow", "jax", "torch", "transformers", "timm")
+SETTINGS = ("GLIBC_TUNABLES", "XLA_FLAGS", "TF_XLA_FLAGS", "OMP_NUM_THREADS")
+"""Variables of the environment that change speed."""
 
 
 def describe() -> str:
-    """CPU, cores, memory, and the versions that are being compared."""
+    """CPU, cores, memory, the versions that are being compared, and settings of the environment if there are any."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     hardware = f"{_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
-    return f"{hardware}; Python {platform.python_version()}, " + ", ".join(map(_version, PACKAGES))
+    software = [f"Python {platform.python_version()}", *map(_version, PACKAGES)]
+    settings = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
+    return f"{hardware}; " + ", ".join(software + settings)
 
 
 def read_bandwidth() -> float:
