@@ -80,8 +80,8 @@ def attended_tokens(block: SwinBlock, maps, size: tuple[int, int]) -> np.ndarray
     seen = ops.expand_dims(ops.sum(ops.mean(ops.cast(maps, "float32"), axis=1), axis=1), -1)
     seen = windows.merge(seen, (rows, columns), padded)
     rolled = padded if block.pad_first else size
-    seen = windows.roll(seen[:, : rolled[0], : rolled[1]], (-shift[0], -shift[1]))
-    return np.asarray(ops.convert_to_numpy(seen))[:, :height, :width, 0]
+    seen = windows.roll(windows.crop(seen, *rolled), (-shift[0], -shift[1]))
+    return np.asarray(ops.convert_to_numpy(windows.crop(seen, height, width)))[..., 0]
 
 
 def position_similarity(model: ViTBackbone) -> np.ndarray:

@@ -168,8 +168,8 @@ class SwinBlock(Layer):
             training=training,
         )
         y, *weights = attended if return_attention else (attended,)
-        y = windows.merge(y, window, tuple(size))[:, : rolled[0], : rolled[1]]
-        y = windows.roll(y, (-shift[0], -shift[1]))[:, :height, :width]
+        y = windows.crop(windows.merge(y, window, tuple(size)), *rolled)
+        y = windows.crop(windows.roll(y, (-shift[0], -shift[1])), height, width)
         return (y, *weights)
 
     def _shift_at(self, height, width) -> tuple:

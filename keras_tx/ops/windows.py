@@ -29,25 +29,38 @@ def pad(x, window: Window):
     return x if are_zero(below, right) else ops.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
 
 
+def crop(x, height, width):
+    """The upper left part of a map `(B, H, W, C)`, of that height and width: what `pad` was given."""
+    _, *size, _ = ops.shape(x)
+    return x if are_equal(size, (height, width)) else x[:, :height, :width]
+
+
 def roll(x, shift: tuple):
     """A map `(B, H, W, C)` moved up and left by two numbers; what leaves it comes in again on the other side.
 
-    Where the numbers are known it is cut and put together again; tensors, otherwise, say which row is taken.
+    Where all numbers are known it is cut and put together again; tensors, otherwise, say which row is taken.
     """
-    if are_zero(*shift):
-        return x
-    _, height, width, _ = ops.shape(x)
-    if not all(isinstance(steps, int) for steps in shift):
-        x = ops.take(x, (ops.arange(height) + shift[0]) % height, axis=1)
-        return ops.take(x, (ops.arange(width) + shift[1]) % width, axis=2)
-    down, across = shift[0] % height, shift[1] % width
-    x = ops.concatenate([x[:, down:], x[:, :down]], axis=1)
-    return ops.concatenate([x[:, :, across:], x[:, :, :across]], axis=2)
+    for axis, steps in zip((1, 2), shift, strict=True):
+        length = ops.shape(x)[axis]
+        if are_zero(steps):
+            continue
+        if isinstance(steps, int) and isinstance(length, int):
+            # A split's gradient is put together; a slice's would be written into zeros.
+            first, rest = ops.split(x, [steps % length], axis=axis)
+            x = ops.concatenate([rest, first], axis=axis)
+        else:
+            x = ops.take(x, (ops.arange(length) + steps) % length, axis=axis)
+    return x
 
 
 def are_zero(*numbers) -> bool:
     """Whether all are known to be 0."""
     return all(isinstance(number, int) and number == 0 for number in numbers)
+
+
+def are_equal(sizes: Sequence, others: Sequence) -> bool:
+    """Whether all are known, and each to be the same."""
+    return all(isinstance(n, int) and isinstance(m, int) and n == m for n, m in zip(sizes, others, strict=True))
 
 
 def partition(x, window: Window):
