@@ -110,6 +110,12 @@ def inputs(model: Model, batch: int = BATCH, length: int = LENGTH, **options) ->
     return given
 
 
+def symbolic(model: Model) -> dict[str, keras.KerasTensor]:
+    """Inputs without numbers, of any batch and length: what a model makes of them is traced, and nothing computed."""
+    signature = model.input_signature().items()
+    return {name: keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name) for name, spec in signature}
+
+
 def texts(given: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The ids alone: one text, or the encoder's and the decoder's."""
     return [given[name] for name in ("input_ids", "decoder_input_ids") if name in given]

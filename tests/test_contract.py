@@ -26,6 +26,7 @@ from contract import (
     labels,
     logits,
     predicted,
+    symbolic,
     texts,
 )
 from helpers import run_python
@@ -38,11 +39,8 @@ from keras_tx.ops.patches import pair
 @every_case
 def test_batch_and_length_are_free(case, model):
     """Compiled, eager and symbolic passes agree at any batch and length."""
-    symbolic = {
-        name: keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
-        for name, spec in model.input_signature().items()
-    }
-    functional = keras.Model(symbolic, model(symbolic))
+    given = symbolic(model)
+    functional = keras.Model(given, model(given))
     for batch, length in ((BATCH, LENGTH), (2, 5)):
         given = inputs(model, batch, length)
         expected = arrays(predicted(model(given)))
@@ -159,7 +157,7 @@ def test_built_when_made(case):
     model = case.make()
     assert model.built and model.trainable_weights
     before = [id(x) for x in model.variables]
-    model(inputs(model))
+    model(symbolic(model))
     assert [id(x) for x in model.variables] == before
     paths = [weight.path for weight in model.weights]
     assert len(set(paths)) == len(paths)
