@@ -173,10 +173,6 @@ class RotaryPositionalEmbedding(Layer):
         _require_length(length, self.max_seq_len, "max_seq_len")
         return rotary(ops.arange(ops.shape(x)[-2] if seq_len is None else seq_len), self.dim, self.base)
 
-    def compute_output_shape(self, input_shape, seq_len=None):
-        shape = (input_shape[-2] if seq_len is None else seq_len, self.dim)
-        return shape, shape
-
 
 def lookup(table, ids, dtype: str):
     """Rows of `table`, `(V, D)`, with a dense gradient; NaN for ids outside it."""

@@ -108,6 +108,7 @@ def test_rotary_positional_embedding(rng):
     for have, want in zip(layer(x), rotary(np.arange(5), 14, 100.0), strict=True):
         np.testing.assert_allclose(have, want, atol=1e-6)
     assert layer(x, seq_len=3)[0].shape == (3, 14)
+    assert all(table.shape == (3, 14) for table in layer(keras.Input((3, 5, 14)), seq_len=3))
     for given, options in ((x, {"seq_len": 6}), (np.ones((2, 3, 6, 14)), {})):
         with pytest.raises(ValueError, match="6 is longer than `max_seq_len` = 5"):
             layer(given, **options)
