@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from helpers import compiled, dense, numpy, rotate
 
@@ -67,10 +69,18 @@ def softmax_gradients(mask, query, key, value, bias=0.0, soft_cap=None) -> list[
     return [np.asarray(x) for x in jax.grad(total, (0, 1, 2, 3))(query, key, value, bias)]
 
 
-def decoded(layer, x: np.ndarray, pieces: tuple[int, ...], mask: np.ndarray) -> np.ndarray:
-    """The outputs of a layer that meets `x` piece by piece, with a cache as long as the mask `(B, S)`."""
+def one_step(layer) -> Callable:
+    """The layer with a cache, compiled."""
+    return compiled(lambda part, mask, cache: layer(part, attention_mask=mask, cache=cache))
+
+
+def decoded(layer, x: np.ndarray, pieces: tuple[int, ...], mask: np.ndarray, step: Callable | None = None):
+    """The outputs of a layer that meets `x` piece by piece, with a cache as long as the mask `(B, S)`.
+
+    `step`, of `one_step`, compiles nothing for pieces as long as some that it has seen.
+    """
     assert sum(pieces) == x.shape[1]
-    step = compiled(lambda part, mask, cache: layer(part, attention_mask=mask, cache=cache))
+    step = step or one_step(layer)
     cache, outputs, start = layer.init_cache(len(x), mask.shape[1]), [], 0
     for count in pieces:
         output, cache = step(x[:, start : start + count], mask, cache)

@@ -154,6 +154,7 @@ def test_whole_passes_alone(checkpoint, tmp_path, capfd):
     assert "tokens:" not in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_was_there_stays(fails, checkpoint, tmp_path):
     path = tmp_path / "model.onnx"
     assert run("export", checkpoint, "--format", "onnx", "--output", path) == 0

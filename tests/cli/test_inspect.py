@@ -77,7 +77,7 @@ def test_every_tensor_and_what_it_fills(checkpoint, capfd):
     assert "transformer.h.0.attn.bias (1, 1, 2, 2) bool -> nothing" in out
 
 
-@pytest.mark.parametrize("format", ["keras_tx", "huggingface"])
+@pytest.mark.parametrize("format", [pytest.param("keras_tx", marks=pytest.mark.slow), "huggingface"])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_class(name, format, tmp_path, capfd):
     entry = MODELS[name]
