@@ -12,14 +12,28 @@ import pytest
 
 ON_JAX = keras.backend.backend() == "jax"
 SEED = 7
-HARDLY_JAX = ("analysis", "cli", "convert", "export", "tasks", "text", "vision", "test_structure.py", "test_files.py")
+HARDLY_JAX = (
+    "analysis",
+    "cli",
+    "convert",
+    "export",
+    "tasks",
+    "text",
+    "vision",
+    "test_benchmarks.py",
+    "test_files.py",
+    "test_structure.py",
+    "training/test_average_precision.py",
+    "training/test_pretraining.py",
+)
 """Tests of what works through NumPy, files or `tf.data`, with models that other tests run on each backend."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """JAX compiles much for each test: there only what depends on the backend is not among the long ones."""
+    tests = Path(__file__).parent
     for item in items if ON_JAX else ():
-        if item.path.relative_to(Path(__file__).parent).parts[0] in HARDLY_JAX:
+        if any(item.path.is_relative_to(tests / name) for name in HARDLY_JAX):
             item.add_marker(pytest.mark.slow)
 
 
