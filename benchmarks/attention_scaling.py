@@ -7,6 +7,9 @@ A point is a compiled forward pass of one layer, width 512 with 8 heads, on one 
 several runs, and by how much the process's peak resident memory grew after a run of 16 tokens had loaded everything.
 Each layer has a process of its own, in which lengths go up, so that a peak is that of the longest sequence so far.
 Points that are saved join those of the same day and backend; table and plot show all of them.
+
+Linux's C library is told to ask for huge pages, unless `GLIBC_TUNABLES` says something already: on JAX, whose arrays come
+from it at each call, its small ones cost as much as the layers where sequences are long.
 """
 
 from __future__ import annotations
@@ -226,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for point in measure(args.variants[0], args.lengths):
             print(json.dumps(point), flush=True)
         return 0
+    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     today, points = datetime.datetime.now(datetime.UTC).date(), list[dict]()
     for name in args.variants:
         lengths = [n for n in args.lengths if name not in _QUADRATIC or 4 * HEADS * n**2 <= SCORES_LIMIT]
