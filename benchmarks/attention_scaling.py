@@ -8,8 +8,8 @@ several runs, and by how much the process's peak resident memory grew after a ru
 Each layer has a process of its own, in which lengths go up, so that a peak is that of the longest sequence so far.
 Points that are saved join those of the same day and backend; table and plot show all of them.
 
-Linux's C library is told to ask for huge pages, unless `GLIBC_TUNABLES` says something already: on JAX, whose arrays come
-from it at each call, its small ones cost as much as the layers where sequences are long.
+Linux's C library is told to ask for huge pages, unless `GLIBC_TUNABLES` says something already: on JAX, whose arrays
+come from it at each call, its small ones cost as much as the layers where sequences are long.
 """
 
 from __future__ import annotations
