@@ -6,10 +6,9 @@ times as long as compiling it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import jax
 import keras
@@ -19,38 +18,23 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 _eager = keras.layers.Layer.__call__
 _compiled: WeakKeyDictionary[keras.Model, tuple[dict[str, Callable], dict[str, Any]]] = WeakKeyDictionary()
 """Of each model the passes, and the structures of what they give; both by the arguments without their arrays."""
-_chosen: WeakSet[keras.Model] = WeakSet()
-_all_are = False
 
 
 def compile_passes(model: keras.Model) -> keras.Model:
     """Has each call of the model compiled, unless it is itself a part of something that is being traced."""
     keras.layers.Layer.__call__ = _call
-    _chosen.add(model)
+    _compiled[model] = {}, {}
     return model
 
 
-@contextmanager
-def compiled_passes() -> Iterator[None]:
-    """Has the calls of every model compiled in this block."""
-    global _all_are
-    keras.layers.Layer.__call__ = _call
-    _all_are = True
-    try:
-        yield
-    finally:
-        _all_are = False
-
-
 def _call(self, *args: Any, **kwargs: Any):
-    chosen = self in _chosen or (_all_are and isinstance(self, keras.Model) and self.built)
     leaves = keras.tree.flatten((args, kwargs))
     arrays = [x for x in leaves if _is_array(x)]
     plain = all(_is_array(x) or isinstance(x, bool | int | float | str | None) for x in leaves)
-    if not chosen or not arrays or not plain or in_stateless_scope():
+    if self not in _compiled or not arrays or not plain or in_stateless_scope():
         return _eager(self, *args, **kwargs)
     variables = self.variables
-    compiled, structures = _compiled.setdefault(self, ({}, {}))
+    compiled, structures = _compiled[self]
     key = repr((keras.tree.map_structure(lambda x: "" if _is_array(x) else x, (args, kwargs)), self.trainable))
 
     def run(values, arrays):

@@ -141,7 +141,6 @@ def test_a_model_without_a_head_trains_with_a_keras_loss(rng):
         model.fit(ids, (sequence, pooled), verbose=0)
 
 
-@pytest.mark.eager
 def test_bad_inputs(rng):
     model, ids = BERTModel(TINY), rng.integers(0, 61, (2, 5))
     for types in (ids * 0 + 3, ids * 0 - 1):

@@ -107,7 +107,6 @@ def test_double_heads_train_on_the_sum_of_the_losses_given(rng):
         model.evaluate(ids, ids, verbose=0)
 
 
-@pytest.mark.eager
 def test_errors_of_choices(rng):
     model, ids = made(GPTDoubleHeadsModel, rng), rng.integers(0, 61, (3, 2, 5))
     for positions, message in (

@@ -45,7 +45,6 @@ def test_logits_are_enlarged_linearly(model, rng):
     np.testing.assert_allclose(model(images)["logits"], expected, atol=1e-4)
 
 
-@pytest.mark.eager
 def test_pixels_that_do_not_count(model, rng):
     images = images_of(model, rng)
     labels = rng.integers(0, 5, (2, 11, 19))

@@ -191,7 +191,6 @@ def test_without_end_tokens_at_the_last_token(rng):
     np.testing.assert_allclose(model(ids, attention_mask=mask)["logits"], model(ids[:, :4])["logits"], atol=1e-5)
 
 
-@pytest.mark.eager
 def test_a_text_without_an_end(rng):
     model, ids = classifier(rng, eos_token_id=1), np.array([[5, 1, 9], [5, 6, 9]])
     with pytest.raises(ValueError, match="each row of `input_ids` must hold `eos_token_id` = 1"):

@@ -78,7 +78,6 @@ def test_configs_that_cannot_be(fields, message):
 # === What it is made of ===
 
 
-@pytest.mark.eager
 def test_one_table_or_two(rng):
     shared, own = Transformer(TINY), Transformer(TINY, source_vocab_size=67)
     assert shared.source_embedding is shared.token_embedding
