@@ -1,5 +1,6 @@
 """One backend a run, `KERAS_BACKEND` or TensorFlow; the same random numbers for each test however it is run."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items if ON_JAX else ():
         if any(item.path.is_relative_to(tests / name) for name in HARDLY_JAX):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_configure() -> None:
+    """Garbage is looked for less often, and not in what the tests import: a tenth of their time otherwise."""
+    gc.set_threshold(100_000)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

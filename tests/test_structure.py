@@ -128,6 +128,7 @@ sys.exit(", ".join(failed) or 0)
 """The backend is imported once, for it takes the time; each child then has neither Keras nor the package."""
 
 
+@pytest.mark.slow
 def test_any_module_may_be_imported_first():
     """And our classes are then known to Keras."""
     script = IMPORT_EACH_FIRST.format(backend=keras.backend.backend())
