@@ -256,12 +256,9 @@ BACKEND = keras.backend.backend()
 
 
 def cases(*needs: str, **wanted: bool):
-    """The cases that have these arguments in `call`, and these properties.
-
-    JAX compiles each operation at each shape: there the classes' further configs are among the long tests.
-    """
+    """The cases that have these arguments in `call`, and these properties; further configs take long."""
     fitting = [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (BACKEND == "jax" and not case.is_first))
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (not case.is_first))
         for case in CASES
         if all(map(case.takes, needs)) and all(getattr(case, name) == value for name, value in wanted.items())
     ]

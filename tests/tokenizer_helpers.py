@@ -4,6 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 import tokenizers
 
@@ -111,3 +112,12 @@ def exported(tokenizer: Tokenizer, path: Path):
 
 
 WAYS = {way.__name__: way for way in (eager, mapped, traced, exported)}
+
+
+def in_every_way(*names: str, long: tuple[str, ...] = ()) -> list:
+    """Pairs of a way and a name as parameters; `long` names are run in the first way, and in all by the long tests."""
+    return [
+        pytest.param((way, name), id=f"{way}-{name}", marks=[pytest.mark.slow] * (name in long and way != "eager"))
+        for way in WAYS
+        for name in (*names, *long)
+    ]

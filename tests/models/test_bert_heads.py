@@ -1,5 +1,6 @@
 """BERT's heads by their definitions: what they read, and which loss they give."""
 
+import keras
 import numpy as np
 import pytest
 from helpers import dense, gelu, layer_norm, normal, numpy, randomize, softmax
@@ -102,6 +103,17 @@ def test_the_loss_of_a_problem(rng, ids):
     ):
         outputs = made(BERTForSequenceClassification, rng, **fields)(ids, labels=y)
         assert float(outputs["loss"]) == pytest.approx(definition(numpy(outputs["logits"])), rel=1e-5)
+
+
+def test_fit_with_a_loss_of_keras_and_weights(rng, ids):
+    model = made(BERTForSequenceClassification, rng, hidden_dropout=0.0, attention_dropout=0.0)
+    y, weights = np.array([1, 0, 4]), np.array([1.0, 2.0, 0.5], "float32")
+    crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    expected = float(crossentropy(y, numpy(model(ids)["logits"]), weights))
+    model.compile("sgd", loss=crossentropy)
+    losses = model.fit(ids, y, sample_weight=weights, epochs=9, verbose=0).history["loss"]
+    assert losses[0] == pytest.approx(expected, rel=1e-5)
+    assert losses[-1] < losses[0]
 
 
 def test_tokens_and_spans_are_linear_in_the_last_hidden_states(rng, ids):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tokenizers
-from tokenizer_helpers import NAMES, PIECES, WAYS, expected, ours, peer_of
+from tokenizer_helpers import NAMES, PIECES, WAYS, expected, in_every_way, ours, peer_of
 
 from keras_tx.text import AddedToken, BPETokenizer
 from keras_tx.text.added_tokens import mark_added_tokens
 from keras_tx.text.merges import Merges
 
 
-@pytest.fixture(scope="module", params=[(way, name) for way in WAYS for name in NAMES], ids="-".join)
+@pytest.fixture(scope="module", params=in_every_way("gpt2", "gpt1", long=("gpt2_added",)))
 def run(request, tmp_path_factory):
     """A tokenizer's name, and its `tokenize` run in one of the ways."""
     way, name = request.param

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import tensorflow as tf
 import tokenizers
-from tokenizer_helpers import GOLDEN, PIECES, WAYS
+from tokenizer_helpers import GOLDEN, PIECES, WAYS, in_every_way
 
 from keras_tx.text import AddedToken, SentencePieceTokenizer, load_tokenizer
 from keras_tx.text.charsmap import parse_charsmap
@@ -103,11 +103,9 @@ def test_transformers_ids_offsets_words_and_texts(name):
         assert "\ufffd" in theirs or text.decode() == theirs
 
 
-SLOW = pytest.param("exported", "bpe_bytes", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(("way", "name"), [("eager", "t5"), ("mapped", "t5"), ("exported", "t5"), SLOW])
-def test_every_way_to_run_gives_the_same(way, name, tmp_path):
+@pytest.mark.parametrize("run", in_every_way("t5", long=("bpe_bytes",)))
+def test_every_way_to_run_gives_the_same(run, tmp_path):
+    way, name = run
     tokenize = WAYS[way](ours(name), tmp_path)
     strings = expected()["strings"]
     rows = tokenize(tf.constant(strings))
