@@ -37,12 +37,12 @@ quickstart: install
 	@$(BIN)/python examples/generate_from_saved_model.py $(RUN)/saved_model/1 "The " 2>/dev/null
 
 test: install
-	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
-	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(JAX) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: install
-	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
-	$(JAX) $(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(JAX) $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 	$(PARITY)/bin/python -m pytest tests/parity

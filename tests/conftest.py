@@ -65,11 +65,24 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def dropped_programs():
+    """JAX keeps what it compiled: all tests' programs together are more than a process may map into its memory."""
+    yield
+    if ON_JAX:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
+
+
 @pytest.fixture(scope="module")
 def model(case):
     """Of a case of the contract, for reading: a test that changes it makes its own."""
     if ON_JAX:
-        from jax_passes import compile_passes
+        from jax_passes import compiled_passes
 
-        return compile_passes(case.make_random())
-    return case.make_random()
+        with compiled_passes(case.make_random()) as model:
+            yield model
+    else:
+        yield case.make_random()

@@ -6,9 +6,9 @@ times as long as compiling it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import jax
 import keras
@@ -16,25 +16,27 @@ import numpy as np
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 _eager = keras.layers.Layer.__call__
-_compiled: WeakKeyDictionary[keras.Model, tuple[dict[str, Callable], dict[str, Any]]] = WeakKeyDictionary()
-"""Of each model the passes, and the structures of what they give; both by the arguments without their arrays."""
+_compiled: dict[int, tuple[dict[str, Callable], dict[str, Any]]] = {}
+"""By each model's `id`, the passes, and the structures of what they give; both by the arguments without their arrays."""
 
 
-def compile_passes(model: keras.Model) -> keras.Model:
+@contextmanager
+def compiled_passes(model: keras.Model) -> Iterator[keras.Model]:
     """Has each call of the model compiled, unless it is itself a part of something that is being traced."""
     keras.layers.Layer.__call__ = _call
-    _compiled[model] = {}, {}
-    return model
+    _compiled[id(model)] = {}, {}
+    yield model
+    del _compiled[id(model)]
 
 
 def _call(self, *args: Any, **kwargs: Any):
     leaves = keras.tree.flatten((args, kwargs))
     arrays = [x for x in leaves if _is_array(x)]
     plain = all(_is_array(x) or isinstance(x, bool | int | float | str | None) for x in leaves)
-    if self not in _compiled or not arrays or not plain or in_stateless_scope():
+    if id(self) not in _compiled or not arrays or not plain or in_stateless_scope():
         return _eager(self, *args, **kwargs)
     variables = self.variables
-    compiled, structures = _compiled[self]
+    compiled, structures = _compiled[id(self)]
     key = repr((keras.tree.map_structure(lambda x: "" if _is_array(x) else x, (args, kwargs)), self.trainable))
 
     def run(values, arrays):
