@@ -17,7 +17,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 _eager = keras.layers.Layer.__call__
 _compiled: dict[int, tuple[dict[str, Callable], dict[str, Any]]] = {}
-"""By each model's `id`, the passes, and the structures of what they give; both by the arguments without their arrays."""
+"""By a model's `id`: its passes, and the structures of what they give, by the arguments without their arrays."""
 
 
 @contextmanager
