@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+from collections.abc import Collection
 
 import keras
 import numpy as np
@@ -252,13 +253,22 @@ def found_losses(outputs: dict) -> dict[str, float]:
 
 # === Cases as parameters ===
 
+_HEADS = [case for case in reversed(CASES) if case.has_head]
+KINDS = list({(c.is_image, c.has_two_stacks, c.labels_rows, len(c.cls.targets)): c for c in _HEADS}.values())
+"""The first head of each kind, where what is tested is the work of their common base."""
+
 BACKEND = keras.backend.backend()
 
 
-def cases(*needs: str, **wanted: bool):
-    """The cases that have these arguments in `call`, and these properties; further configs take long."""
+def cases(*needs: str, quick: Collection[Case] | None = None, **wanted: bool):
+    """The cases that have these arguments in `call`, and these properties.
+
+    Long are all but the `quick` ones, which are each class at its first config unless given.
+    """
+    if quick is None:
+        quick = [case for case in CASES if case.is_first]
     fitting = [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (not case.is_first))
+        pytest.param(case, id=case.name, marks=[] if case in quick else [pytest.mark.slow])
         for case in CASES
         if all(map(case.takes, needs)) and all(getattr(case, name) == value for name, value in wanted.items())
     ]

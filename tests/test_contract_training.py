@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from contract import (
     BATCH,
+    KINDS,
     Case,
     arrays,
     cases,
@@ -148,7 +149,7 @@ def test_images_of_another_size_under_xla(case):
         np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
 
 
-@cases(labels_rows=True)
+@cases(labels_rows=True, quick=KINDS)
 def test_keras_losses_and_metrics_apply_to_the_logits(case):
     """Samples have weights where there is one target."""
     model = case.make()
@@ -169,7 +170,7 @@ def test_keras_losses_and_metrics_apply_to_the_logits(case):
         assert found[f"{name}_accuracy" if several else "accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
-@cases(has_head=True, is_first=True)
+@cases(has_head=True, is_first=True, quick=KINDS)
 def test_errors_of_training(case, model):
     given = inputs(model)
     weighted = {"y": labels(model, given), "sample_weight": np.ones(BATCH)}
