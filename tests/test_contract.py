@@ -65,11 +65,13 @@ def test_predict_gives_arrays(case, model):
 
 @every_image
 def test_image_size_is_free(case, model):
-    """Images twice as high give as many outputs, and other logits upside down."""
+    """Compiled and eager passes agree on images twice as high, which give other logits upside down."""
     height, width = pair(case.config.image_size)
     given = inputs(model, image_size=(2 * height, width))
     outputs = model(given)
-    assert {len(x) for x in arrays(predicted(outputs))} == {BATCH}
+    for have, want in zip(arrays(model.predict(given, verbose=0)), arrays(predicted(outputs)), strict=True):
+        assert have.shape == want.shape and have.shape[0] == BATCH
+        np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
     given["images"] = np.flip(given["images"], axis=1)
     assert not np.allclose(logits(model(given)), logits(outputs), atol=1e-3)
 
