@@ -19,8 +19,8 @@ from matplotlib.patches import Rectangle
 
 from keras_tx.models import SwinForObjectDetection, ViTForObjectDetection
 from keras_tx.training import adamw, digits
-from keras_tx.training.average_precision import AveragePrecision
-from keras_tx.training.scenes import Scenes, digit_scenes
+from keras_tx.training.data.scenes import Scenes, digit_scenes
+from keras_tx.training.metrics.average_precision import AveragePrecision
 
 BATCH = 16
 MOST = 3

@@ -16,8 +16,8 @@ import numpy as np
 
 from keras_tx.analysis import report_image_classifier
 from keras_tx.models import SwinTransformer, VisionTransformer
-from keras_tx.training.image_data import digits
-from keras_tx.training.images import RECIPES, train_image_classifier
+from keras_tx.training.data.images import digits
+from keras_tx.training.recipes.images import RECIPES, train_image_classifier
 
 SHAPE = {"image_size": 8, "channels": 1, "num_classes": 10, "initializer_range": 0.1, "drop_path": 0.1}
 

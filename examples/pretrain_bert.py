@@ -23,7 +23,7 @@ import numpy as np
 
 from keras_tx import BERTForMaskedLM, BERTForTokenClassification
 from keras_tx.analysis import plot_metric
-from keras_tx.ops.positions import sinusoidal
+from keras_tx.ops.attention.positions import sinusoidal
 from keras_tx.tasks import TokenClassificationTask
 from keras_tx.text import WordPieceTokenizer, default_text, read_text
 from keras_tx.training import (

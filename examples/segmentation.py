@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from keras_tx.models import SwinForSemanticSegmentation, ViTForSemanticSegmentation
 from keras_tx.training import adamw, digits
-from keras_tx.training.scenes import Scenes, digit_scenes
+from keras_tx.training.data.scenes import Scenes, digit_scenes
 
 CLASSES = 11
 """The background, and ten digits."""

@@ -99,8 +99,8 @@ def _register(module) -> None:
     begun = {name for name in _REGISTERING if name in sys.modules}
     if "keras" in begun and begun <= _complete:
         import_module("keras_tx.models")
-        import_module("keras_tx.training.metrics")
-        import_module("keras_tx.training.text_metrics")
+        import_module("keras_tx.training.metrics.tokens")
+        import_module("keras_tx.training.metrics.texts")
 
 
 _REGISTERING = ("keras", *(f"keras_tx.{folder}" for folder in _FOLDERS))

@@ -13,12 +13,12 @@ import pytest
 from helpers import made_random, numpy
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.base import LOSSES, HeadModel, Model, TextModel
-from keras_tx.models.config import Config
-from keras_tx.models.detection import ObjectDetection
-from keras_tx.models.images import ImageModel
-from keras_tx.models.registry import MODELS
-from keras_tx.models.seq2seq import EncoderDecoder
+from keras_tx.models.core.base import LOSSES, HeadModel, Model, TextModel
+from keras_tx.models.core.config import Config
+from keras_tx.models.core.detection import ObjectDetection
+from keras_tx.models.core.images import ImageModel
+from keras_tx.models.core.registry import MODELS
+from keras_tx.models.core.seq2seq import EncoderDecoder
 
 BATCH, CHOICES, LENGTH = 3, 2, 7
 PROMPT = 5

@@ -8,7 +8,7 @@ from contract import Case
 
 from keras_tx import SentencePieceTokenizer, WordPieceTokenizer
 from keras_tx.export.pictures import takes_files
-from keras_tx.models.images import ImageModel
+from keras_tx.models.core.images import ImageModel
 from keras_tx.vision import ImagePreprocessor
 
 TEXT = "anna smith of paris met anna and bob in rome. where does the old baker of oslo live? the film is good, not bad."

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from contract import arrays
 
-from keras_tx.models.registry import MODELS
+from keras_tx.models.core.registry import MODELS
 
 for path in sorted(Path(sys.argv[1]).glob("*.keras")):
     given = dict(np.load(path.with_suffix(".npz")))

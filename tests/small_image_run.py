@@ -13,7 +13,7 @@ import numpy as np
 from small_run import MOMENTS
 
 from keras_tx.models import VisionTransformer
-from keras_tx.training.images import ImageRecipe, train_image_classifier
+from keras_tx.training.recipes.images import ImageRecipe, train_image_classifier
 from keras_tx.vision import Augmentation
 
 RECIPE = ImageRecipe(

@@ -31,7 +31,7 @@ from contract import (
 )
 from helpers import run_python
 
-from keras_tx.ops.patches import pair
+from keras_tx.ops.image.patches import pair
 
 # === Shapes ===
 

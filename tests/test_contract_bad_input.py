@@ -21,7 +21,7 @@ from contract import (
     labels,
 )
 
-from keras_tx.models.base import Model
+from keras_tx.models.core.base import Model
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ from contract import (
 )
 from helpers import numpy
 
-from keras_tx.models.base import Model
-from keras_tx.ops.patches import pair
+from keras_tx.models.core.base import Model
+from keras_tx.ops.image.patches import pair
 
 
 @dataclasses.dataclass

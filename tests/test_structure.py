@@ -25,9 +25,9 @@ FOLDERS = (
 )
 """Each may import those before it."""
 
-SHARED = {"base", "config", "dense", "detection", "heads", "images", "pretrained", "registry", "segmentation"}
-SHARED |= {"seq2seq"}
-"""Files of `models` that every family may import; `gpt` and `gpt_heads` are one family."""
+FAMILIES = sorted(
+    path for path in (PACKAGE / "models").iterdir() if path.is_dir() and path.name not in ("core", "__pycache__")
+)
 
 
 def name_of(path: Path) -> str:
@@ -54,18 +54,18 @@ def folder(path: Path) -> str:
 NORMALIZERS = {"softmax", "log_softmax", "logsumexp", "exp", "dot_product_attention", "scaled_dot_product_attention"}
 """What weights that sum to one can be made with."""
 NORMALIZED = {
-    "ops/attention.py": {"softmax", "exp", "dot_product_attention"},  # the one softmax attention
-    "ops/chunked.py": {"exp"},  # its schedule for long sequences, which it calls itself
-    "ops/linear_attention.py": {"exp"},  # FAVOR+'s features
-    "ops/detection.py": {"log_softmax", "exp"},  # classes of objects
+    "ops/attention/softmax.py": {"softmax", "exp", "dot_product_attention"},  # the one softmax attention
+    "ops/attention/chunked.py": {"exp"},  # its schedule for long sequences, which it calls itself
+    "ops/attention/linear.py": {"exp"},  # FAVOR+'s features
+    "ops/image/detection.py": {"log_softmax", "exp"},  # classes of objects
     "ops/routing.py": {"softmax"},  # which experts a token goes to
     "ops/losses.py": {"logsumexp"},  # cross entropy
-    "layers/window_attention.py": {"exp"},  # a learned scale, kept as its logarithm
+    "layers/image/window_attention.py": {"exp"},  # a learned scale, kept as its logarithm
     "generation/sampling.py": {"softmax"},  # the next token's probabilities
     "generation/beam.py": {"log_softmax"},  # theirs too
     "tasks/base.py": {"exp"},  # probabilities of classes
     "export/words.py": {"exp"},  # the probability of an answer
-    "training/text_metrics.py": {"log_softmax", "exp"},  # perplexity
+    "training/metrics/texts.py": {"log_softmax", "exp"},  # perplexity
     "vision/augmentation.py": {"exp"},  # aspect ratios
 }
 """The files that use them, and what for."""
@@ -94,11 +94,36 @@ def test_folders_depend_downward(path):
         assert parts and parts[0] in (own, *below, *files), f"{own} imports {'.'.join(['keras_tx', *parts])}"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*.py")), ids=name_of)
-def test_families_do_not_import_each_other(path):
-    if path.stem != "__init__":
-        imported = {parts[1] for parts in imports(path) if parts[0] == "models"} - SHARED
-        assert {name.split("_")[0] for name in imported} <= {path.stem.split("_")[0]}
+def extended(family: Path) -> set[str]:
+    """The families that a family says it extends: `EXTENDS = ("bert",)` in its `__init__.py`."""
+    for node in ast.parse((family / "__init__.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXTENDS":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_family_imports_what_is_shared_and_what_it_extends(family):
+    allowed = {family.name, "core"} | extended(family)
+    for path in family.rglob("*.py"):
+        imported = {parts[1] for parts in imports(path) if parts[0] == "models"}
+        assert imported <= allowed, f"{name_of(path)} imports {imported - allowed}"
+
+
+def test_folders_have_no_circles():
+    """Of the innermost folders, each could be built after those it imports."""
+    modules = {".".join(path.with_suffix("").relative_to(PACKAGE).parts): path.parent for path in FILES}
+    needs: dict[Path, set[Path]] = {}
+    for path in FILES:
+        if path.stem == "__init__" or path.parent == PACKAGE:
+            continue  # an `__init__` gathers what lies below it
+        found = (modules.get(".".join(parts[:-1])) or modules.get(".".join(parts)) for parts in imports(path))
+        needs.setdefault(path.parent, set()).update(set(found) - {path.parent, None, PACKAGE})
+    while needs:
+        built = [folder for folder, needed in needs.items() if not needed & needs.keys()]
+        assert built, f"a circle among {', '.join(sorted(name_of(folder) for folder in needs))}"
+        for folder in built:
+            del needs[folder]
 
 
 def test_import_is_light():

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tokenizers
 
 from keras_tx.text import BPETokenizer, Tokenizer
-from keras_tx.text.bpe_files import compose
+from keras_tx.text.bpe.files import compose
 
 GOLDEN = Path(__file__).parent / "golden" / "tokenizers"
 WORDPIECE = Path(__file__).parent / "golden" / "wordpiece"

@@ -18,10 +18,10 @@ from keras_tx.analysis.images import (
     position_similarity,
 )
 from keras_tx.analysis.plots import plot_metric
-from keras_tx.models.swin import SwinBackbone
-from keras_tx.models.vit_backbone import ViTBackbone
-from keras_tx.training.images import PREPROCESSOR, predicted_classes
-from keras_tx.training.metrics import read_table
+from keras_tx.models.swin.model import SwinBackbone
+from keras_tx.models.vit.backbone import ViTBackbone
+from keras_tx.training.metrics.tokens import read_table
+from keras_tx.training.recipes.images import PREPROCESSOR, predicted_classes
 from keras_tx.vision import ImagePreprocessor
 
 SHOWN = 10

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_tx.analysis.plots import _figure, _save
-from keras_tx.layers.swin_block import SwinBlock
-from keras_tx.models.swin import SwinBackbone
-from keras_tx.models.vit_backbone import ViTBackbone
-from keras_tx.ops import windows
+from keras_tx.layers.image.swin_block import SwinBlock
+from keras_tx.models.swin.model import SwinBackbone
+from keras_tx.models.vit.backbone import ViTBackbone
+from keras_tx.ops.image import windows
 
 # === Numbers ===
 

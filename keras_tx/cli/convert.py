@@ -32,7 +32,7 @@ def convert(
     with quiet():
         import keras  # noqa: F401
     from keras_tx.convert import CheckpointDirectory, locate
-    from keras_tx.models.auto import model_class
+    from keras_tx.models.core.auto import model_class
     from keras_tx.text import TOKENIZER_FILES
 
     path = locate(source, revision=revision, also=TOKENIZER_FILES)

@@ -15,7 +15,7 @@ from keras_tx.cli.options import RevisionOption, is_given, not_negative, probabi
 from keras_tx.files import size_of
 
 if TYPE_CHECKING:
-    from keras_tx.models.base import Model
+    from keras_tx.models.core.base import Model
 
 Format = Literal["saved_model", "litert", "onnx"]
 Form = Literal["float16", "dynamic_int8", "int8"]
@@ -143,7 +143,7 @@ class Source(NamedTuple):
 def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
     """The model of a run or a checkpoint, with what lies beside it if that is wanted."""
     from keras_tx.convert import locate
-    from keras_tx.models.auto import load_pretrained
+    from keras_tx.models.core.auto import load_pretrained
     from keras_tx.text import TOKENIZER_FILES
     from keras_tx.training import Run
     from keras_tx.vision.preprocessing import FILE as PREPROCESSOR_FILE
@@ -167,7 +167,7 @@ def _strings(model: Model, path: Path) -> dict[str, Any]:
     from keras_tx.export.pictures import takes_files
     from keras_tx.export.texts import takes_strings
     from keras_tx.generation import GenerationMixin
-    from keras_tx.models.base import TextModel
+    from keras_tx.models.core.base import TextModel
     from keras_tx.text import has_tokenizer, load_tokenizer
     from keras_tx.vision import ImagePreprocessor
 

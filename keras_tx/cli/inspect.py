@@ -14,8 +14,8 @@ from keras_tx.cli.options import RevisionOption, SourceArgument
 
 if TYPE_CHECKING:
     from keras_tx.convert import Account, CheckpointDirectory
-    from keras_tx.models.base import Model
-    from keras_tx.models.config import Config
+    from keras_tx.models.core.base import Model
+    from keras_tx.models.core.config import Config
 
 
 def inspect(
@@ -45,7 +45,7 @@ def inspect(
 
 def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
     """All that `inspect` tells, in JSON's types."""
-    from keras_tx.models.auto import model_class
+    from keras_tx.models.core.auto import model_class
 
     report: dict[str, Any] = _holdings(checkpoint)
     try:
@@ -71,7 +71,7 @@ def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
 
 
 def _holdings(checkpoint: CheckpointDirectory) -> dict[str, Any]:
-    from keras_tx.models.pretrained import NATIVE
+    from keras_tx.models.core.pretrained import NATIVE
 
     tensors = checkpoint.tensors.values()
     files = {tensor.file for tensor in tensors}
@@ -97,7 +97,7 @@ def _without_values(cls: type[Model], config: Config) -> Model:
 
 def _account(model: Model, checkpoint: CheckpointDirectory) -> Account:
     from keras_tx import convert
-    from keras_tx.models.pretrained import NATIVE
+    from keras_tx.models.core.pretrained import NATIVE
 
     if NATIVE in checkpoint.config:
         return convert.match(checkpoint.tensors, model.native_rules(), [])

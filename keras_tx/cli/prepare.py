@@ -35,9 +35,9 @@ def prepare(
     with quiet():
         import keras  # noqa: F401
     from keras_tx.text import dataset_text, load_tokenizer
-    from keras_tx.training.documents import Documents, pack, read_documents, split_documents
-    from keras_tx.training.records import write_records
-    from keras_tx.training.sentence_pairs import sentence_pairs
+    from keras_tx.training.data.documents import Documents, pack, read_documents, split_documents
+    from keras_tx.training.data.records import write_records
+    from keras_tx.training.data.sentence_pairs import sentence_pairs
 
     with named("TOKENIZER"):
         found = load_tokenizer(tokenizer)

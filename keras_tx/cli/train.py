@@ -85,7 +85,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
 
     from keras_tx.models import GPTModel
     from keras_tx.training import CharacterText, Recipe, train_language_model
-    from keras_tx.training.run import fingerprint
+    from keras_tx.training.resume.run import fingerprint
 
     if options["width"] % options["heads"]:
         raise ValueError(f"--width {options['width']} is not a multiple of --heads {options['heads']}.")

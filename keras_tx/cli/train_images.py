@@ -87,7 +87,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     import keras
 
     from keras_tx.analysis import report_image_classifier
-    from keras_tx.training.images import train_image_classifier
+    from keras_tx.training.recipes.images import train_image_classifier
     from keras_tx.vision import ImagePreprocessor
 
     recipe = _recipe(options)
@@ -123,7 +123,7 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
 
 def _recipe(options: dict):
     """The recipe that the options name, with the fields they give."""
-    from keras_tx.training.images import RECIPES
+    from keras_tx.training.recipes.images import RECIPES
 
     name = options["recipe"] or ("small" if options["images"] or options["dataset"] else "digits")
     if name not in RECIPES:
@@ -134,7 +134,7 @@ def _recipe(options: dict):
 
 def _read(options: dict):
     """The images that the options name."""
-    from keras_tx.training.image_data import dataset_images, digits, folder_images
+    from keras_tx.training.data.images import dataset_images, digits, folder_images
 
     if options["images"] and options["dataset"]:
         raise ValueError("give --images or --dataset, not both.")

@@ -15,8 +15,8 @@ from keras import ops
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
 from keras_tx.layers import BlockCache
-from keras_tx.models.seq2seq import EncoderDecoder, SourceCache
-from keras_tx.ops.cache import capacity
+from keras_tx.models.core.seq2seq import EncoderDecoder, SourceCache
+from keras_tx.ops.attention.cache import capacity
 from keras_tx.ops.primitives import converted_graph
 
 Tensors = Mapping[str, Any]

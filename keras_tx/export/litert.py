@@ -17,7 +17,7 @@ from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
 from keras_tx.files import whole_file
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.base import Model
+from keras_tx.models.core.base import Model
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import converted_graph
 

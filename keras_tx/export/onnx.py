@@ -13,8 +13,8 @@ from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
 from keras_tx.files import whole_directory, whole_file
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.base import Model
-from keras_tx.models.seq2seq import EncoderDecoder
+from keras_tx.models.core.base import Model
+from keras_tx.models.core.seq2seq import EncoderDecoder
 from keras_tx.ops.primitives import converted_graph
 
 OPSET = 18

@@ -11,9 +11,9 @@ from keras_tx.export.samples import sample_files
 from keras_tx.export.signature import Signature, after, strings
 from keras_tx.export.tensors import named_outputs
 from keras_tx.export.texts import label_outputs
-from keras_tx.models.images import ImageModel
-from keras_tx.ops.boxes import center_to_corners
-from keras_tx.ops.detection import best_classes
+from keras_tx.models.core.images import ImageModel
+from keras_tx.ops.image.boxes import center_to_corners
+from keras_tx.ops.image.detection import best_classes
 from keras_tx.tasks.text_classification import label_scores
 from keras_tx.vision import ImagePreprocessor
 

@@ -16,8 +16,8 @@ from keras_tx.export.texts import string_signatures
 from keras_tx.export.warmup import write_warmup
 from keras_tx.files import whole_directory
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.base import Model, TextModel
-from keras_tx.models.images import ImageModel
+from keras_tx.models.core.base import Model, TextModel
+from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.primitives import portable_graph
 from keras_tx.text import Tokenizer
 from keras_tx.vision import ImagePreprocessor

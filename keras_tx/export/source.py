@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import keras
 
-from keras_tx.models.base import Model
+from keras_tx.models.core.base import Model
 
 
 def require_exportable(model: Model, what: str) -> None:

@@ -10,7 +10,7 @@ import keras
 
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
-from keras_tx.models.base import LOSSES, Model
+from keras_tx.models.core.base import LOSSES, Model
 
 
 def named_outputs(model: Model, outputs: Any) -> dict[str, Any]:

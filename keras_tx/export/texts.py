@@ -15,7 +15,7 @@ from keras_tx.export.signature import Signature, by_row, checked_texts, strings
 from keras_tx.export.tensors import named_outputs
 from keras_tx.export.words import answer_signatures, entity_signatures
 from keras_tx.generation.sampling import probabilities
-from keras_tx.models.base import TextModel
+from keras_tx.models.core.base import TextModel
 from keras_tx.tasks import (
     MultipleChoiceTask,
     QuestionAnsweringTask,

@@ -19,8 +19,8 @@ from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks import QuestionAnsweringTask, Task, TokenClassificationTask
 from keras_tx.tasks.entities import OUTSIDE, entity_spans
 from keras_tx.tasks.rows import window_tensors
-from keras_tx.text.neighbours import following, previous
-from keras_tx.text.splitting import bert_starts
+from keras_tx.text.graph.neighbours import following, previous
+from keras_tx.text.graph.splitting import bert_starts
 
 CANDIDATES = 20
 """An answer's score is its probability among so many."""

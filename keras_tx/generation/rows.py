@@ -8,9 +8,9 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_tx.layers.block import BlockCache
-from keras_tx.ops.linear_attention import LinearState
-from keras_tx.ops.ring_cache import RingCache
+from keras_tx.layers.blocks.block import BlockCache
+from keras_tx.ops.attention.linear import LinearState
+from keras_tx.ops.attention.ring_cache import RingCache
 
 
 def repeat_rows(structure, copies: int):

@@ -1,12 +1,7 @@
 """Keras layers: attention, embeddings, feed-forward networks, blocks."""
 
-from keras_tx.layers.attention import (
-    CrossAttention,
-    GroupedQueryAttention,
-    MultiHeadAttention,
-    MultiQueryAttention,
-)
-from keras_tx.layers.attention_config import (
+from keras_tx.layers.attention.block_sparse import BlockSparseAttention
+from keras_tx.layers.attention.config import (
     AttentionConfig,
     BlockSparse,
     GroupedQuery,
@@ -20,32 +15,37 @@ from keras_tx.layers.attention_config import (
     SlidingWindow,
     TransformerXL,
 )
-from keras_tx.layers.attention_pooling import AttentionPooling
-from keras_tx.layers.block import BlockCache, TransformerBlock
-from keras_tx.layers.block_sparse import BlockSparseAttention
-from keras_tx.layers.dropout import DropPath
-from keras_tx.layers.embeddings import (
+from keras_tx.layers.attention.latent import LatentAttention, LatentCache
+from keras_tx.layers.attention.linear import LinearAttention
+from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
+from keras_tx.layers.attention.multi_head import (
+    CrossAttention,
+    GroupedQueryAttention,
+    MultiHeadAttention,
+    MultiQueryAttention,
+)
+from keras_tx.layers.attention.pooling import AttentionPooling
+from keras_tx.layers.attention.relative import RelativePositionAttention, TransformerXLAttention
+from keras_tx.layers.attention.relative_bias import BucketedPositionBias
+from keras_tx.layers.attention.sliding_window import SlidingWindowAttention
+from keras_tx.layers.blocks.block import BlockCache, TransformerBlock
+from keras_tx.layers.blocks.stack import TransformerDecoder, TransformerEncoder
+from keras_tx.layers.core.dropout import DropPath
+from keras_tx.layers.core.embeddings import (
     PositionalEncoding,
     PositionEmbedding,
     RotaryPositionalEmbedding,
     TokenEmbedding,
 )
-from keras_tx.layers.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
-from keras_tx.layers.feedforward import GEGLU, FeedForward, ReGLU, SwiGLU
-from keras_tx.layers.latent_attention import LatentAttention, LatentCache
-from keras_tx.layers.linear_attention import LinearAttention
-from keras_tx.layers.low_rank import LinformerAttention, NystromAttention
-from keras_tx.layers.mixture_of_experts import Experts, MixtureOfExperts
-from keras_tx.layers.patch_merging import PatchMerging
-from keras_tx.layers.patches import PatchEmbedding
-from keras_tx.layers.query_decoder import QueryDecoder
-from keras_tx.layers.relative_attention import RelativePositionAttention, TransformerXLAttention
-from keras_tx.layers.relative_bias import BucketedPositionBias
-from keras_tx.layers.scale import LayerScale
-from keras_tx.layers.sliding_window import SlidingWindowAttention
-from keras_tx.layers.stack import TransformerDecoder, TransformerEncoder
-from keras_tx.layers.swin_block import SwinBlock
-from keras_tx.layers.window_attention import WindowAttention
+from keras_tx.layers.core.feedforward import GEGLU, FeedForward, ReGLU, SwiGLU
+from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
+from keras_tx.layers.core.scale import LayerScale
+from keras_tx.layers.image.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
+from keras_tx.layers.image.patch_merging import PatchMerging
+from keras_tx.layers.image.patches import PatchEmbedding
+from keras_tx.layers.image.query_decoder import QueryDecoder
+from keras_tx.layers.image.swin_block import SwinBlock
+from keras_tx.layers.image.window_attention import WindowAttention
 
 __all__ = [
     "GEGLU",

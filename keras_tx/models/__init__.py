@@ -1,8 +1,6 @@
 """The models, one family a file, and their registry."""
 
-from keras_tx.models.auto import load_pretrained
-from keras_tx.models.bert import BERTConfig, BERTModel, bert_base, bert_large
-from keras_tx.models.bert_heads import (
+from keras_tx.models.bert.heads import (
     BERTForMaskedLM,
     BERTForMultipleChoice,
     BERTForNextSentencePrediction,
@@ -11,8 +9,19 @@ from keras_tx.models.bert_heads import (
     BERTForSequenceClassification,
     BERTForTokenClassification,
 )
-from keras_tx.models.bigram import BigramConfig, BigramModel
-from keras_tx.models.gpt import (
+from keras_tx.models.bert.model import BERTConfig, BERTModel, bert_base, bert_large
+from keras_tx.models.bigram.model import BigramConfig, BigramModel
+from keras_tx.models.core.auto import load_pretrained
+from keras_tx.models.core.grouped_query import to_grouped_query
+from keras_tx.models.core.registry import create_model, list_models
+from keras_tx.models.gpt.config import GPTConfig
+from keras_tx.models.gpt.heads import (
+    GPTDoubleHeadsModel,
+    GPTForQuestionAnswering,
+    GPTForSequenceClassification,
+    GPTForTokenClassification,
+)
+from keras_tx.models.gpt.model import (
     GPTModel,
     gpt2_large,
     gpt2_medium,
@@ -28,16 +37,14 @@ from keras_tx.models.gpt import (
     llama3_8b,
     llama3_70b,
 )
-from keras_tx.models.gpt_config import GPTConfig
-from keras_tx.models.gpt_heads import (
-    GPTDoubleHeadsModel,
-    GPTForQuestionAnswering,
-    GPTForSequenceClassification,
-    GPTForTokenClassification,
+from keras_tx.models.swin.config import SwinConfig
+from keras_tx.models.swin.dense import (
+    SwinDetectionConfig,
+    SwinForObjectDetection,
+    SwinForSemanticSegmentation,
+    SwinSegmentationConfig,
 )
-from keras_tx.models.grouped_query import to_grouped_query
-from keras_tx.models.registry import create_model, list_models
-from keras_tx.models.swin import (
+from keras_tx.models.swin.model import (
     SwinTransformer,
     swin_base_patch4_window7_224,
     swin_base_patch4_window12_384,
@@ -52,15 +59,15 @@ from keras_tx.models.swin import (
     swinv2_tiny_patch4_window8_256,
     swinv2_tiny_patch4_window16_256,
 )
-from keras_tx.models.swin_config import SwinConfig
-from keras_tx.models.swin_dense import (
-    SwinDetectionConfig,
-    SwinForObjectDetection,
-    SwinForSemanticSegmentation,
-    SwinSegmentationConfig,
+from keras_tx.models.swin.pretraining import SwinForMaskedImageModeling
+from keras_tx.models.t5.config import T5Config
+from keras_tx.models.t5.heads import (
+    T5EncoderModel,
+    T5ForQuestionAnswering,
+    T5ForSequenceClassification,
+    T5ForTokenClassification,
 )
-from keras_tx.models.swin_heads import SwinForMaskedImageModeling
-from keras_tx.models.t5 import (
+from keras_tx.models.t5.model import (
     T5Model,
     t5_base,
     t5_large,
@@ -73,15 +80,15 @@ from keras_tx.models.t5 import (
     t5_xl,
     t5_xxl,
 )
-from keras_tx.models.t5_config import T5Config
-from keras_tx.models.t5_heads import (
-    T5EncoderModel,
-    T5ForQuestionAnswering,
-    T5ForSequenceClassification,
-    T5ForTokenClassification,
+from keras_tx.models.transformer.model import Transformer, TransformerConfig, transformer_base, transformer_big
+from keras_tx.models.vit.config import ViTConfig
+from keras_tx.models.vit.dense import (
+    ViTDetectionConfig,
+    ViTForObjectDetection,
+    ViTForSemanticSegmentation,
+    ViTSegmentationConfig,
 )
-from keras_tx.models.transformer import Transformer, TransformerConfig, transformer_base, transformer_big
-from keras_tx.models.vit import (
+from keras_tx.models.vit.model import (
     VisionTransformer,
     vit_base_patch16_224,
     vit_base_patch32_224,
@@ -90,14 +97,7 @@ from keras_tx.models.vit import (
     vit_small_patch16_224,
     vit_tiny_patch16_224,
 )
-from keras_tx.models.vit_config import ViTConfig
-from keras_tx.models.vit_dense import (
-    ViTDetectionConfig,
-    ViTForObjectDetection,
-    ViTForSemanticSegmentation,
-    ViTSegmentationConfig,
-)
-from keras_tx.models.vit_heads import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
+from keras_tx.models.vit.pretraining import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
 
 __all__ = [
     "BERTConfig",

@@ -1,12 +1,12 @@
 """Pure functions: attention, masks, positions, cache, activations, losses. No weights, no state."""
 
-from keras_tx.ops import masks
 from keras_tx.ops.activations import gelu, gelu_tanh, get_activation
-from keras_tx.ops.attention import attention
-from keras_tx.ops.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention import masks
+from keras_tx.ops.attention.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention.positions import alibi, alibi_slopes, relative_position_buckets, sinusoidal
+from keras_tx.ops.attention.rotary import Rotary, RotaryScaling, apply_rotary_pos_emb, rotary, rotate
+from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.losses import next_token_loss, token_cross_entropy
-from keras_tx.ops.positions import alibi, alibi_slopes, relative_position_buckets, sinusoidal
-from keras_tx.ops.rotary import Rotary, RotaryScaling, apply_rotary_pos_emb, rotary, rotate
 
 __all__ = [
     "KVCache",

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 
-from keras_tx.models.auto import load_pretrained
-from keras_tx.models.base import TextModel
+from keras_tx.models.core.auto import load_pretrained
+from keras_tx.models.core.base import TextModel
 from keras_tx.text import Tokenizer, load_tokenizer
-from keras_tx.training.finetune import FineTuning, fine_tune
+from keras_tx.training.recipes.finetune import FineTuning, fine_tune
 
 ROUND = 16
 """Rows are filled up to a multiple of this, so that few shapes are compiled."""

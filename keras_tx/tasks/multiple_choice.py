@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_tx.models.base import TextModel
+from keras_tx.models.core.base import TextModel
 from keras_tx.tasks.base import Task, probabilities, require_equal
 
 Example = tuple[str, Sequence[str]]

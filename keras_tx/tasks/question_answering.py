@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_tx.models.base import TextModel
-from keras_tx.models.heads import SpanHead
+from keras_tx.models.core.base import TextModel
+from keras_tx.models.core.text_heads import SpanHead
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.rows import Windows, windows
 from keras_tx.tasks.spans import best_spans

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_tx.ops.losses import IGNORED
 from keras_tx.text import Tokenizer
-from keras_tx.text.rows import Rows, Truncation, padded
+from keras_tx.text.core.rows import Rows, Truncation, padded
 
 Tokens = tuple[Sequence[int], Sequence[int]]
 """The ids of a text, and a number for each."""

@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_tx.generation.sampling import probabilities
-from keras_tx.models.base import TextModel
-from keras_tx.models.heads import SequenceLoss
+from keras_tx.models.core.base import TextModel
+from keras_tx.models.core.text_heads import SequenceLoss
 from keras_tx.tasks.base import Task, require_equal
 from keras_tx.tasks.entities import precision_recall_f1
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_tx.models.base import TextModel
-from keras_tx.models.heads import TokenClassification
+from keras_tx.models.core.base import TextModel
+from keras_tx.models.core.text_heads import TokenClassification
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.entities import OUTSIDE, entity_scores, entity_spans

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from keras_tx.files import read_json
-from keras_tx.text import sentencepiece_files, wordpiece_files
-from keras_tx.text.base import Tokenizer
-from keras_tx.text.bpe import BPETokenizer
+from keras_tx.text.bpe.tokenizer import BPETokenizer
 from keras_tx.text.char import FILE_NAME, CharTokenizer
-from keras_tx.text.sentencepiece import SentencePieceTokenizer
-from keras_tx.text.wordpiece import WordPieceTokenizer
+from keras_tx.text.core.base import Tokenizer
+from keras_tx.text.sentencepiece import files as sentencepiece_files
+from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
+from keras_tx.text.wordpiece import files as wordpiece_files
+from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
 
 _VOCABULARIES = ("vocab.json", "tokenizer.json", wordpiece_files.FILE_NAME, *sentencepiece_files.MODEL_NAMES, FILE_NAME)
 _BESIDE = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")

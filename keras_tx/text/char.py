@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from keras_tx.files import read_json, write_json
-from keras_tx.text.base import Tokenizer
+from keras_tx.text.core.base import Tokenizer
 
 FILE_NAME = "char_tokenizer.json"
 

@@ -1,35 +1,18 @@
 """Recipes: data by step number, pre-training rows and masks, optimizers, exact resume, language models, fine-tuning."""
 
-from keras_tx.training.average_precision import AveragePrecision
-from keras_tx.training.batches import ShuffledBatches
-from keras_tx.training.character import CharacterText
-from keras_tx.training.data import random_blocks, whole_stream
-from keras_tx.training.documents import Documents, pack, read_documents, split_documents
-from keras_tx.training.finetune import FineTuning, compile_for_fine_tuning, fine_tune, freeze_layers, layer_scales
-from keras_tx.training.generated import ScoreGenerated, generate_texts
-from keras_tx.training.image_data import LabelledImages, dataset_images, digits, folder_images
-from keras_tx.training.images import (
-    RECIPES,
-    ImageRecipe,
-    compile_image_classifier,
-    predicted_classes,
-    train_image_classifier,
-)
-from keras_tx.training.language_model import Recipe, compile_language_model, train_language_model
-from keras_tx.training.masking import Masking
-from keras_tx.training.metrics import BitsPerToken, LabelAccuracy, MetricsTable, read_table
-from keras_tx.training.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
-from keras_tx.training.optimizer import LayerwiseAdamW, adamw
-from keras_tx.training.pretraining_data import masked_batches
-from keras_tx.training.records import Records, read_records, write_records
-from keras_tx.training.run import Run
-from keras_tx.training.scenes import Scenes, digit_scenes
-from keras_tx.training.schedules import InverseSquareRoot, LinearDecay
-from keras_tx.training.sentence_pairs import sentence_pairs
-from keras_tx.training.span_corruption import PrefixLM, SpanCorruption, denoising_batches
-from keras_tx.training.state import Interrupted, SaveState, restore_state, save_state
-from keras_tx.training.text_metrics import BLEU, ROUGE, ChrF, ExactMatch, Perplexity
-from keras_tx.training.translation_data import (
+from keras_tx.training.data.batches import ShuffledBatches
+from keras_tx.training.data.blocks import random_blocks, whole_stream
+from keras_tx.training.data.character import CharacterText
+from keras_tx.training.data.documents import Documents, pack, read_documents, split_documents
+from keras_tx.training.data.images import LabelledImages, dataset_images, digits, folder_images
+from keras_tx.training.data.masked_batches import masked_batches
+from keras_tx.training.data.masking import Masking
+from keras_tx.training.data.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
+from keras_tx.training.data.records import Records, read_records, write_records
+from keras_tx.training.data.scenes import Scenes, digit_scenes
+from keras_tx.training.data.sentence_pairs import sentence_pairs
+from keras_tx.training.data.span_corruption import PrefixLM, SpanCorruption, denoising_batches
+from keras_tx.training.data.translation import (
     TranslationBatches,
     TranslationPairs,
     dataset_pairs,
@@ -38,6 +21,29 @@ from keras_tx.training.translation_data import (
     parallel_files,
     tab_separated,
 )
+from keras_tx.training.metrics.average_precision import AveragePrecision
+from keras_tx.training.metrics.texts import BLEU, ROUGE, ChrF, ExactMatch, Perplexity
+from keras_tx.training.metrics.tokens import BitsPerToken, LabelAccuracy, MetricsTable, read_table
+from keras_tx.training.optim.optimizer import LayerwiseAdamW, adamw
+from keras_tx.training.optim.schedules import InverseSquareRoot, LinearDecay
+from keras_tx.training.recipes.finetune import (
+    FineTuning,
+    compile_for_fine_tuning,
+    fine_tune,
+    freeze_layers,
+    layer_scales,
+)
+from keras_tx.training.recipes.generated import ScoreGenerated, generate_texts
+from keras_tx.training.recipes.images import (
+    RECIPES,
+    ImageRecipe,
+    compile_image_classifier,
+    predicted_classes,
+    train_image_classifier,
+)
+from keras_tx.training.recipes.language_model import Recipe, compile_language_model, train_language_model
+from keras_tx.training.resume.run import Run
+from keras_tx.training.resume.state import Interrupted, SaveState, restore_state, save_state
 
 __all__ = [
     "BLEU",

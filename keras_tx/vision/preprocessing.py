@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_tx.files import read_json, write_json
 from keras_tx.ops.checks import require_positive, require_rank
-from keras_tx.ops.patches import pair
+from keras_tx.ops.image.patches import pair
 
 FILE = "preprocessor_config.json"
 INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}

@@ -16,9 +16,9 @@ from keras_tx.analysis import (
     position_similarity,
 )
 from keras_tx.analysis.images import attention_of
-from keras_tx.layers.swin_block import SwinBlock
+from keras_tx.layers.image.swin_block import SwinBlock
 from keras_tx.models import SwinTransformer, VisionTransformer
-from keras_tx.ops import windows
+from keras_tx.ops.image import windows
 
 VIT = {
     "image_size": (6, 10),

@@ -15,7 +15,7 @@ from program import DAMAGES, change, configure, run, wrong_shape
 
 from keras_tx.convert import over_layers
 from keras_tx.models import load_pretrained
-from keras_tx.models.registry import MODELS
+from keras_tx.models.core.registry import MODELS
 
 
 def inspected(capfd, *arguments) -> tuple[int, dict]:

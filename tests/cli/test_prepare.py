@@ -5,9 +5,9 @@ import pytest
 from program import run
 
 from keras_tx.text import WordPieceTokenizer
-from keras_tx.training.documents import Documents, pack, read_documents
-from keras_tx.training.records import read_manifest, read_records
-from keras_tx.training.sentence_pairs import sentence_pairs
+from keras_tx.training.data.documents import Documents, pack, read_documents
+from keras_tx.training.data.records import read_manifest, read_records
+from keras_tx.training.data.sentence_pairs import sentence_pairs
 
 TEXT = "the cat sat\non the mat\n\nthe rat sat on\nthe cat\na mat\n\nthe end\nof the rat\n"
 

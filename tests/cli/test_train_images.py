@@ -11,8 +11,8 @@ from PIL import Image
 from program import run
 
 from keras_tx.training import Run
-from keras_tx.training.image_data import dataset_images
-from keras_tx.training.metrics import read_table
+from keras_tx.training.data.images import dataset_images
+from keras_tx.training.metrics.tokens import read_table
 from keras_tx.vision import ImagePreprocessor
 
 

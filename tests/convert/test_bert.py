@@ -22,7 +22,7 @@ from keras_tx.models import (
     BERTModel,
     load_pretrained,
 )
-from keras_tx.models.bert_heads import TINY_HEAD
+from keras_tx.models.bert.heads import TINY_HEAD
 
 FILE = "model.safetensors"
 GOLDEN = Path(__file__).parents[1] / "golden"

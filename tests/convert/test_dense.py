@@ -14,8 +14,8 @@ from keras_tx.models import (
     ViTForObjectDetection,
     ViTForSemanticSegmentation,
     load_pretrained,
-    vit_dense,
 )
+from keras_tx.models.vit import dense as vit_dense
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = {"decoder_d_model": 12, "decoder_num_heads": 2, "decoder_d_ff": 17, "decoder_num_layers": 1, "num_queries": 7}

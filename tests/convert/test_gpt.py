@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_tx.convert.gpt import GPT1, GPT2
 from keras_tx.models import GPTConfig
+from keras_tx.models.gpt.huggingface import GPT1, GPT2
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from keras_tx.convert.llama import FAMILIES, LLAMA, MISTRAL, MIXTRAL
 from keras_tx.layers import Experts, SlidingWindow
 from keras_tx.models import GPTConfig
-from keras_tx.models.gpt_config import TINY_LLAMA
+from keras_tx.models.gpt.config import TINY_LLAMA
+from keras_tx.models.gpt.llama import FAMILIES, LLAMA, MISTRAL, MIXTRAL
 from keras_tx.ops import Rotary, RotaryScaling
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}

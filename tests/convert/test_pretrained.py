@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 import keras_tx.convert.tensors
 from keras_tx.models import BigramModel, GPTConfig, GPTForSequenceClassification, GPTForTokenClassification, GPTModel
-from keras_tx.models.registry import MODELS
+from keras_tx.models.core.registry import MODELS
 
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, eos_token_id=7)
 GPT2 = {"n_embd": 15, "n_layer": 2, "n_head": 3, "n_positions": 37, "vocab_size": 61, "model_type": "gpt2"}

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 from swin_helpers import run
 
 from keras_tx.models import SwinForMaskedImageModeling, SwinTransformer, load_pretrained
-from keras_tx.models.swin_config import TINY, VARIANTS
-from keras_tx.ops.windows import resample_bias_table
+from keras_tx.models.swin.config import TINY, VARIANTS
+from keras_tx.ops.image.windows import resample_bias_table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "swin"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())

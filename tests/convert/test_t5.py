@@ -12,7 +12,6 @@ import pytest
 from helpers import normal, numpy, randomize
 from safetensors.numpy import load_file, save_file
 
-from keras_tx.convert.t5 import T5
 from keras_tx.models import (
     T5Config,
     T5EncoderModel,
@@ -22,7 +21,8 @@ from keras_tx.models import (
     T5Model,
     load_pretrained,
 )
-from keras_tx.models.t5_config import TINY
+from keras_tx.models.t5.config import TINY
+from keras_tx.models.t5.huggingface import T5
 
 FILE = "model.safetensors"
 CLASSES = [T5Model, T5EncoderModel, T5ForQuestionAnswering, T5ForSequenceClassification, T5ForTokenClassification]

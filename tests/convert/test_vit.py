@@ -10,10 +10,10 @@ from helpers import numpy, randomize
 from safetensors.numpy import load_file, save_file
 
 from keras_tx.convert import CheckpointDirectory
-from keras_tx.convert.vit_timm import ARCHITECTURES, DISTILLED
 from keras_tx.models import VisionTransformer, ViTConfig, ViTForMaskedImageModeling, ViTMAEForPreTraining
-from keras_tx.models.vit_config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_MEAN, VARIANTS
-from keras_tx.ops.resample import resample_positions
+from keras_tx.models.vit.config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_MEAN, VARIANTS
+from keras_tx.models.vit.timm import ARCHITECTURES, DISTILLED
+from keras_tx.ops.image.resample import resample_positions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "vit"
 FILE = "model.safetensors"

@@ -5,7 +5,7 @@ import pytest
 from helpers import numpy, randomize, softmax
 
 from keras_tx import BigramModel, GPTModel
-from keras_tx.models.gpt_config import TINY
+from keras_tx.models.gpt.config import TINY
 
 NEW, TOP_K, ALPHA, WIDTH = 7, 4, 0.6, 13
 OPTIONS = {"max_new_tokens": NEW, "top_k": TOP_K, "penalty_alpha": ALPHA}

@@ -11,7 +11,7 @@ from helpers import numpy, randomize
 
 from keras_tx import BigramModel, GPTModel
 from keras_tx.generation import GenerationConfig
-from keras_tx.models.gpt_config import TINY
+from keras_tx.models.gpt.config import TINY
 
 SUCCESSOR = np.array([3, 5, 0, 6, 2, 4, 1])
 """After 0 comes 3, then 6, 1, 5, 4, 2 and 0 again."""

@@ -14,7 +14,7 @@ from helpers import numpy, randomize
 from outputs import read_golden
 
 from keras_tx.models import GPTModel, T5Model
-from keras_tx.models.t5_config import TINY
+from keras_tx.models.t5.config import TINY
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "t5"
 EXPECTED = dict(np.load(GOLDEN / "generation.npz"))

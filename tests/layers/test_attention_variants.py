@@ -8,7 +8,7 @@ from attention_helpers import output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
 from keras_tx.layers import MultiHeadAttention, RelativePositionAttention, TransformerXLAttention
-from keras_tx.ops import masks
+from keras_tx.ops.attention import masks
 
 B, T, M, D, H, K, W = 2, 5, 3, 14, 6, 3, 7
 """Batch, positions, remembered positions, width, heads, key/value heads, width of a head."""

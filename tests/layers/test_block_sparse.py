@@ -9,7 +9,7 @@ from attention_helpers import decoded, output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
 from keras_tx.layers import BlockSparseAttention
-from keras_tx.ops.block_sparse import BlockPattern
+from keras_tx.ops.attention.block_sparse import BlockPattern
 
 B, T, D, H, K, W = 2, 41, 14, 6, 3, 5
 """Batch, positions, width, heads, key/value heads, width of a head."""

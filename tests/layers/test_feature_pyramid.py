@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers import dense, gelu, layer_norm, normal, numpy, randomize
 
-from keras_tx.layers.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
-from keras_tx.ops.resample import bilinear_matrix
+from keras_tx.layers.image.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
+from keras_tx.ops.image.resample import bilinear_matrix
 
 SCALES = (4, 2, 1, 0.5)
 

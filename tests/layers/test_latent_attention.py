@@ -8,7 +8,7 @@ from attention_helpers import decoded, output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
 from keras_tx.layers import LatentAttention
-from keras_tx.ops import masks
+from keras_tx.ops.attention import masks
 
 B, T, D, H, C, W, R, V, Q = 2, 7, 14, 3, 11, 5, 4, 6, 9
 """Batch, positions, width, heads; widths of the latent, of a head, of its rotary part, of its values, of queries."""

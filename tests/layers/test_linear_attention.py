@@ -10,7 +10,7 @@ from attention_helpers import decoded, output, project
 from helpers import assert_layer_is, normal, numpy, randomize, softmax
 
 from keras_tx.layers import LinearAttention
-from keras_tx.ops.linear_attention import linear_attention, orthogonal_frequencies, softmax_features
+from keras_tx.ops.attention.linear import linear_attention, orthogonal_frequencies, softmax_features
 
 B, T, D, H, K, W, F = 2, 67, 14, 6, 3, 5, 11
 """Batch, positions (more than a causal chunk), width, heads, key/value heads, width of a head, features."""

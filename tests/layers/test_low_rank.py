@@ -9,7 +9,7 @@ from attention_helpers import output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize, softmax
 
 from keras_tx.layers import LinformerAttention, NystromAttention
-from keras_tx.ops.nystrom import nystrom_map, pseudo_inverse
+from keras_tx.ops.attention.nystrom import nystrom_map, pseudo_inverse
 
 B, T, D, H, K, W, R, M = 2, 17, 14, 6, 3, 5, 4, 5
 """Batch, positions, width, heads, key/value heads, width of a head, Linformer's rank, landmarks."""

@@ -13,7 +13,7 @@ from keras import ops
 
 import keras_tx
 from keras_tx.layers import GEGLU, Experts, MixtureOfExperts, ReGLU, SwiGLU, TransformerBlock
-from keras_tx.models.gpt_config import TINY
+from keras_tx.models.gpt.config import TINY
 
 B, T, D, F = 2, 7, 5, 11
 ACTIVATIONS = {"gelu": gelu, "silu": lambda x: x / (1 + np.exp(-x)), "relu": lambda x: np.maximum(x, 0)}

@@ -6,8 +6,8 @@ from helpers import normal, numpy, randomize
 from keras import ops
 
 from keras_tx.layers import PatchEmbedding
-from keras_tx.layers.patch_dropout import PatchDropout, keep_lowest, part_of
-from keras_tx.ops.patches import patchify, pixel_shuffle, unpatchify
+from keras_tx.layers.image.patch_dropout import PatchDropout, keep_lowest, part_of
+from keras_tx.ops.image.patches import patchify, pixel_shuffle, unpatchify
 
 
 def test_patches_row_by_row(rng):

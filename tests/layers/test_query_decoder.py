@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import dense, normal, numpy, randomize
 
-from keras_tx.layers.query_decoder import QueryDecoder, grid_positions
+from keras_tx.layers.image.query_decoder import QueryDecoder, grid_positions
 
 SIZES = {"num_queries": 7, "d_model": 12, "num_heads": 3, "d_ff": 17, "num_layers": 2}
 

@@ -8,8 +8,8 @@ from helpers import attend, compiled, gradients, normal, numpy, randomize
 from keras import ops
 
 from keras_tx.layers import SlidingWindowAttention
-from keras_tx.ops import masks
-from keras_tx.ops.blocks import SharedKeys, band_attention
+from keras_tx.ops.attention import masks
+from keras_tx.ops.attention.blocks import SharedKeys, band_attention
 from keras_tx.ops.primitives import converted_graph
 
 B, H, K, T, D = 2, 6, 3, 53, 18

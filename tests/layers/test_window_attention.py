@@ -9,7 +9,7 @@ from helpers import attend, dense, gradients, normal, numpy, randomize
 from keras import ops
 
 from keras_tx.layers import WindowAttention
-from keras_tx.layers.window_bias import ContinuousPositionBias, RelativePositionBias
+from keras_tx.layers.image.window_bias import ContinuousPositionBias, RelativePositionBias
 
 WINDOW, DIM, HEADS, COUNT = (2, 3), 15, 5, 7
 TOKENS = 6

@@ -10,8 +10,12 @@ from helpers import compiled, normal, numpy, randomize
 import keras_tx
 from keras_tx import layers
 from keras_tx.generation.rows import rewind
-from keras_tx.layers.attention_config import VARIANTS, AttentionConfig
-from keras_tx.models import bert, gpt, t5_config, transformer, vit_config
+from keras_tx.layers.attention.config import VARIANTS, AttentionConfig
+from keras_tx.models.bert import model as bert
+from keras_tx.models.gpt import model as gpt
+from keras_tx.models.t5 import config as t5_config
+from keras_tx.models.transformer import model as transformer
+from keras_tx.models.vit import config as vit_config
 
 GPT = gpt.TINY.replace(num_layers=1, d_model=24, num_heads=4, d_ff=13)
 BERT = bert.TINY.replace(num_layers=1, d_model=24, num_heads=4)

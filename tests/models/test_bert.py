@@ -8,7 +8,7 @@ from helpers import count_parameters, dense, gelu, layer_norm, numpy, randomize
 
 import keras_tx.models
 from keras_tx.models import BERTConfig, BERTForSequenceClassification, BERTForTokenClassification, BERTModel
-from keras_tx.models.bert import TINY, VARIANTS
+from keras_tx.models.bert.model import TINY, VARIANTS
 
 HEADS = (
     "BERTModel",

@@ -14,7 +14,7 @@ from keras_tx.models import (
     BERTForSequenceClassification,
     BERTForTokenClassification,
 )
-from keras_tx.models.bert_heads import TINY_HEAD
+from keras_tx.models.bert.heads import TINY_HEAD
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import pytest
 from helpers import compiled, normal, numpy, randomize, softmax
 from keras import ops
 
-from keras_tx.models import SwinForObjectDetection, ViTForObjectDetection, swin_dense, vit_dense
-from keras_tx.ops.detection import detection_loss
+from keras_tx.models import SwinForObjectDetection, ViTForObjectDetection
+from keras_tx.models.swin import dense as swin_dense
+from keras_tx.models.vit import dense as vit_dense
+from keras_tx.ops.image.detection import detection_loss
 
 MODELS = {
     "vit": (ViTForObjectDetection, vit_dense.TINY_DETECTION),

@@ -10,7 +10,7 @@ from helpers import attend, count_parameters, dense, layer_norm, normal, numpy, 
 
 import keras_tx
 import keras_tx.models
-from keras_tx.models.gpt_config import TINY, TINY_LLAMA, VARIANTS
+from keras_tx.models.gpt.config import TINY, TINY_LLAMA, VARIANTS
 
 COUNTS = {
     "gpt_small": 116534784,

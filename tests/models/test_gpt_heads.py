@@ -10,7 +10,7 @@ from keras_tx.models import (
     GPTForSequenceClassification,
     GPTForTokenClassification,
 )
-from keras_tx.models.gpt_heads import TINY_HEAD
+from keras_tx.models.gpt.heads import TINY_HEAD
 
 IDS = np.array([[7, 3, 9, 3, 3], [3, 3, 8, 3, 11], [3, 3, 3, 3, 3]])
 

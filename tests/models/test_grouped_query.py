@@ -6,8 +6,11 @@ from helpers import numpy, randomize
 
 import keras_tx
 from keras_tx import layers
-from keras_tx.models import bert, swin_config, t5_config, vit_config
-from keras_tx.models.gpt_config import TINY
+from keras_tx.models.bert import model as bert
+from keras_tx.models.gpt.config import TINY
+from keras_tx.models.swin import config as swin_config
+from keras_tx.models.t5 import config as t5_config
+from keras_tx.models.vit import config as vit_config
 
 SIX = TINY.replace(num_layers=1, num_heads=6, d_model=18)
 

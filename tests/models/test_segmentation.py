@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from helpers import normal, numpy, randomize, softmax
 
-from keras_tx.models import SwinForSemanticSegmentation, ViTForSemanticSegmentation, swin_dense, vit_dense
-from keras_tx.ops.resample import bilinear_matrix
+from keras_tx.models import SwinForSemanticSegmentation, ViTForSemanticSegmentation
+from keras_tx.models.swin import dense as swin_dense
+from keras_tx.models.vit import dense as vit_dense
+from keras_tx.ops.image.resample import bilinear_matrix
 
 MODELS = {
     "vit": (ViTForSemanticSegmentation, vit_dense.TINY_SEGMENTATION),

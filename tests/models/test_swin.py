@@ -8,7 +8,7 @@ from swin_helpers import run
 
 from keras_tx import models
 from keras_tx.models import SwinConfig, SwinForMaskedImageModeling, SwinTransformer, create_model
-from keras_tx.models.swin_config import TINY, TINY_MASKED, TINY_V2, VARIANTS
+from keras_tx.models.swin.config import TINY, TINY_MASKED, TINY_V2, VARIANTS
 
 COUNTS = {
     "swin_tiny_patch4_window7_224": (28288354, 27519354, 29881818),

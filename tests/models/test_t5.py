@@ -19,7 +19,7 @@ from keras_tx.models import (
     T5Model,
     create_model,
 )
-from keras_tx.models.t5_config import TINY, VARIANTS
+from keras_tx.models.t5.config import TINY, VARIANTS
 
 # === Parameters ===
 

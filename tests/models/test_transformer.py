@@ -11,7 +11,7 @@ from generation_helpers import eagerly
 from helpers import count_parameters, numpy, randomize
 
 from keras_tx.models import Transformer, TransformerConfig, create_model
-from keras_tx.models.transformer import TINY
+from keras_tx.models.transformer.model import TINY
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "transformer"
 

@@ -9,7 +9,7 @@ from helpers import count_parameters, dense, layer_norm, normal, numpy, randomiz
 
 import keras_tx.models
 from keras_tx.models import VisionTransformer, ViTConfig
-from keras_tx.models.vit_config import TINY, TINY_DISTILLED, TINY_MEAN, VARIANTS
+from keras_tx.models.vit.config import TINY, TINY_DISTILLED, TINY_MEAN, VARIANTS
 
 COUNTS = {
     "vit_tiny_patch16_224": (5717416, 5524416),

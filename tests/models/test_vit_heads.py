@@ -6,8 +6,8 @@ import pytest
 from helpers import count_parameters, normal, numpy, randomize
 
 from keras_tx.models import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
-from keras_tx.models.vit_config import VARIANTS
-from keras_tx.models.vit_heads import TINY_MAE, TINY_SQUARE, sinusoids_on_grid
+from keras_tx.models.vit.config import VARIANTS
+from keras_tx.models.vit.pretraining import TINY_MAE, TINY_SQUARE, sinusoids_on_grid
 
 MASKED_COUNTS = {
     "vit_base_patch16_224": 86390016,

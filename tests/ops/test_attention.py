@@ -6,8 +6,8 @@ import pytest
 from helpers import attend, gradients, normal, numpy
 from keras import ops
 
-from keras_tx.ops import masks
-from keras_tx.ops.attention import attention
+from keras_tx.ops.attention import masks
+from keras_tx.ops.attention.softmax import attention
 
 B, H, K, T, S, D, V = 2, 6, 3, 5, 7, 11, 13
 

@@ -8,7 +8,7 @@ from helpers import gradients, numpy
 from keras import ops
 from outputs import read_golden
 
-from keras_tx.ops.boxes import box_area, box_iou, center_to_corners, corners_to_center, generalized_box_iou
+from keras_tx.ops.image.boxes import box_area, box_iou, center_to_corners, corners_to_center, generalized_box_iou
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "detection"
 

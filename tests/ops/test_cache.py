@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers import compiled, normal, numpy
 
-from keras_tx.ops.cache import init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention.cache import init_cache, key_slots, query_slots, update_cache
 
 B, K, S, D = 2, 3, 11, 5
 

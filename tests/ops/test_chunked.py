@@ -10,7 +10,7 @@ from helpers import PACKAGE, attend, compiled, gradients, normal, numpy, run_pyt
 from keras import ops
 
 from keras_tx.layers import MultiHeadAttention
-from keras_tx.ops.attention import attention
+from keras_tx.ops.attention.softmax import attention
 
 B, H, K, T, S, D, V = 2, 6, 3, 5, 17, 11, 13
 
@@ -123,7 +123,7 @@ def test_attention_alone_calls_it():
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module == "keras_tx.ops.chunked"
+        if isinstance(node, ast.ImportFrom) and node.module == "keras_tx.ops.attention.chunked"
     }
     assert callers == {"ops/attention.py"}
 
@@ -133,7 +133,7 @@ import resource, sys
 import numpy as np
 sys.path.insert(0, "tests")
 from helpers import compiled
-from keras_tx.ops.attention import attention
+from keras_tx.ops.attention.softmax import attention
 
 run = compiled(lambda q, k, v: attention(q, k, v, causal=True, chunk_size=128))
 q, k, v = (np.random.default_rng(i).normal(size=(1, 4, 8192, 16)).astype("float32") for i in range(3))

@@ -8,7 +8,7 @@ from helpers import compiled, gradients, numpy, softmax
 from keras import ops
 from outputs import read_golden
 
-from keras_tx.ops.detection import best_classes, detection_loss
+from keras_tx.ops.image.detection import best_classes, detection_loss
 
 GIVEN, EXPECTED = read_golden(Path(__file__).parents[1] / "golden" / "detection")
 PREDICTED = (GIVEN["logits"][-1], GIVEN["pred_boxes"][-1])

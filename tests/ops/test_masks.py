@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import numpy
 
-from keras_tx.ops import masks
+from keras_tx.ops.attention import masks
 
 QUERIES, KEYS = np.array([0, 3, 4, 8, 11]), np.array([1, 0, 3, 5, 8, 2, 13])
 

@@ -8,7 +8,7 @@ from helpers import compiled, numpy
 from keras import ops
 from scipy.optimize import linear_sum_assignment as solve
 
-from keras_tx.ops.matching import linear_sum_assignment
+from keras_tx.ops.image.matching import linear_sum_assignment
 
 
 def totals(cost: np.ndarray, columns: np.ndarray) -> np.ndarray:

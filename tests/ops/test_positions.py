@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import normal, numpy
 
-from keras_tx.ops import positions, rotary
+from keras_tx.ops.attention import positions, rotary
 
 
 def test_sinusoidal_by_the_formula():

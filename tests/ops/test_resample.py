@@ -5,7 +5,7 @@ import pytest
 from helpers import compiled, normal, numpy
 from keras import ops
 
-from keras_tx.ops.resample import (
+from keras_tx.ops.image.resample import (
     adapt_channels,
     bicubic_matrix,
     bilinear_matrix,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import normal, numpy
 
-from keras_tx.ops import windows
+from keras_tx.ops.image import windows
 
 B, H, W, C = 2, 9, 10, 3
 WINDOW = (3, 5)

@@ -14,7 +14,7 @@ from outputs import all_outputs
 from parity.peers import ACTIVATIONS, load_peer, peer_outputs
 
 from keras_tx.models import BERTConfig, load_pretrained
-from keras_tx.models.registry import MODELS
+from keras_tx.models.core.registry import MODELS
 
 CLASSES = {
     name: name.replace("Bert", "BERT")

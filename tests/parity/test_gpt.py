@@ -22,7 +22,7 @@ from parity.peers import (
 )
 
 from keras_tx.models import GPTConfig
-from keras_tx.models.registry import MODELS
+from keras_tx.models.core.registry import MODELS
 
 LANGUAGE_MODELS = [name for name in CLASSES if "LMHead" in name]
 

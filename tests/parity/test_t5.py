@@ -17,7 +17,7 @@ from outputs import all_outputs
 from parity.peers import as_torch, load_peer
 
 from keras_tx.models import T5Config, load_pretrained
-from keras_tx.models.registry import MODELS
+from keras_tx.models.core.registry import MODELS
 
 CLASSES = {
     "T5ForConditionalGeneration": "T5Model",

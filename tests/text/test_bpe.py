@@ -11,8 +11,8 @@ import tokenizers
 from tokenizer_helpers import NAMES, PIECES, WAYS, expected, in_every_way, ours, peer_of
 
 from keras_tx.text import AddedToken, BPETokenizer
-from keras_tx.text.added_tokens import mark_added_tokens
-from keras_tx.text.merges import Merges
+from keras_tx.text.graph.added_tokens import mark_added_tokens
+from keras_tx.text.graph.merges import Merges
 
 
 @pytest.fixture(scope="module", params=in_every_way("gpt2", "gpt1", long=("gpt2_added",)))

@@ -10,11 +10,11 @@ import tokenizers
 from tokenizer_helpers import GOLDEN, PIECES, WAYS, in_every_way
 
 from keras_tx.text import AddedToken, SentencePieceTokenizer, load_tokenizer
-from keras_tx.text.charsmap import parse_charsmap
-from keras_tx.text.metaspace import Metaspace
-from keras_tx.text.normalizers import BlankRuns, EachCharacter, Prepend, Replace, Strip
-from keras_tx.text.piece_text import PieceText
-from keras_tx.text.sentencepiece_files import compose
+from keras_tx.text.graph.charsmap import parse_charsmap
+from keras_tx.text.graph.metaspace import Metaspace
+from keras_tx.text.graph.normalizers import BlankRuns, EachCharacter, Prepend, Replace, Strip
+from keras_tx.text.graph.piece_text import PieceText
+from keras_tx.text.sentencepiece.files import compose
 
 DIRECTORY = GOLDEN.parent / "sentencepiece"
 NAMES = ("t5", "rules", "version_4", "bytes", "bpe", "bpe_bytes")

@@ -15,7 +15,7 @@ from tokenizer_helpers import PIECES, WAYS, in_every_way
 from tokenizer_helpers import WORDPIECE as GOLDEN
 
 from keras_tx.text import AddedToken, WordPieceTokenizer, load_tokenizer
-from keras_tx.text.wordpiece_files import compose
+from keras_tx.text.wordpiece.files import compose
 
 NAMES = ("uncased", "cased", "added")
 AWKWARD = [*PIECES, "[MASK]", "[CLS]", "[mask]", "##", "##a", "[", "字a", "a" * 101, "é" * 51]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from outputs import read_golden
 
-from keras_tx.training.average_precision import AveragePrecision
+from keras_tx.training.metrics.average_precision import AveragePrecision
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "average_precision"
 FAR = (0.1, 0.1, 0.1, 0.1)

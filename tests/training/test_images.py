@@ -12,10 +12,11 @@ from helpers import numpy
 from small_run import After, step_of
 
 from keras_tx.models import SwinTransformer, VisionTransformer, ViTForSemanticSegmentation
-from keras_tx.models.registry import MODELS
-from keras_tx.training.finetune import layer_scales
-from keras_tx.training.image_data import digits, epoch_steps, training_batches, validation_batches
-from keras_tx.training.images import (
+from keras_tx.models.core.registry import MODELS
+from keras_tx.training.data.images import digits, epoch_steps, training_batches, validation_batches
+from keras_tx.training.metrics.tokens import read_table
+from keras_tx.training.recipes.finetune import layer_scales
+from keras_tx.training.recipes.images import (
     BEST,
     LAST,
     METRICS,
@@ -25,8 +26,7 @@ from keras_tx.training.images import (
     predicted_classes,
     train_image_classifier,
 )
-from keras_tx.training.metrics import read_table
-from keras_tx.training.state import Interrupted
+from keras_tx.training.resume.state import Interrupted
 from keras_tx.vision import Augmentation
 
 SHAPE = {"image_size": (4, 6), "channels": 1, "num_classes": 3}

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.text import CharTokenizer
-from keras_tx.training.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
+from keras_tx.training.data.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
 
 
 def numbers(sign: int, size: int) -> MixtureTask:

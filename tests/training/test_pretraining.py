@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from keras_tx.models import BERTForMaskedLM
 from keras_tx.text import CharTokenizer, WordPieceTokenizer
-from keras_tx.training.documents import Documents, pack, read_documents
-from keras_tx.training.masking import Masking
-from keras_tx.training.pretraining_data import masked_batches
-from keras_tx.training.records import Records, write_records
-from keras_tx.training.sentence_pairs import sentence_pairs
+from keras_tx.training.data.documents import Documents, pack, read_documents
+from keras_tx.training.data.masked_batches import masked_batches
+from keras_tx.training.data.masking import Masking
+from keras_tx.training.data.records import Records, write_records
+from keras_tx.training.data.sentence_pairs import sentence_pairs
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [f"w{i}" for i in range(211)]  # one token each

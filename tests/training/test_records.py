@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.text import BPETokenizer, CharTokenizer, WordPieceTokenizer
-from keras_tx.training.records import Records, fingerprint, read_manifest, read_records, write_records
+from keras_tx.training.data.records import Records, fingerprint, read_manifest, read_records, write_records
 
 TOKENIZER = CharTokenizer("abcdefg")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_tx.training.scenes import digit_scenes
+from keras_tx.training.data.scenes import digit_scenes
 
 
 @pytest.fixture

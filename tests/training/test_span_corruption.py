@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tx.models import T5Model
 from keras_tx.text import SentencePieceTokenizer
-from keras_tx.training.span_corruption import PrefixLM, SpanCorruption, denoising_batches
+from keras_tx.training.data.span_corruption import PrefixLM, SpanCorruption, denoising_batches
 
 SENTINELS = tuple(range(999, 899, -1))
 SPANS = SpanCorruption(SENTINELS, eos_token_id=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_tx.text import CharTokenizer
-from keras_tx.training.translation_data import (
+from keras_tx.training.data.translation import (
     TranslationBatches,
     TranslationPairs,
     dataset_pairs,

@@ -1,0 +1,1 @@
+"""Attention layers: multi-head attention and its variants."""

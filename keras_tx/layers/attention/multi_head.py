@@ -1,0 +1,343 @@
+"""Multi-head attention, of which grouped-query, multi-query and cross attention are settings."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from keras_tx.layers.core.base import Layer, register
+from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.linear import Linear
+from keras_tx.ops.attention import masks
+from keras_tx.ops.attention.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention.positions import alibi
+from keras_tx.ops.attention.rotary import Rotary, rotate
+from keras_tx.ops.attention.softmax import attention
+from keras_tx.ops.checks import (
+    require_divides,
+    require_positive,
+    require_rank,
+    require_rate,
+    require_width,
+)
+
+
+@register
+class MultiHeadAttention(Layer):
+    """Attention in several heads (Vaswani et al. 2017, section 3.2.2), with any number of key/value heads.
+
+    Args:
+        d_model: width of the input and the output.
+        num_heads: query heads.
+        num_kv_heads: key/value heads, a divisor of `num_heads`; as many as `num_heads` unless given.
+        context_dim: width of the context that keys and values come from, for cross attention; None for
+            self-attention.
+        head_dim: width of a head; `d_model / num_heads` unless given.
+        causal: whether a position sees only itself and those before it.
+        rotary_base: base of rotary position embeddings on queries and keys; None for none.
+        rotary: these embeddings with more to say than a base: a `Rotary`, or its fields.
+        alibi: whether scores fall with the distance (Press et al. 2022), by `ops.alibi`.
+        scale: multiplies the scores; `head_dim ** -0.5` unless given.
+        soft_cap: bounds the scores, as in `ops.attention`; None for no bound.
+        sinks: whether each head has a learned score of nothing, which takes its share of the weights (gpt-oss, 2025).
+        dropout: rate on the attention weights.
+        chunk_size: keys at a time, for memory that grows with the length alone; see `ops.attention`.
+        use_bias: whether the four projections have biases.
+        qkv_bias: whether those to queries, keys and values have, if other.
+        qk_norm: how each head's queries and keys are normalized over its width: "layer" or True (Dehghani et al.
+            2023), "rms" (as Gemma 3 and Qwen3 have it), or False for not at all.
+        norm_epsilon: added to the variance, or mean square, in these norms.
+        kernel_initializer: of the projections' kernels.
+        output_initializer: of the output projection's kernel, if other.
+        query_initializer: of the queries' kernel, if other.
+
+    Raises:
+        ValueError: for sizes less than 1, heads that do not divide, a rate outside [0, 1), an odd width under
+            rotary embeddings, and cross attention that is causal or rotary; at call, for ranks, widths and masks
+            that do not fit, and a context where there should be none or none where there should be one.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        *,
+        context_dim: int | None = None,
+        head_dim: int | None = None,
+        causal: bool = False,
+        rotary_base: float | None = None,
+        rotary: Rotary | dict | None = None,
+        alibi: bool = False,
+        scale: float | None = None,
+        soft_cap: float | None = None,
+        sinks: bool = False,
+        dropout: float = 0.0,
+        chunk_size: int | None = None,
+        use_bias: bool = True,
+        qkv_bias: bool | None = None,
+        qk_norm: bool | Literal["layer", "rms"] = False,
+        norm_epsilon: float = 1e-5,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        query_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        require_positive(
+            d_model=d_model,
+            num_heads=num_heads,
+            num_kv_heads=num_kv_heads,
+            context_dim=context_dim,
+            head_dim=head_dim,
+            chunk_size=chunk_size,
+        )
+        require_rate(dropout=dropout)
+        if head_dim is None:
+            require_divides(d_model, num_heads, "d_model", "num_heads")
+        if num_kv_heads is not None:
+            require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
+        if rotary_base and rotary:
+            raise ValueError("give the base of rotary embeddings as `rotary_base` or inside `rotary`, not both.")
+        if context_dim is not None and (causal or rotary_base or rotary or alibi):
+            raise ValueError(
+                "cross attention (`context_dim` given) can be neither `causal` nor rotary nor have `alibi`."
+            )
+        if soft_cap is not None and not soft_cap > 0:
+            raise ValueError(f"`soft_cap` must be above 0, or None for none; got {soft_cap}.")
+        if qk_norm not in (True, False, "layer", "rms"):
+            raise ValueError(f'`qk_norm` must be "layer", "rms", True or False; got {qk_norm!r}.')
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads or num_heads
+        self.context_dim = context_dim
+        self.head_dim = head_dim or d_model // num_heads
+        self.causal = causal
+        self.rotary_base = rotary_base
+        self.rotary = Rotary.of(rotary)
+        self.alibi = alibi
+        self.scale = scale
+        self.soft_cap = soft_cap
+        self.sinks = sinks
+        self.dropout = dropout
+        self.chunk_size = chunk_size
+        self.use_bias = use_bias
+        self.qkv_bias = qkv_bias
+        self.qk_norm = qk_norm
+        self.norm_epsilon = norm_epsilon
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer)
+        self.query_initializer = keras.initializers.get(query_initializer)
+        self._rotation = self.rotary or Rotary.of(rotary_base)
+        if self._rotation:
+            self._rotation.width(self.head_dim)  # an odd width is an error now, not at the first call
+        qkv_bias = use_bias if qkv_bias is None else qkv_bias
+        self.query = self._projection(self.num_heads * self.head_dim, "query", qkv_bias, self.query_initializer)
+        self.key = self._projection(self.num_kv_heads * self.head_dim, "key", qkv_bias)
+        self.value = self._projection(self.num_kv_heads * self.head_dim, "value", qkv_bias)
+        self.output_projection = self._projection(d_model, "output", use_bias, self.output_initializer)
+        if qk_norm:
+            self.query_norm, self.key_norm = self._norm("query_norm"), self._norm("key_norm")
+        self.seed_generator = keras.random.SeedGenerator() if dropout else None
+
+    def _projection(self, width: int, name: str, use_bias: bool, initializer=None):
+        return Linear(
+            width,
+            use_bias=use_bias,
+            kernel_initializer=clone(initializer or self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _norm(self, name: str):
+        norm = keras.layers.RMSNormalization if self.qk_norm == "rms" else keras.layers.LayerNormalization
+        return norm(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
+
+    def build(self, input_shape=None):
+        self.query.build((None, self.d_model))
+        for projection in (self.key, self.value):
+            projection.build((None, self.context_dim or self.d_model))
+        self.output_projection.build((None, self.num_heads * self.head_dim))
+        if self.qk_norm:
+            self.query_norm.build((None, self.head_dim))
+            self.key_norm.build((None, self.head_dim))
+        if self.sinks:
+            self.sink_scores = self.add_weight(
+                shape=(self.num_heads,), initializer="zeros", autocast=False, name="sink_scores"
+            )
+
+    def call(
+        self,
+        x,
+        context=None,
+        attention_mask=None,
+        bias=None,
+        positions=None,
+        segments=None,
+        cache: KVCache | None = None,
+        return_attention: bool = False,
+        training=None,
+    ):
+        """Attends from `x` to itself, or to `context`.
+
+        Args:
+            x: `(B, T, d_model)`.
+            context: `(B, S, context_dim)`, for cross attention; None if `cache` holds its keys and values.
+            attention_mask: True, or not 0, where a query may look: `(B, S)`, `(B, T, S)` or `(B, H, T, S)`. With a
+                cache, S is the cache's length. Or a function of the positions of queries `(T,)` and keys `(S,)`,
+                counted from 0, as those of `ops.masks`, that gives `(T, S)` or one of these. Causality is added by
+                the layer.
+            bias: added to the scores, broadcastable to `(B, H, T, S)`.
+            positions: integers `(T,)` or `(B, T)`, for rotary embeddings; counted from the cache's fill, or 0,
+                unless given.
+            segments: integers `(B, S)`; a query looks only at keys of its own segment (packed sequences).
+            cache: from `init_cache`; keys and values of `x` are appended to it. For cross attention, from
+                `project_context`, and only read.
+            return_attention: also return the attention map.
+            training: whether dropout is active.
+
+        Returns:
+            The output, `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`; with `cache`, then
+            the new cache.
+        """
+        require_rank(x, 3, "x", "(batch, length, d_model)")
+        require_width(x, self.d_model, "x")
+        query = self._split(self.query(x), self.num_heads)
+        query = self.query_norm(query) if self.qk_norm else query
+        mask = self._mask(attention_mask, segments, x, context, cache)
+        asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
+        if self.context_dim is not None:
+            source = self.project_context(context) if cache is None else cache
+            attended, _ = self._attend(query, source.key, source.value, mask, bias, None, **asked)
+        else:
+            key, value = self._keys_values(x, context)
+            if self._rotation:
+                query, key = self._rotate(query, key, self._rotation, positions, cache)
+            if self.alibi:
+                slopes = alibi(*self._slots(x, context, cache), self.num_heads)
+                bias = slopes if bias is None else slopes + ops.cast(bias, slopes.dtype)
+            attended, cache = self._attend(query, key, value, mask, bias, cache, **asked)
+        output, *weights = attended if return_attention else (attended,)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (cache,)))
+        return (output, *extras) if extras else output
+
+    def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
+        """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
+        asked = {"return_attention": return_attention, "training": training}
+        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
+
+    def _attend_by_softmax(
+        self, query, key, value, mask, bias, cache, *, return_attention, training, causal=None, value_bias=None
+    ):
+        """By `ops.attention`; `causal` where it is not the layer's own."""
+        causal = self.causal if causal is None else causal
+        if cache is not None:
+            slots = query_slots(cache, ops.shape(query)[2])
+            seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
+            mask, causal = masks.combine(mask, seen), False
+            cache = update_cache(cache, key, value)
+            key, value = cache.key, cache.value
+        attended = attention(
+            query,
+            key,
+            value,
+            mask=mask,
+            bias=bias,
+            causal=causal,
+            scale=self.scale,
+            soft_cap=self.soft_cap,
+            sinks=self.sink_scores if self.sinks else None,
+            value_bias=value_bias,
+            dropout=self.dropout,
+            seed=self.seed_generator if training else None,
+            chunk_size=self.chunk_size,
+            return_weights=return_attention,
+        )
+        return attended, cache
+
+    def _mask(self, attention_mask, segments, x, context, cache):
+        """As `ops.attention` takes it."""
+        if segments is not None and self.context_dim is not None:
+            raise ValueError("`segments` is for self-attention: give cross attention an `attention_mask` (B, T, S).")
+        return masks.given_to_layer(attention_mask, segments, lambda: self._slots(x, context, cache))
+
+    def _slots(self, x, context, cache) -> tuple[Any, Any]:
+        """The positions of the queries, `(T,)`, and of all keys, `(S,)`, counted from 0."""
+        length = ops.shape(x)[1]
+        if self.context_dim is None and cache is not None:
+            return query_slots(cache, length), key_slots(cache)
+        positions = ops.arange(length, dtype="int32")
+        if self.context_dim is None:
+            return positions, positions
+        return positions, key_slots(cache) if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
+
+    def init_cache(self, batch_size, length: int) -> Any:
+        """An empty cache for `length` positions of self-attention."""
+        return init_cache(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
+
+    def project_context(self, context) -> KVCache:
+        """The keys and values of a context `(B, S, context_dim)`, to be computed once and attended to often.
+
+        Raises:
+            ValueError: if this is self-attention, or the context is missing or of another rank or width.
+        """
+        if self.context_dim is None:
+            raise ValueError("`project_context` is for cross attention: make the layer with `context_dim`.")
+        if context is None:
+            raise ValueError("cross attention needs `context`, or a `cache` made by `project_context`.")
+        require_rank(context, 3, "context", "(batch, length, context_dim)")
+        require_width(context, self.context_dim, "context")
+        key, value = self._projected(context)
+        return KVCache(key, value, ops.convert_to_tensor(ops.shape(key)[2], "int32"))
+
+    def _keys_values(self, x, context):
+        if context is not None:
+            raise ValueError("`context` is for cross attention: make the layer with `context_dim`.")
+        return self._projected(x)
+
+    def _projected(self, x):
+        """The keys and values of `x`, `(B, K, S, D)` each."""
+        key, value = self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
+        return self.key_norm(key) if self.qk_norm else key, value
+
+    def _rotate(self, query, key, rotary: Rotary, positions, cache):
+        if positions is None:
+            start = 0 if cache is None else cache.index
+            positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
+        tables = rotary.tables(positions, self.head_dim)
+        return tuple(rotate(x, *tables, interleaved=rotary.interleaved) for x in (query, key))
+
+    def _scale(self, query):
+        scale = self.head_dim**-0.5 if self.scale is None else self.scale
+        return ops.cast(scale, query.dtype)
+
+    def _split(self, x, heads: int):
+        """`(B, T, heads * D)` to `(B, heads, T, D)`."""
+        batch, length, _ = ops.shape(x)
+        return ops.swapaxes(ops.reshape(x, (batch, length, heads, self.head_dim)), 1, 2)
+
+    def _merge(self, x):
+        """`(B, H, T, D)` to `(B, T, H * D)`."""
+        batch, _, length, _ = ops.shape(x)
+        return ops.reshape(ops.swapaxes(x, 1, 2), (batch, length, self.num_heads * self.head_dim))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def GroupedQueryAttention(dim: int, num_heads: int, num_kv_heads: int, **kwargs) -> MultiHeadAttention:
+    """Multi-head attention whose query heads share `num_kv_heads` key/value heads (Ainslie et al. 2023)."""
+    return MultiHeadAttention(dim, num_heads, num_kv_heads, **kwargs)
+
+
+def MultiQueryAttention(dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
+    """Multi-head attention whose query heads share one key/value head (Shazeer 2019)."""
+    return MultiHeadAttention(dim, num_heads, 1, **kwargs)
+
+
+def CrossAttention(dim: int, context_dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
+    """Multi-head attention from one sequence to another, of width `context_dim`."""
+    return MultiHeadAttention(dim, num_heads, context_dim=context_dim, **kwargs)

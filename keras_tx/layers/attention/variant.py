@@ -1,0 +1,49 @@
+"""The base of the attention layers that differ from `MultiHeadAttention` in how heads attend, and in nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from keras_tx.layers.attention.multi_head import MultiHeadAttention
+from keras_tx.layers.core.base import plain
+from keras_tx.ops.checks import require_shape
+
+_OF_LAYERS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
+
+
+class AttentionVariant(MultiHeadAttention):
+    """Self-attention whose `_attend` is another; what `options` say is `MultiHeadAttention`'s.
+
+    Attributes:
+        without: the arguments of `MultiHeadAttention` that have no meaning here.
+    """
+
+    without: ClassVar[tuple[str, ...]] = ("context_dim", "chunk_size", "alibi", "soft_cap", "sinks")
+
+    def __init__(self, dim: int, num_heads: int, num_kv_heads: int | None = None, **options: Any):
+        for name in self.without:
+            if options.get(name):
+                raise ValueError(f"`{name}` has no meaning in {type(self).__name__}; got {options[name]!r}.")
+        options = {name: value for name, value in options.items() if name not in self.without}
+        super().__init__(dim, num_heads, num_kv_heads, **options)
+        self.dim = dim
+        self.handed_on = tuple(name for name in options if name not in _OF_LAYERS)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **{name: plain(getattr(self, name)) for name in self.handed_on}}
+
+    def _softmax_options(self, training) -> dict[str, Any]:
+        """What `ops.attention` takes from this layer, apart from masks and biases."""
+        seed = self.seed_generator if training else None
+        return {"scale": self.scale, "dropout": self.dropout, "seed": seed}
+
+
+def of_keys(mask) -> bool:
+    """Whether a mask `(B, H, T, S)` is None, or the same for all heads and queries."""
+    return mask is None or (mask.shape[1] == 1 and mask.shape[2] == 1)
+
+
+def require_keys(mask, key) -> None:
+    """Raise ValueError unless a mask `(B, 1, 1, S)` has a number for each of the keys `(B, K, S, D)`."""
+    batch = None if mask.shape[0] == 1 else key.shape[0]
+    require_shape(mask[:, 0, 0], (batch, key.shape[2]), "attention_mask")

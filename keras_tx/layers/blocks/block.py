@@ -1,0 +1,304 @@
+"""The transformer block: encoder, decoder-only and encoder-decoder, pre- and post-norm."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import keras
+
+from keras_tx.layers.attention.config import AttentionConfig, MultiHead
+from keras_tx.layers.attention.multi_head import MultiHeadAttention
+from keras_tx.layers.core.base import Layer, register
+from keras_tx.layers.core.dropout import Dropout, DropPath
+from keras_tx.layers.core.feedforward import FeedForward
+from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
+from keras_tx.layers.core.scale import LayerScale
+from keras_tx.ops.attention.rotary import Rotary
+from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.fields import from_json
+
+
+class BlockCache(NamedTuple):
+    """The caches of one block: `attention` is its layer's, of what was before; `cross` is the context's `KVCache`."""
+
+    attention: Any
+    cross: Any = ()
+
+
+@register
+class TransformerBlock(Layer):
+    """Attention, cross attention if asked for, and a feed-forward network, each a residual branch.
+
+    Post-norm is x = norm(x + branch(x)) (Vaswani et al. 2017, section 3.1); pre-norm is x = x + branch(norm(x))
+    (Radford et al. 2019, section 2.3), after which a stack needs one more norm.
+
+    Args:
+        d_model: width in and out.
+        num_heads: query heads.
+        d_ff: width between the two maps of the feed-forward network; `4 * d_model` unless given.
+        dropout: rate on each branch's output.
+        num_kv_heads: key/value heads of self-attention; as many as `num_heads` unless given.
+        head_dim: width of a head; `d_model / num_heads` unless given.
+        scale: multiplies the attention scores; `head_dim ** -0.5` unless given.
+        context_dim: width of the context for cross attention; None for a block without it.
+        causal: whether self-attention looks only back.
+        norm_position: "pre" or "post".
+        norm: "layer", or "rms", which neither takes the mean off nor adds an offset (Zhang and Sennrich 2019).
+        norm_epsilon: added to the variance, or mean square, in every norm.
+        activation: of the feed-forward network, by name.
+        gated: whether that is gated, as `FeedForward` has it.
+        experts: an `Experts`, or its fields, for a `MixtureOfExperts` in that network's place; None for one network.
+        attention_dropout: rate on the attention weights.
+        activation_dropout: rate inside the feed-forward network.
+        drop_path: rate at which a branch is dropped for a whole sample.
+        rotary_base: base of rotary position embeddings in self-attention; None for none.
+        rotary: these embeddings with more to say than a base, as `MultiHeadAttention` takes them.
+        use_bias: whether linear maps have biases.
+        qkv_bias: whether those to queries, keys and values have, if other.
+        feed_forward_bias: whether those of the feed-forward network have, if other.
+        qk_norm: whether queries and keys are normalized, as `MultiHeadAttention` has it.
+        layer_scale: what each channel of a branch's output is first multiplied by, a weight (LayerScale, Touvron et
+            al. 2021); None for none.
+        kernel_initializer: of all kernels.
+        output_initializer: of the kernels that end a residual branch, if other.
+        query_initializer: of the kernels to queries, if other.
+        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given.
+        residual_dtype: dtype of what the branches are added to, of the norms and of the feed-forward network's last
+            map, if other than the block's: "float32" where float16 would overflow.
+
+    Raises:
+        ValueError: for another `norm_position` or `norm`, and as the sublayers do.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int | None = None,
+        dropout: float = 0.0,
+        *,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        scale: float | None = None,
+        context_dim: int | None = None,
+        causal: bool = False,
+        norm_position: Literal["pre", "post"] = "pre",
+        norm: Literal["layer", "rms"] = "layer",
+        norm_epsilon: float = 1e-5,
+        activation: str = "relu",
+        gated: bool = False,
+        experts: Experts | dict | None = None,
+        attention_dropout: float = 0.0,
+        activation_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        rotary_base: float | None = None,
+        rotary: Rotary | dict | None = None,
+        use_bias: bool = True,
+        qkv_bias: bool | None = None,
+        feed_forward_bias: bool | None = None,
+        qk_norm: bool = False,
+        layer_scale: float | None = None,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        query_initializer=None,
+        attention_variant: AttentionConfig | str | dict | None = None,
+        residual_dtype: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(**{"autocast": residual_dtype is None, **kwargs})
+        if norm_position not in ("pre", "post"):
+            raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
+        if norm not in ("layer", "rms"):
+            raise ValueError(f'`norm` must be "layer" or "rms"; got {norm!r}.')
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.d_ff = d_ff
+        self.dropout = dropout
+        self.num_kv_heads = num_kv_heads
+        self.head_dim = head_dim
+        self.scale = scale
+        self.context_dim = context_dim
+        self.causal = causal
+        self.norm_position = norm_position
+        self.norm = norm
+        self.norm_epsilon = norm_epsilon
+        self.activation = activation
+        self.gated = gated
+        self.experts: Experts | None = from_json(experts, Experts)
+        self.attention_dropout = attention_dropout
+        self.activation_dropout = activation_dropout
+        self.drop_path = drop_path
+        self.rotary_base = rotary_base
+        self.rotary = Rotary.of(rotary)
+        self.use_bias = use_bias
+        self.qkv_bias = qkv_bias
+        self.feed_forward_bias = feed_forward_bias
+        self.qk_norm = qk_norm
+        self.layer_scale = layer_scale
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer)
+        self.query_initializer = keras.initializers.get(query_initializer)
+        self.attention_variant = AttentionConfig.of(attention_variant)
+        self.residual_dtype = residual_dtype
+
+        linear = {
+            "use_bias": use_bias,
+            "kernel_initializer": self.kernel_initializer,
+            "output_initializer": self.output_initializer,
+            "dtype": self.dtype_policy,
+        }
+        heads = {
+            "head_dim": head_dim,
+            "scale": scale,
+            "dropout": attention_dropout,
+            "query_initializer": self.query_initializer,
+            "qkv_bias": qkv_bias,
+            "qk_norm": qk_norm,
+            "norm_epsilon": norm_epsilon,
+            **linear,
+        }
+        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rotary_base": rotary_base, "rotary": rotary}
+        variant = self.attention_variant or MultiHead()
+        self.attention = variant.make(d_model, num_heads, name="attention", **own, **heads)
+        self.attention_norm = self._norm("attention_norm")
+        self.attention_scale = self._scale("attention_scale")
+        if context_dim is not None:
+            self.cross_attention = MultiHeadAttention(
+                d_model, num_heads, context_dim=context_dim, name="cross_attention", **heads
+            )
+            self.cross_attention_norm = self._norm("cross_attention_norm")
+            self.cross_attention_scale = self._scale("cross_attention_scale")
+        inside: dict[str, Any] = {"activation": activation, "gated": gated, "activation_dropout": activation_dropout}
+        inside["output_dtype"] = residual_dtype
+        if feed_forward_bias is not None:
+            linear["use_bias"] = feed_forward_bias
+        kind: type[FeedForward] = FeedForward
+        if self.experts is not None:
+            kind, inside["experts"] = MixtureOfExperts, self.experts
+        self.feed_forward = kind(d_model, d_ff or 4 * d_model, name="feed_forward", **inside, **linear)
+        self.feed_forward_norm = self._norm("feed_forward_norm")
+        self.feed_forward_scale = self._scale("feed_forward_scale")
+        self.drop = Dropout(dropout, dtype=self._residual_policy, name="drop")
+        self.skip = DropPath(drop_path, dtype=self._residual_policy, name="skip")
+
+    @property
+    def _residual_policy(self):
+        return self.residual_dtype or self.dtype_policy
+
+    def _norm(self, name: str):
+        return make_norm(self.norm, self.norm_epsilon, dtype=self._residual_policy, name=name)
+
+    def _scale(self, name: str):
+        if self.layer_scale is None:
+            return None
+        return LayerScale(self.d_model, self.layer_scale, dtype=self._residual_policy, name=name)
+
+    def build(self, input_shape=None):
+        shape = (None, None, self.d_model)
+        self.attention.build(shape)
+        self.attention_norm.build(shape)
+        if self.context_dim is not None:
+            self.cross_attention.build(shape)
+            self.cross_attention_norm.build(shape)
+        self.feed_forward.build(shape)
+        self.feed_forward_norm.build(shape)
+        if self.layer_scale is not None:
+            self.attention_scale.build(shape)
+            if self.context_dim is not None:
+                self.cross_attention_scale.build(shape)
+            self.feed_forward_scale.build(shape)
+
+    def call(
+        self,
+        x,
+        context=None,
+        attention_mask=None,
+        context_mask=None,
+        bias=None,
+        positions=None,
+        cache: BlockCache | None = None,
+        return_attention: bool = False,
+        training=None,
+    ):
+        """One block.
+
+        Args:
+            x: `(B, T, d_model)`.
+            context: `(B, S, context_dim)`; needed by a block with cross attention, unless `cache` holds it.
+            attention_mask, bias, positions: as `MultiHeadAttention` takes them, for self-attention.
+            context_mask: as `attention_mask`, over the context.
+            cache: from `init_cache`.
+            return_attention: also return the maps.
+            training: whether dropout is active.
+
+        Returns:
+            `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`, or a pair of it and the cross
+            attention's; with `cache`, then the new cache.
+        """
+        require_rank(x, 3, "x", "(batch, length, d_model)")
+        require_width(x, self.d_model, "x")
+        if context is not None and self.context_dim is None:
+            raise ValueError("`context` is for cross attention: make the block with `context_dim`.")
+        asked = {"return_attention": return_attention, "training": training}
+        own, crossed = (None, None) if cache is None else cache
+        x = x if self.residual_dtype is None else keras.ops.cast(x, self.residual_dtype)
+        x, weights, own = self._attend(
+            self.attention,
+            self.attention_norm,
+            self.attention_scale,
+            x,
+            attention_mask=attention_mask,
+            bias=bias,
+            positions=positions,
+            cache=own,
+            **asked,
+        )
+        if self.context_dim is not None:
+            x, cross_weights, crossed = self._attend(
+                self.cross_attention,
+                self.cross_attention_norm,
+                self.cross_attention_scale,
+                x,
+                context=context,
+                attention_mask=context_mask,
+                cache=crossed,
+                **asked,
+            )
+            weights = (weights, cross_weights)
+        y = self.feed_forward(self._enter(x, self.feed_forward_norm), training=training)
+        x = self._leave(x, y, self.feed_forward_norm, self.feed_forward_scale, training)
+        extras = (weights,) if return_attention else ()
+        if cache is not None:
+            extras = (*extras, BlockCache(own, crossed))
+        return (x, *extras) if extras else x
+
+    def _attend(self, layer, norm, scale, x, *, cache, return_attention, training, **inputs):
+        """One attention branch: the new `x`, the map and the cache, None for what was not asked for."""
+        result = layer(
+            self._enter(x, norm), cache=cache, return_attention=return_attention, training=training, **inputs
+        )
+        y, *extras = result if isinstance(result, tuple) else (result,)
+        weights = extras.pop(0) if return_attention else None
+        return self._leave(x, y, norm, scale, training), weights, (extras.pop() if extras else None)
+
+    def _enter(self, x, norm):
+        return norm(x) if self.norm_position == "pre" else x
+
+    def _leave(self, x, y, norm, scale, training):
+        y = self.drop(y, training=training)
+        x = x + self.skip(y if scale is None else scale(y), training=training)
+        return x if self.norm_position == "pre" else norm(x)
+
+    def init_cache(self, batch_size, length: int, context=None) -> BlockCache:
+        """An empty cache for `length` positions; with the keys and values of `context`, if there is one."""
+        own = self.attention.init_cache(batch_size, length)
+        return BlockCache(own) if context is None else BlockCache(own, self.cross_attention.project_context(context))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def make_norm(kind: Literal["layer", "rms"], epsilon: float, **options) -> keras.layers.Layer:
+    """The norm of that kind, over the last axis."""
+    norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
+    return norms[kind](epsilon=epsilon, **options)

@@ -1,0 +1,1 @@
+"""Linear maps, embeddings, feed-forward networks, dropout."""

@@ -1,0 +1,1 @@
+"""What the families share: configs, heads, pretrained, the registry."""

@@ -1,0 +1,73 @@
+"""A trained multi-head model made a grouped-query one."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import keras
+from keras import ops
+
+from keras_tx.layers import GroupedQuery, MultiHead
+from keras_tx.models.core.base import Model
+from keras_tx.ops.checks import require_divides, require_positive
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def to_grouped_query(model: AnyModel, num_kv_heads: int) -> AnyModel:
+    """A copy of a model whose query heads share fewer key/value heads in self-attention, from which to train on.
+
+    Each new key and value head is the mean of those it stands for, neighbours (Ainslie et al. 2023, section 2.1); all
+    other weights are as they were. The given model stays as it is.
+
+    Args:
+        model: one whose config has `num_kv_heads`, as GPT's, or a multi-head `attention`, as those of BERT, T5, ViT and
+            the original Transformer.
+        num_kv_heads: a divisor of the model's key/value heads; 1 for multi-query attention.
+
+    Raises:
+        ValueError: for another model, and a number that is no such divisor.
+    """
+    require_positive(num_kv_heads=num_kv_heads)
+    heads = _kv_heads(model)
+    require_divides(heads, num_kv_heads, "key/value heads", "num_kv_heads")
+    pooled = type(model)(_regrouped(model.config, num_kv_heads), name=model.name, dtype=model.dtype_policy)
+    before = model.weights_by_path()
+    for path, weight in pooled.weights_by_path().items():
+        old = before[path]
+        weight.assign(old if old.shape == weight.shape else _pooled(old, heads, num_kv_heads))
+    return pooled
+
+
+def _kv_heads(model: Model) -> int:
+    """How many a model has.
+
+    Raises:
+        ValueError: for a model that cannot have fewer.
+    """
+    config: Any = model.config
+    attention = getattr(config, "attention", None)
+    groupable = hasattr(config, "attention") and isinstance(attention, MultiHead | None)
+    if not (groupable or hasattr(config, "num_kv_heads")):
+        found = f" with {type(attention).__name__} attention" if attention else ""
+        raise ValueError(
+            "`model` must have `num_kv_heads` in its config, as a GPT has, or multi-head attention, as a BERT has; got "
+            f"a {type(model).__name__}{found}."
+        )
+    return getattr(attention, "num_kv_heads", None) or getattr(config, "num_kv_heads", None) or config.num_heads
+
+
+def _regrouped(config: Any, num_kv_heads: int) -> Any:
+    """The config with so many key/value heads, said where it says them."""
+    attention = config.attention
+    if hasattr(config, "num_kv_heads") and getattr(attention, "num_kv_heads", None) is None:
+        return config.replace(num_kv_heads=num_kv_heads)
+    fields = {} if attention is None else attention.fields
+    return config.replace(attention=GroupedQuery(**{**fields, "num_kv_heads": num_kv_heads}))
+
+
+def _pooled(weight: keras.Variable, heads: int, num_kv_heads: int):
+    """The means over neighbouring heads of a kernel `(D, heads * width)` or a bias `(heads * width,)`."""
+    *rows, columns = weight.shape
+    grouped = ops.reshape(weight, (*rows, num_kv_heads, heads // num_kv_heads, columns // heads))
+    return ops.reshape(ops.mean(grouped, axis=-2), (*rows, -1))

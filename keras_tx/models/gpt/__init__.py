@@ -1,0 +1,1 @@
+"""GPT-1, GPT-2, LLaMA, Mistral, Mixtral."""

@@ -1,0 +1,1 @@
+"""T5 and its version 1.1."""

@@ -1,0 +1,1 @@
+"""The encoder-decoder of "Attention Is All You Need"."""

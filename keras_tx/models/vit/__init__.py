@@ -1,0 +1,1 @@
+"""The Vision Transformer, DeiT and their relatives."""

@@ -1,0 +1,1 @@
+"""Attention as pure functions: softmax, sparse and linear; masks, positions and caches."""

@@ -1,0 +1,1 @@
+"""Images as pure functions: patches, windows, resampling, boxes."""

@@ -1,0 +1,131 @@
+"""Detection as the prediction of a set (DETR, Carion et al. 2020): predictions are matched to objects, then compared.
+
+Shape letters:
+    B batch, Q queries, each a prediction, M slots for objects, C classes.
+
+Boxes are centre and size, `(x, y, width, height)`, in shares of the image's width and height. An image with fewer than
+M objects has `IGNORED` (-100) for the class of each slot that is left.
+"""
+
+from __future__ import annotations
+
+from keras import ops
+
+from keras_tx.ops.checks import known_values, require_below, require_integer, require_shape
+from keras_tx.ops.image.boxes import center_to_corners, generalized_box_iou
+from keras_tx.ops.image.matching import linear_sum_assignment
+from keras_tx.ops.losses import IGNORED
+
+
+def detection_loss(
+    logits,
+    pred_boxes,
+    class_labels,
+    boxes,
+    *,
+    class_cost: float = 1.0,
+    bbox_cost: float = 5.0,
+    giou_cost: float = 2.0,
+    bbox_loss_coefficient: float = 5.0,
+    giou_loss_coefficient: float = 2.0,
+    eos_coefficient: float = 0.1,
+):
+    """The loss of a set of predictions (Carion et al. 2020, section 3.1 and appendix A.2).
+
+    Objects and predictions are matched one to one at the least cost: of the class's probability, the distance of the
+    boxes and their generalized intersection over union. The loss is the weighted mean cross-entropy of the classes,
+    where a prediction without an object is to say "no object", and distance and overlap of the matched boxes, summed
+    and divided by the number of objects.
+
+    Args:
+        logits: `(B, Q, C + 1)`, the last one of "no object".
+        pred_boxes: `(B, Q, 4)`.
+        class_labels: integers `(B, M)`, `IGNORED` (-100) for slots without an object; M <= Q.
+        boxes: `(B, M, 4)`; not read in those slots.
+        class_cost, bbox_cost, giou_cost: what the parts of the cost of a match are multiplied by.
+        bbox_loss_coefficient, giou_loss_coefficient: likewise of the loss.
+        eos_coefficient: the weight of "no object" in the cross-entropy.
+
+    Returns:
+        float32 scalar.
+
+    Raises:
+        ValueError: for labels or boxes that do not fit, more slots than predictions, and classes outside [0, C) or
+            numbers of boxes outside [0, 1] if known. Inside a compiled graph, which cannot raise, those give NaN.
+    """
+    classes = logits.shape[-1] - 1
+    labels, counts, right = _check(class_labels, boxes, logits.shape[1], classes)
+    boxes = ops.where(ops.expand_dims(counts, -1), ops.cast(boxes, "float32"), 0.5)
+    pred_boxes = ops.cast(pred_boxes, "float32")
+    logs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+
+    cost = _matching_cost(logs, pred_boxes, labels, boxes, class_cost, bbox_cost, giou_cost)
+    queries = linear_sum_assignment(ops.where(ops.expand_dims(counts, -1), cost, 0.0))
+    matched = ops.logical_and(ops.one_hot(queries, logits.shape[1], dtype="bool"), ops.expand_dims(counts, -1))
+
+    # A query that is matched to no slot sums to 0 here, which leaves it "no object".
+    wanted = classes + ops.sum(ops.where(matched, ops.expand_dims(labels - classes, -1), 0), axis=1)
+    errors = -ops.squeeze(ops.take_along_axis(logs, ops.expand_dims(wanted, -1), axis=-1), axis=-1)
+    weights = ops.where(ops.equal(wanted, classes), eos_coefficient, 1.0)
+    class_loss = ops.sum(errors * weights) / ops.sum(weights)
+
+    found = ops.matmul(ops.cast(matched, "float32"), pred_boxes)  # (B, M, 4)
+    distance, overlap = _compare(found, boxes)
+    box_losses = bbox_loss_coefficient * distance + giou_loss_coefficient * (1 - overlap)
+    weights = ops.cast(counts, "float32")
+    box_loss = ops.sum(box_losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+    return (class_loss + box_loss) * ops.where(ops.all(right), 1.0, float("nan"))
+
+
+def _matching_cost(logs, pred_boxes, labels, boxes, class_cost, bbox_cost, giou_cost):
+    """What it costs to match each slot to each query, `(B, M, Q)`."""
+    chosen = ops.one_hot(labels, logs.shape[-1], dtype="float32")
+    likely = ops.einsum("bmc,bqc->bmq", chosen, ops.exp(logs))
+    distance, overlap = _compare(ops.expand_dims(pred_boxes, 1), ops.expand_dims(boxes, 2))
+    return bbox_cost * distance - class_cost * likely - giou_cost * overlap
+
+
+def _compare(boxes1, boxes2) -> tuple:
+    """The sum of the absolute differences, and the generalized intersection over union."""
+    distance = ops.sum(ops.abs(boxes1 - boxes2), axis=-1)
+    return distance, generalized_box_iou(center_to_corners(boxes1), center_to_corners(boxes2))
+
+
+def _check(class_labels, boxes, queries: int, classes: int) -> tuple:
+    """The classes, 0 where there is none; which slots hold an object; which hold nothing wrong: `(B, M)` each."""
+    require_shape(boxes, (None, None, 4), "boxes")
+    require_integer(class_labels, "class_labels")
+    require_shape(class_labels, tuple(boxes.shape[:2]), "class_labels")
+    slots = boxes.shape[1]
+    if slots is not None and slots > queries:
+        raise ValueError(
+            f"`class_labels` have {slots} slots for objects, and there are {queries} queries: give fewer slots, or "
+            "make the model with more `num_queries`."
+        )
+    labels = ops.cast(class_labels, "int32")
+    counts = ops.not_equal(labels, IGNORED)
+    labels = ops.where(counts, labels, 0)
+    require_below(labels, classes, "class_labels", "num_classes")
+    held = ops.where(ops.expand_dims(counts, -1), ops.cast(boxes, "float32"), 0.0)
+    values = known_values(held)
+    if values is not None and not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            "`boxes` must be (x, y, width, height) in shares of the image, in [0, 1]; got values from "
+            f"{values.min()} to {values.max()}."
+        )
+    in_image = ops.all(ops.logical_and(held >= 0, held <= 1), axis=-1)
+    right = ops.logical_and(in_image, ops.logical_and(labels >= 0, labels < classes))
+    return ops.where(right, labels, 0), counts, right
+
+
+def best_classes(logits) -> tuple:
+    """The likeliest class of each prediction, "no object" apart, and its probability.
+
+    Args:
+        logits: `(B, Q, C + 1)`.
+
+    Returns:
+        `labels`, int32 `(B, Q)`, and `scores`, float32 `(B, Q)`.
+    """
+    likely = ops.exp(ops.log_softmax(ops.cast(logits, "float32"), axis=-1))[..., :-1]
+    return ops.cast(ops.argmax(likely, axis=-1), "int32"), ops.max(likely, axis=-1)

@@ -1,0 +1,268 @@
+"""What all tokenizers share: texts to padded batches of ids, in Python and in TensorFlow graphs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+import numpy as np
+
+from keras_tx.text.core.rows import Rows, Side, Truncation, padded
+
+
+class Tokenizer:
+    """Texts to ids and back.
+
+    A tokenizer is `tokenize` and `detokenize`, which are TensorFlow graphs of core operations without tables or files:
+    they run eagerly, in a `tf.data` map and inside an exported SavedModel, with the same result. Everything else is
+    made of them.
+
+    Args:
+        prefix: ids that stand before every text, unless `add_special_tokens=False`.
+        suffix: ids that stand after it; of a pair, after each text.
+        pad_token_id: fills rows up; a mask of 0 lies over it.
+        model_max_length: how many ids the model takes; `truncation=True` cuts to it unless told otherwise.
+        padding_side: where rows are filled unless told otherwise.
+        truncation_side: where long texts lose ids unless told otherwise.
+    """
+
+    model_input_names: tuple[str, ...] = ("input_ids", "attention_mask")
+    """What a batch holds."""
+
+    def __init__(
+        self,
+        *,
+        prefix: Sequence[int] = (),
+        suffix: Sequence[int] = (),
+        pad_token_id: int = 0,
+        model_max_length: int | None = None,
+        padding_side: Side = "right",
+        truncation_side: Side = "right",
+    ):
+        self.prefix, self.suffix = list(prefix), list(suffix)
+        self.pad_token_id = pad_token_id
+        self.model_max_length = model_max_length
+        self.padding_side = _side("padding_side", padding_side)
+        self.truncation_side = _side("truncation_side", truncation_side)
+
+    @classmethod
+    def from_pretrained(cls, directory: str | Path) -> Self:
+        """Reads the tokenizer that lies in a directory."""
+        raise NotImplementedError
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Writes the tokenizer into a directory; other files there stay."""
+        raise NotImplementedError
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, added tokens included."""
+        raise NotImplementedError
+
+    def tokenize(self, texts):
+        """The ids of TensorFlow strings `(B,)` of UTF-8, nothing put around them: a ragged int32 tensor `(B, None)`."""
+        raise NotImplementedError
+
+    def tokenize_with_offsets(self, texts):
+        """Ragged int32 `(B, None, 4)`: of each token its id, its word, and the characters `[begin, end)` it is of."""
+        raise ValueError(f"{type(self).__name__} gives no offsets: leave `return_offsets_mapping` out.")
+
+    def detokenize(self, ids):
+        """The texts of ids, `(B, T)` or ragged: a TensorFlow string tensor `(B,)`."""
+        raise NotImplementedError
+
+    def encode(self, text: str, text_pair: str | None = None, add_special_tokens: bool = True) -> list[int]:
+        """The ids of a text or of a pair, with the ids that the tokenizer puts around them.
+
+        Raises:
+            ValueError: if the tokenizer has no ids for a text.
+        """
+        pairs = None if text_pair is None else [text_pair]
+        return self([text], pairs, add_special_tokens=add_special_tokens)["input_ids"][0].tolist()
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
+        """The text of ids."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        text_pairs: str | Sequence[str] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: Literal["longest", "max_length"] = "longest",
+        padding_side: Side | None = None,
+        truncation: bool | Truncation = False,
+        truncation_side: Side | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        return_overflowing_tokens: bool = False,
+        return_offsets_mapping: bool = False,
+    ) -> dict:
+        """A padded batch of texts, or of pairs of texts.
+
+        Args:
+            texts: Python strings, or a TensorFlow string tensor `(B,)`, in a graph or not.
+            text_pairs: as many second texts, of the same kind.
+            add_special_tokens: whether to put the prefix before the first text and the suffix after each.
+            padding: fill rows up to the longest, or to `max_length`, which then is a static shape.
+            padding_side: where shorter rows are filled, with `pad_token_id` under a mask of 0.
+            truncation: cut rows, prefix and suffix kept, to `max_length`; for pairs, which text is cut: `"only_first"`,
+                `"only_second"`, or the longer one and then both, `"longest_first"` or True.
+            truncation_side: where longer texts lose ids.
+            max_length: `model_max_length` unless given.
+            stride: ids by which each row of a text overlaps the one before. With `return_overflowing_tokens` only.
+            return_overflowing_tokens: make several rows of a text too long, rather than cut it. Of a pair one text
+                alone can be so split: `truncation="only_first"` or `"only_second"`.
+            return_offsets_mapping: give the characters and words that ids stand for.
+
+        Returns:
+            `model_input_names`, int32 `(B, T)`: NumPy arrays for Python strings, TensorFlow tensors for tensors. If
+            asked for, `overflow_to_sample_mapping`, int32 `(B,)`, the text that each row is of; `offset_mapping`, int32
+            `(B, T, 2)`, the characters `[begin, end)` of its text that each id stands for; and `word_ids`, int32
+            `(B, T)`. Special tokens and padding stand for `[0, 0)`, and are of the word -1.
+
+        Raises:
+            ValueError: for arguments that do not fit together, and for texts without ids; a tensor's text raises
+                TensorFlow's `InvalidArgumentError` instead.
+        """
+        length = self._length(padding, truncation, max_length)
+        _check_windows(truncation, text_pairs is not None, stride, return_overflowing_tokens)
+        rows = Rows(
+            prefix=self.prefix if add_special_tokens else (),
+            suffix=self.suffix if add_special_tokens else (),
+            max_length=length if truncation else None,
+            truncation="longest_first" if isinstance(truncation, bool) else truncation,
+            side=_side("truncation_side", self.truncation_side if truncation_side is None else truncation_side),
+            stride=stride if return_overflowing_tokens else None,
+        )
+        side = _side("padding_side", self.padding_side if padding_side is None else padding_side)
+        fixed = length if padding == "max_length" else None
+        given = (texts,) if text_pairs is None else (texts, text_pairs)
+        rows.room(len(given))
+        if hasattr(texts, "dtype"):
+            return self._batch(rows, given, side, fixed, return_overflowing_tokens, return_offsets_mapping)
+        lists = [[text] if isinstance(text, str) else list(text) for text in given]
+        if len({len(of_list) for of_list in lists}) > 1:
+            raise ValueError(f"`texts` are {len(lists[0])} and `text_pairs` {len(lists[1])}: give as many of each.")
+        if len(lists) > 1 or return_overflowing_tokens or return_offsets_mapping:
+            with value_errors():
+                tensors = [strings(of_list) for of_list in lists]
+                batch = self._batch(rows, tensors, side, fixed, return_overflowing_tokens, return_offsets_mapping)
+            return {name: tensor.numpy() for name, tensor in batch.items()}
+        return self._pad([rows.around(ids) for ids in self._encode_all(lists[0])], side, fixed)
+
+    def _length(self, padding: str, truncation: bool | str, max_length: int | None) -> int | None:
+        if padding not in ("longest", "max_length"):
+            raise ValueError(f'`padding` must be "longest" or "max_length"; got {padding!r}.')
+        if truncation not in (True, False, *get_args(Truncation)):
+            raise ValueError(f"`truncation` must be a bool or one of {get_args(Truncation)}; got {truncation!r}.")
+        if truncation:
+            length = self.model_max_length if max_length is None else max_length
+            if length is None:
+                raise ValueError("`truncation=True` needs `max_length`: the tokenizer has no `model_max_length`.")
+            return length
+        if max_length is not None or padding == "max_length":
+            raise ValueError("`max_length` and `padding='max_length'` need `truncation=True`: rows may be longer.")
+        return None
+
+    def _checked(self, ids: Iterable[int]) -> list[int]:
+        ids = [int(i) for i in ids]
+        for i in ids:
+            if not 0 <= i < self.vocab_size:
+                raise ValueError(f"`ids` must lie in [0, {self.vocab_size}); got {i}.")
+        return ids
+
+    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts, nothing put around them."""
+        with value_errors():
+            return self.tokenize(strings(texts)).to_list()
+
+    def _pad(self, rows: list[list[int]], side: str, length: int | None) -> dict[str, np.ndarray]:
+        length = max(map(len, rows), default=0) if length is None else length
+        shape = (len(rows), length)
+        batch = {name: np.zeros(shape, "int32") for name in self.model_input_names}
+        batch["input_ids"] += self.pad_token_id
+        for i, row in enumerate(rows):
+            place = slice(length - len(row), None) if side == "left" else slice(len(row))
+            batch["input_ids"][i, place], batch["attention_mask"][i, place] = row, 1
+        return batch
+
+    def _batch(self, rows: Rows, texts, side: Side, length: int | None, overflowing: bool, offsets: bool) -> dict:
+        """The batch in TensorFlow."""
+        import tensorflow as tf
+
+        tokens = [self.tokenize_with_offsets(text) if offsets else _column(self.tokenize(text)) for text in texts]
+        table, samples = rows(*tokens)
+
+        def column(place: int, fill: int = 0):
+            return padded(table.with_values(table.values[:, place]), fill, side, length)
+
+        batch = {"input_ids": column(0, self.pad_token_id), "token_type_ids": column(-1)}
+        batch["attention_mask"] = padded(table.with_values(tf.ones_like(table.values[:, 0])), 0, side, length)
+        batch = {name: batch[name] for name in self.model_input_names}
+        if overflowing:
+            batch["overflow_to_sample_mapping"] = samples
+        if offsets:
+            batch["word_ids"] = column(1, -1)
+            batch["offset_mapping"] = tf.maximum(tf.stack([column(2), column(3)], -1), 0)
+        return batch
+
+
+def strings(texts: Sequence[str]):
+    """Python strings as a TensorFlow tensor `(B,)`.
+
+    Raises:
+        ValueError: if one holds a lone surrogate.
+    """
+    import tensorflow as tf
+
+    try:
+        data = [text.encode("utf-8") for text in texts]
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"a text holds the lone surrogate {error.object[error.start]!r} at {error.start}: no character. "
+            'Mend it with `text.encode("utf-8", "replace").decode()`.'
+        ) from None
+    return tf.constant(data, tf.string, (len(data),))
+
+
+@contextmanager
+def value_errors() -> Iterator[None]:
+    """Gives the assertions of a graph that is run on Python's strings as ValueErrors."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        reason = error.message.partition("assertion failed: ")[2].partition("\n")[0]
+        raise ValueError(reason.strip("[]'") or error.message) from None
+
+
+def _column(ids):
+    """Ragged ids `(B, None)` as a table of one column."""
+    return ids.with_values(ids.values[:, None])
+
+
+def _check_windows(truncation: bool | str, pair: bool, stride: int, overflowing: bool) -> None:
+    if not overflowing:
+        if stride:
+            raise ValueError(f"`stride` is {stride}, and means nothing without `return_overflowing_tokens=True`.")
+        return
+    if not truncation:
+        raise ValueError("`return_overflowing_tokens=True` needs `truncation` and a length.")
+    if pair and truncation not in ("only_first", "only_second"):
+        raise ValueError(
+            'of a pair one text alone can become several rows: `truncation` must be "only_first" or "only_second"; '
+            f"got {truncation!r}."
+        )
+    if stride < 0:
+        raise ValueError(f"`stride` must be 0 or above; got {stride}.")
+
+
+def _side(name: str, side: str) -> Side:
+    if side not in ("left", "right"):
+        raise ValueError(f'`{name}` must be "left" or "right"; got {side!r}.')
+    return side  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""The algorithms below the tokenizers, in TensorFlow's graph."""

@@ -1,0 +1,1 @@
+"""SentencePiece: unigram and BPE models."""

@@ -1,0 +1,194 @@
+"""The files of a SentencePiece tokenizer as Transformers, `tokenizers` and SentencePiece itself read and write them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_tx.text.core import files as tokenizer_files
+from keras_tx.text.core.files import JSON
+from keras_tx.text.graph.added_tokens import AddedToken
+from keras_tx.text.graph.charsmap import Charsmap
+from keras_tx.text.graph.metaspace import BLANK, Metaspace, parse_metaspace
+from keras_tx.text.graph.normalizers import normalizer_content, parse_normalizer
+from keras_tx.text.graph.piece_text import PieceText
+from keras_tx.text.sentencepiece import proto
+
+if TYPE_CHECKING:
+    from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
+
+MODEL_NAMES = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
+"""What models of the SentencePiece library are called."""
+
+_ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+
+
+def is_sentencepiece(directory: Path) -> bool:
+    """Whether a directory holds a tokenizer of this kind, which writes blanks as `▁`."""
+    if not (path := directory / "tokenizer.json").exists():
+        return any((directory / name).exists() for name in MODEL_NAMES)
+    content = tokenizer_files.read_object(path)
+    parts = [content.get(part) for part in ("normalizer", "pre_tokenizer", "decoder")]
+    return BLANK in json.dumps(parts, ensure_ascii=False)
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """The arguments of `SentencePieceTokenizer` from a directory.
+
+    Raises:
+        ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
+    """
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain)
+    added = {token.content for token in arguments["added_tokens"]}
+    defaults = {role: token for role, token in _ROLES.items() if token in added}
+    arguments["special_tokens"] = {**defaults, **arguments["special_tokens"]}
+    clean_up = bool(settings.get("clean_up_tokenization_spaces", False))
+    return {**arguments, "text": replace(arguments.get("text", PieceText()), clean_up=clean_up)}
+
+
+def parse(content: JSON) -> dict[str, Any]:
+    """The arguments of `SentencePieceTokenizer` from what `tokenizer.json` holds.
+
+    Raises:
+        ValueError: for whatever would give other ids here.
+    """
+    before, after = _around(content.get("post_processor"))
+    return {
+        **parse_model(content["model"]),
+        "normalizers": parse_normalizer(content.get("normalizer")),
+        "words": parse_metaspace(content.get("pre_tokenizer")),
+        "text": PieceText.parse(content.get("decoder")),
+        "added_tokens": tokenizer_files.read_added_tokens(content),
+        "prefix": before,
+        "suffix": after,
+    }
+
+
+def parse_model(model: JSON) -> dict[str, Any]:
+    """The arguments that the model in `tokenizer.json` gives.
+
+    Raises:
+        ValueError: for whatever would give other ids here.
+    """
+    spelled = {"byte_fallback": bool(model.get("byte_fallback", False))}
+    kind = model.get("type", "Unigram" if "unk_id" in model else "BPE")  # older files do not say
+    if kind == "Unigram":
+        pieces, scores = zip(*model["vocab"], strict=True)
+        _require(model["unk_id"] is not None, "model's `unk_id`", None)
+        vocab = {piece: i for i, piece in enumerate(pieces)}
+        return {**spelled, "vocab": vocab, "scores": list(scores), "unk_token": pieces[model["unk_id"]]}
+    _require(kind == "BPE" and "merges" in model, "model", kind)
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"):
+        _require(not model.get(option), f"model's `{option}`", model.get(option))
+    merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
+    unknown = {"unk_token": model.get("unk_token"), "fuse_unk": bool(model.get("fuse_unk", False))}
+    return {**spelled, **unknown, "vocab": model["vocab"], "merges": merges}
+
+
+def _around(processor: JSON | None) -> tuple[list[int], list[int]]:
+    """The ids before the first text and after each."""
+    if processor is None:
+        return [], []
+    _require(processor.get("type") == "TemplateProcessing", "post-processor", processor.get("type"))
+    around = [ids for ids, _ in tokenizer_files.template(processor, "pair")]
+    _require(len(around) == 3 and around[1] == around[2], "post-processor", processor["pair"])
+    return around[0], around[1]
+
+
+def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """From a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
+    path = next((directory / name for name in MODEL_NAMES if (directory / name).exists()), None)
+    if path is None:
+        raise ValueError(
+            f"{directory} has neither tokenizer.json nor {MODEL_NAMES[0]}: it holds no SentencePiece tokenizer."
+        )
+    model = proto.read_model(path)
+    unknown = model.pieces[model.of_type(proto.UNKNOWN)[0]]
+    settings.setdefault("unk_token", unknown)
+    added = [AddedToken(i, model.pieces[i]) for i in model.of_type(proto.CONTROL)]
+    added += [AddedToken(i, model.pieces[i], special=False) for i in model.of_type(proto.USER_DEFINED)]
+    if model.model_type == proto.BPE:
+        first = [token.id for token in added if settings.get("add_bos_token") and token.content == "<s>"]
+        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "prefix": first}
+    extra = settings.get("extra_ids", 100)
+    pieces = [*model.pieces, *(f"<extra_id_{i}>" for i in reversed(range(extra)))]
+    vocab = {piece: i for i, piece in enumerate(pieces)}
+    added += [AddedToken(vocab[f"<extra_id_{i}>"], f"<extra_id_{i}>") for i in range(extra)]
+    for role, token in _ROLES.items():
+        settings.setdefault(role, token)
+    end = tokenizer_files.content_of(settings["eos_token"])
+    if end not in vocab:
+        raise ValueError(f"{path} has no piece {end!r}, which is to end texts: it is not a model of T5's.")
+    return {
+        "vocab": vocab,
+        "scores": [*model.scores, *[0.0] * extra],
+        "unk_token": unknown,
+        "normalizers": (Charsmap(model.charsmap),) if model.charsmap else (),
+        "suffix": [vocab[end]],
+        "added_tokens": added,
+    }
+
+
+def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
+    """A BPE model's pieces, each of which two shorter ones make, the more frequent ones first."""
+    vocab = {piece: i for i, piece in enumerate(model.pieces)}
+    pairs = ((piece[:cut], piece[cut:]) for piece in model.pieces for cut in range(1, len(piece)))
+    merges = [(left, right) for left, right in pairs if left in vocab and right in vocab]
+    return {
+        "vocab": vocab,
+        "merges": merges,
+        "byte_fallback": model.byte_fallback,
+        "words": Metaspace(False, "first", split=False),
+        "text": PieceText("blank", spelled=True),
+    }
+
+
+def write(tokenizer: SentencePieceTokenizer, directory: Path) -> None:
+    """Writes a tokenizer for Transformers and for `read`."""
+    config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    if _is_t5(tokenizer):
+        sentinels = [token for token in tokenizer.tokens if re.fullmatch(r"<extra_id_\d+>", token)]
+        config = {"tokenizer_class": "T5Tokenizer", "extra_ids": len(sentinels)}
+        config["additional_special_tokens"] = sentinels
+    config["clean_up_tokenization_spaces"] = tokenizer.text.clean_up
+    tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
+
+
+def _is_t5(tokenizer: SentencePieceTokenizer) -> bool:
+    """Whether Transformers' T5 tokenizer, which knows but one way to split texts, gives the same ids."""
+    return (
+        tokenizer.scores is not None
+        and tokenizer.words == Metaspace()
+        and [type(step) for step in tokenizer.normalizers] in ([], [Charsmap])
+        and not tokenizer.byte_fallback
+        and tokenizer.vocab[tokenizer.unk_token or ""] == 2
+        and (tokenizer.prefix, tokenizer.suffix) == ([], [tokenizer.eos_token_id])
+    )
+
+
+def compose(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
+    """What `tokenizer.json` holds."""
+    model: dict[str, Any]
+    if tokenizer.scores is not None:
+        pieces = sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__)
+        unknown = tokenizer.vocab[tokenizer.unk_token or ""]
+        model = {"type": "Unigram", "unk_id": unknown, "vocab": [*zip(pieces, tokenizer.scores, strict=True)]}
+    else:
+        model = {"type": "BPE", "dropout": None, "unk_token": tokenizer.unk_token, "fuse_unk": tokenizer.fuse_unk}
+        model |= {"continuing_subword_prefix": None, "end_of_word_suffix": None, "ignore_merges": False}
+        model |= {"vocab": tokenizer.vocab, "merges": tokenizer.merges}
+    return tokenizer_files.compose(
+        tokenizer,
+        normalizer=normalizer_content(tokenizer.normalizers),
+        pre_tokenizer=tokenizer.words.content() if tokenizer.words else None,
+        decoder=tokenizer.text.content(),
+        model={**model, "byte_fallback": tokenizer.byte_fallback},
+    )
+
+
+def _require(condition: object, what: str, value: object) -> None:
+    if not condition:
+        raise ValueError(f"the {what} {value!r} is none of SentencePiece's: it would give other ids than it should.")

@@ -1,0 +1,142 @@
+"""The files of a WordPiece tokenizer as Transformers and `tokenizers` read and write them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_tx.files import whole_file
+from keras_tx.text.core import files as tokenizer_files
+from keras_tx.text.core.files import JSON, content_of
+from keras_tx.text.graph.longest_match import PREFIX
+from keras_tx.text.graph.unicode import BertNormalization
+
+if TYPE_CHECKING:
+    from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
+
+FILE_NAME = "vocab.txt"
+
+_SETTINGS = {
+    "do_lower_case": "lowercase",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+    "strip_accents": "strip_accents",
+}
+"""What `tokenizer_config.json` calls the options of the normalization."""
+
+_ROLES = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """The arguments of `WordPieceTokenizer` from a directory.
+
+    What `tokenizer_config.json` says of the normalization counts, as it does for Transformers.
+
+    Raises:
+        ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
+    """
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain)
+    said = {option: settings[setting] for setting, option in _SETTINGS.items() if setting in settings}
+    return {**arguments, **said}
+
+
+def parse(content: JSON) -> dict[str, Any]:
+    """The arguments of `WordPieceTokenizer` from what `tokenizer.json` holds.
+
+    Raises:
+        ValueError: for whatever would give other ids here.
+    """
+    model, split, normalizer = (content.get(part) or {} for part in ("model", "pre_tokenizer", "normalizer"))
+    _require(model.get("type", "WordPiece") == "WordPiece" and "merges" not in model, "model", model.get("type"))
+    prefix = model.get("continuing_subword_prefix", PREFIX)
+    _require(prefix == PREFIX, "model's `continuing_subword_prefix`", prefix)
+    _require(normalizer.get("type") == "BertNormalizer", "normalizer", normalizer)
+    _require(split.get("type") == "BertPreTokenizer", "pre-tokenizer", split)
+    before, after = _around(content.get("post_processor") or {})
+    return {
+        "vocab": model["vocab"],
+        "unk_token": model["unk_token"],
+        "max_input_chars_per_word": model.get("max_input_chars_per_word", 100),
+        **{field.name: normalizer[field.name] for field in fields(BertNormalization)},
+        "added_tokens": tokenizer_files.read_added_tokens(content),
+        "prefix": before,
+        "suffix": after,
+    }
+
+
+def _around(processor: JSON) -> tuple[list[int], list[int]]:
+    """The ids before the first text and after each."""
+    kind = processor.get("type")
+    if kind == "BertProcessing":
+        return [processor["cls"][1]], [processor["sep"][1]]
+    if kind is None:
+        return [], []
+    _require(kind == "TemplateProcessing", "post-processor", kind)
+    parts = tokenizer_files.template(processor, "pair")
+    around, types = [ids for ids, _ in parts], [kinds for _, kinds in parts]
+    _require(len(around) == 3 and around[1] == around[2], "post-processor", processor["pair"])
+    _require(types[0] <= {0} and types[1:] == [{0}, {1}], "post-processor", processor["pair"])
+    return around[0], around[1]
+
+
+def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """From `vocab.txt`, with the defaults that Transformers has."""
+    path = directory / FILE_NAME
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        raise ValueError(
+            f"{directory} has neither tokenizer.json nor {FILE_NAME}: it holds no WordPiece tokenizer."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read {path}: {error}.") from None
+    vocab = {token: i for i, token in enumerate(lines)}
+    for role, default in _ROLES.items():
+        settings.setdefault(role, default)
+    roles = {role: content_of(settings[role]) for role in _ROLES}
+    for token in roles.values():
+        if token not in vocab:
+            raise ValueError(f"{path} has no token {token!r}: it is not a vocabulary of BERT's.")
+    prefix, suffix = [vocab[roles["cls_token"]]], [vocab[roles["sep_token"]]]
+    return {"vocab": vocab, "unk_token": roles["unk_token"], "prefix": prefix, "suffix": suffix}
+
+
+def write(tokenizer: WordPieceTokenizer, directory: Path) -> None:
+    """Writes a tokenizer for Transformers and for `read`."""
+    with whole_file(directory / FILE_NAME) as partial:
+        tokens = sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__)
+        partial.write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    normalization = asdict(tokenizer.normalization)
+    config = {setting: normalization[option] for setting, option in _SETTINGS.items()}
+    config = {"tokenizer_class": "BertTokenizer", **config}
+    tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
+
+
+def compose(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
+    """What `tokenizer.json` holds."""
+    model = {
+        "type": "WordPiece",
+        "unk_token": tokenizer.unk_token,
+        "continuing_subword_prefix": PREFIX,
+        "max_input_chars_per_word": tokenizer.max_input_chars_per_word,
+        "vocab": tokenizer.vocab,
+    }
+    return tokenizer_files.compose(
+        tokenizer,
+        second_type=1,
+        normalizer={"type": "BertNormalizer", **asdict(tokenizer.normalization)},
+        pre_tokenizer={"type": "BertPreTokenizer"},
+        decoder={"type": "WordPiece", "prefix": PREFIX, "cleanup": True},
+        model=model,
+    )
+
+
+def _require(condition: object, what: str, value: object) -> None:
+    if not condition:
+        raise ValueError(f"the {what} {value!r} is not BERT's: it would give other ids than it should.")

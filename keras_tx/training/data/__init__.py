@@ -1,0 +1,1 @@
+"""Batches by step number, from texts, pairs and images."""

@@ -1,0 +1,1 @@
+"""Metrics of texts, tokens and boxes."""

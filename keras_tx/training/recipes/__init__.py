@@ -1,0 +1,1 @@
+"""Whole trainings: language models, image classifiers, fine-tuning."""

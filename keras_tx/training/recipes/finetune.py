@@ -1,0 +1,145 @@
+"""Fine-tuning: a pre-trained model learns a task, the faster the nearer a layer is to its head."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+
+from keras_tx.models.core.base import Model
+from keras_tx.models.core.config import Config
+from keras_tx.ops.checks import require_positive, require_rate
+from keras_tx.training.data.batches import ShuffledBatches
+from keras_tx.training.optim.optimizer import adamw
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuning(Config):
+    """How a pre-trained model is fine-tuned.
+
+    The defaults are those of Devlin et al. 2019, appendix A.3, with what makes them stable on small data sets: Adam's
+    bias correction and the warm-up (Mosbach et al. 2021), and lower rates for lower layers.
+    """
+
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+    """The highest, of the topmost block."""
+    head_learning_rate: float | None = None
+    """Of what stands above the blocks; None for `learning_rate`. A fresh head on a small data set may take 1e-3."""
+    layer_decay: float = 0.95
+    """The rate of each layer as a share of the rate of the layer above it (Howard & Ruder 2018; Sun et al. 2019)."""
+    frozen_layers: int = 0
+    """How many of the lowest blocks stay as they are, with the embeddings below them; 0 leaves all as they were."""
+    schedule: Literal["linear", "cosine"] = "linear"
+    warmup: float = 0.1
+    """The share of all steps in which the rate rises."""
+    weight_decay: float = 0.01
+    beta_2: float = 0.999
+    clip_norm: float | None = 1.0
+    seed: int = 0
+    """Of the order of the examples."""
+
+    def __post_init__(self):
+        require_positive(epochs=self.epochs, batch_size=self.batch_size)
+        require_rate(warmup=self.warmup)
+        for name in ("learning_rate", "head_learning_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not rate > 0:
+                raise ValueError(f"`{name}` must be above 0; got {rate}.")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"`layer_decay` must lie in (0, 1], 1 for one rate; got {self.layer_decay}.")
+
+
+def freeze_layers(model: Model, layers: int) -> None:
+    """Makes the embeddings and the lowest blocks untrainable.
+
+    `model.trainable = False` and then `= True` takes that back.
+
+    Args:
+        model: built, and to be compiled afterwards.
+        layers: how many blocks; 0 for the embeddings alone.
+
+    Raises:
+        ValueError: if there are no more blocks than that, or fewer than no blocks.
+    """
+    depths = [model.layer_depth(weight.path) for weight in model.weights]
+    blocks = _top(depths)
+    if not 0 <= layers <= blocks:
+        raise ValueError(f"`layers` must lie in [0, {blocks}], the blocks of the model; got {layers}.")
+    for weight, depth in zip(model.weights, depths, strict=True):
+        if depth is not None and depth <= layers:
+            weight.trainable = False
+
+
+def layer_scales(model: Model, layer_decay: float, head_scale: float = 1.0) -> list[float]:
+    """By what the learning rate of each trainable weight is multiplied.
+
+    Args:
+        model: built.
+        layer_decay: the rate of a layer as a share of the rate of the layer above it; the topmost block's is 1.
+        head_scale: of what is above all blocks.
+    """
+    depths = [model.layer_depth(weight.path) for weight in model.trainable_variables]
+    top = _top(depths)
+    return [head_scale if depth is None else layer_decay ** (top - depth) for depth in depths]
+
+
+def compile_for_fine_tuning(model: Model, recipe: FineTuning, steps: int) -> None:
+    """Freezes lower layers and compiles a model to train with its head's own loss under XLA.
+
+    Args:
+        model: built; its weights loaded.
+        recipe: how.
+        steps: batches in all epochs together.
+    """
+    if recipe.frozen_layers:
+        freeze_layers(model, recipe.frozen_layers)
+    head = recipe.learning_rate if recipe.head_learning_rate is None else recipe.head_learning_rate
+    optimizer = adamw(
+        model,
+        learning_rate=recipe.learning_rate,
+        steps=steps,
+        warmup_steps=int(recipe.warmup * steps),
+        schedule=recipe.schedule,
+        weight_decay=recipe.weight_decay,
+        beta_2=recipe.beta_2,
+        clip_norm=recipe.clip_norm,
+        scales=layer_scales(model, recipe.layer_decay, head / recipe.learning_rate),
+    )
+    model.compile(optimizer, jit_compile=True)
+
+
+def fine_tune(
+    model: Model,
+    inputs: Any,
+    labels: Any,
+    recipe: FineTuning | None = None,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> keras.callbacks.History:
+    """Trains a model with its head's own loss.
+
+    Args:
+        model: its weights loaded.
+        inputs: what the model takes, arrays by name.
+        labels: as the model's head takes them, with as many rows.
+        recipe: how; the defaults unless given.
+        callbacks: as in `fit`.
+        verbose: as in `fit`.
+
+    Returns:
+        What `fit` does.
+    """
+    recipe = recipe or FineTuning()
+    batches = ShuffledBatches(inputs, labels, recipe.batch_size, seed=recipe.seed)
+    compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches))
+    return model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=list(callbacks), verbose=verbose)
+
+
+def _top(depths: list[int | None]) -> int:
+    """The depth of the topmost block."""
+    return max((depth for depth in depths if depth is not None), default=0)
