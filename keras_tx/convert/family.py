@@ -65,6 +65,8 @@ class Head:
     """As the family's, of this head."""
     written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of ours that this head does not read and the peer's does, as it needs them."""
+    alone: bool = False
+    """Whether it is the backbone by itself, which a checkpoint is read as only where that is asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,12 +182,13 @@ class Family:
 
     def names(self, config: Mapping[str, Any]) -> bool:
         """Whether it also names one of this family's heads."""
-        return bool(_architectures(config) & {head.architecture for head in self.heads.values()})
+        return bool(_architectures(config) & {head.architecture for head in self.heads.values() if not head.alone})
 
     def class_name(self, config: Mapping[str, Any]) -> str:
         """Our class for the peer's config; the first one, a language model, for a backbone saved by itself."""
         named = _architectures(config)
-        return next((name for name, head in self.heads.items() if head.architecture in named), next(iter(self.heads)))
+        heads = {name: head for name, head in self.heads.items() if not head.alone}
+        return next((name for name, head in heads.items() if head.architecture in named), next(iter(heads)))
 
 
 def choose(families: Iterable[Family], config: Mapping[str, Any]) -> Family | None:

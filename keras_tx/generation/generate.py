@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -14,22 +14,44 @@ from keras_tx.generation.config import GenerateOutput, GenerationConfig
 from keras_tx.generation.methods import compiled_method
 from keras_tx.generation.state import DecodeState
 from keras_tx.ops.checks import require_below, require_integer, require_rank
+from keras_tx.ops.gather import take_positions
 
 
 class GenerationMixin:
     """Gives a model `generate` and `stream`.
 
-    Attributes:
-        config: has `vocab_size`; may have `max_positions`, `bos_token_id`, `eos_token_id` and `pad_token_id`.
-        decode_step: the loop's step function, `(ids, position_ids, attention_mask, cache, last)`.
-        init_cache: gives an empty cache for `(batch_size, length)`.
+    A model implements `hidden_step`, `logits` and `init_cache`; one that reads its prompt by an encoder, `begin` too.
     """
 
     config: Any
-    decode_step: Callable
-    init_cache: Callable
+    """With `vocab_size`; `bos_token_id`, `eos_token_id` and `pad_token_id` count where there are any."""
+    max_positions: int | None
+    """How many tokens a text may have; None for any number."""
     reads_prompt: ClassVar[bool] = True
     """Whether the decoder goes on with the prompt itself; otherwise it writes a text of its own."""
+
+    def init_cache(self, batch_size, length: int):
+        """An empty cache for `length` positions."""
+        raise NotImplementedError
+
+    def hidden_step(self, ids, position_ids, attention_mask, cache) -> tuple[Any, Any]:
+        """The last hidden states of new tokens, and the cache with them.
+
+        Args:
+            ids, position_ids: `(B, T)`.
+            attention_mask: `(B, S)`, over the cache's slots.
+            cache: from `init_cache`.
+        """
+        raise NotImplementedError
+
+    def logits(self, hidden):
+        """The logits of the next token: `(..., d_model)` to `(..., vocab_size)`."""
+        raise NotImplementedError
+
+    def decode_step(self, ids, position_ids, attention_mask, cache, last):
+        """The logits after position `last`, `(B,)`, of each row of `ids`: `(B, vocab_size)`, and the cache."""
+        hidden, cache = self.hidden_step(ids, position_ids, attention_mask, cache)
+        return self.logits(take_positions(hidden, last)), cache
 
     def generate(
         self,
@@ -202,7 +224,7 @@ def _require_fit(model, assistant, config: GenerationConfig) -> None:
 
 def _positions(*models) -> int | None:
     """How many positions all models have; None for no limit."""
-    limits = (getattr(model.config, "max_positions", None) for model in models if model is not None)
+    limits = (model.max_positions for model in models if model is not None)
     return min((limit for limit in limits if limit is not None), default=None)
 
 

@@ -57,36 +57,32 @@ def _method(model, decoding: Decoding, assistant) -> tuple:
     if assistant is not None:
         return speculative, (_checking_step(model), assistant.decode_step), (model, assistant)
     if decoding.candidates:
-        positions = getattr(model.config, "max_positions", None)
+        positions = model.max_positions
         if positions is not None and decoding.candidates >= positions:
             raise ValueError(
                 f"contrastive search compares `top_k` = {decoding.candidates} tokens in one pass, which must be fewer "
                 f"than the model's `max_positions` = {positions}: give a smaller `top_k`."
             )
-        return contrastive, (_hidden_step(model, "contrastive search"), model.logits), (model,)
+        return contrastive, (_hidden_step(model), model.logits), (model,)
     return loop, (model.decode_step,), (model,)
 
 
-def _hidden_step(model, purpose: str) -> Callable:
+def _hidden_step(model) -> Callable:
     """The step that gives the last layer's hidden states after all ids."""
-    if not hasattr(model, "hidden"):
-        raise ValueError(f"{purpose} needs a model with hidden states; {type(model).__name__} has none.")
 
     def step(ids, position_ids, attention_mask, cache, last):
-        outputs = model.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)
-        return outputs["hidden_states"][-1], outputs["cache"]
+        return model.hidden_step(ids, position_ids, attention_mask, cache)
 
     return step
 
 
 def _checking_step(model) -> Callable:
     """The step that gives the logits after all ids, or with `last` after one of each row."""
-    hidden_step = _hidden_step(model, "checking the drafts of an `assistant_model`")
 
     def step(ids, position_ids, attention_mask, cache, last):
         if last is not None:
             return model.decode_step(ids, position_ids, attention_mask, cache, last)
-        hidden, cache = hidden_step(ids, position_ids, attention_mask, cache, last)
+        hidden, cache = model.hidden_step(ids, position_ids, attention_mask, cache)
         return model.logits(hidden), cache
 
     return step

@@ -1,6 +1,8 @@
 """The models, one family a file, and their registry."""
 
-from keras_tx.models.bert.heads import (
+from keras_tx.models.bert.backbone import BERTBackbone
+from keras_tx.models.bert.config import BERTConfig
+from keras_tx.models.bert.model import (
     BERTForMaskedLM,
     BERTForMultipleChoice,
     BERTForNextSentencePrediction,
@@ -8,20 +10,21 @@ from keras_tx.models.bert.heads import (
     BERTForQuestionAnswering,
     BERTForSequenceClassification,
     BERTForTokenClassification,
+    BERTModel,
+    bert_base,
+    bert_large,
 )
-from keras_tx.models.bert.model import BERTConfig, BERTModel, bert_base, bert_large
 from keras_tx.models.bigram.model import BigramConfig, BigramModel
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.grouped_query import to_grouped_query
 from keras_tx.models.core.registry import create_model, list_models
+from keras_tx.models.gpt.backbone import GPTBackbone
 from keras_tx.models.gpt.config import GPTConfig
-from keras_tx.models.gpt.heads import (
+from keras_tx.models.gpt.model import (
     GPTDoubleHeadsModel,
     GPTForQuestionAnswering,
     GPTForSequenceClassification,
     GPTForTokenClassification,
-)
-from keras_tx.models.gpt.model import (
     GPTModel,
     gpt2_large,
     gpt2_medium,
@@ -100,6 +103,7 @@ from keras_tx.models.vit.model import (
 from keras_tx.models.vit.pretraining import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
 
 __all__ = [
+    "BERTBackbone",
     "BERTConfig",
     "BERTForMaskedLM",
     "BERTForMultipleChoice",
@@ -111,6 +115,7 @@ __all__ = [
     "BERTModel",
     "BigramConfig",
     "BigramModel",
+    "GPTBackbone",
     "GPTConfig",
     "GPTDoubleHeadsModel",
     "GPTForQuestionAnswering",

@@ -23,28 +23,28 @@ _BLOCK = [
 def _backbone(fields: Mapping[str, Any]) -> list[Rule]:
     copies = ("cls.predictions.decoder.weight",) if fields["tie_embeddings"] else ()
     return [
-        same("bert.embeddings.word_embeddings.weight", "V D", "token_embedding/embeddings", copies=copies),
-        same("bert.embeddings.token_type_embeddings.weight", "K D", "token_type_embedding/embeddings"),
-        same("bert.embeddings.position_embeddings.weight", "P D", "position_embedding/embeddings"),
-        *norm("bert.embeddings.LayerNorm", "D", "embedding_norm"),
+        same("bert.embeddings.word_embeddings.weight", "V D", "backbone/token_embedding/embeddings", copies=copies),
+        same("bert.embeddings.token_type_embeddings.weight", "K D", "backbone/token_type_embedding/embeddings"),
+        same("bert.embeddings.position_embeddings.weight", "P D", "backbone/position_embedding/embeddings"),
+        *norm("bert.embeddings.LayerNorm", "D", "backbone/embedding_norm"),
         *(
             rule
             for i in range(fields["num_layers"])
-            for rule in below(f"bert.encoder.layer.{i}.", f"block_{i}/", _BLOCK)
+            for rule in below(f"bert.encoder.layer.{i}.", f"backbone/block_{i}/", _BLOCK)
         ),
     ]
 
 
-_POOLER = linear("bert.pooler.dense", "D D", "pooler")
+_POOLER = linear("bert.pooler.dense", "D D", "backbone/pooler")
 _MASKED_TOKENS = [
-    *linear("cls.predictions.transform.dense", "D D", "transform"),
-    *norm("cls.predictions.transform.LayerNorm", "D", "transform_norm"),
-    same("cls.predictions.bias", "V", "output_bias", copies=("cls.predictions.decoder.bias",)),
+    *linear("cls.predictions.transform.dense", "D D", "head/transform"),
+    *norm("cls.predictions.transform.LayerNorm", "D", "head/transform_norm"),
+    same("cls.predictions.bias", "V", "head/output_bias", copies=("cls.predictions.decoder.bias",)),
 ]
-_NEXT_SENTENCE = linear("cls.seq_relationship", "2 D", "seq_relationship")
-_CLASSIFIER = linear("classifier", "N D", "classifier")
-_CHOICE = linear("classifier", "1 D", "classifier")
-_SPAN = linear("qa_outputs", "2 D", "qa_outputs")
+_NEXT_SENTENCE = linear("cls.seq_relationship", "2 D", "head/seq_relationship")
+_CLASSIFIER = linear("classifier", "N D", "head/classifier")
+_CHOICE = linear("classifier", "1 D", "head/classifier")
+_SPAN = linear("qa_outputs", "2 D", "head/qa_outputs")
 
 _TIED = {"tie_word_embeddings": True}
 _START_AND_END = {"num_labels": 2, "label_names": None}
@@ -93,6 +93,7 @@ BERT = Family(
     backbone=_backbone,
     heads={
         "BERTModel": _head("BertModel", _POOLER),
+        "BERTBackbone": _head("BertModel", _POOLER, alone=True),
         "BERTForPreTraining": _head("BertForPreTraining", [*_MASKED_TOKENS, *_POOLER, *_NEXT_SENTENCE], demanded=_TIED),
         "BERTForMaskedLM": _head("BertForMaskedLM", _MASKED_TOKENS, demanded=_TIED),
         "BERTForNextSentencePrediction": _head("BertForNextSentencePrediction", [*_POOLER, *_NEXT_SENTENCE]),

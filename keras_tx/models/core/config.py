@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.fields import from_json
@@ -14,6 +14,9 @@ ProblemType = Literal["regression", "single_label_classification", "multi_label_
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """A model's hyperparameters. Subclasses check theirs in `__post_init__`."""
+
+    head_fields: ClassVar[frozenset[str]] = frozenset()
+    """The fields that only heads read: models that share a backbone may differ in them."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, in JSON's types."""
@@ -47,6 +50,8 @@ class Config:
 class TextConfig(Config):
     """What the configs of all text families have: labels and special tokens."""
 
+    head_fields = frozenset({"num_labels", "problem_type", "label_names", "classifier_dropout", "tie_embeddings"})
+
     num_labels: int = 2
     """Classes of a sequence or token classifier; numbers a row of a regression."""
     problem_type: ProblemType | None = None
@@ -56,6 +61,11 @@ class TextConfig(Config):
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | tuple[int, ...] | None = None
+
+    @property
+    def classifier_rate(self) -> float:
+        """Rate of the dropout before a classifier."""
+        raise NotImplementedError
 
     def __post_init__(self):
         require_positive(num_labels=self.num_labels)

@@ -68,6 +68,12 @@ class GPTConfig(TextConfig):
     scale_residual_init: bool = True
     """GPT-2 divides it by sqrt(2 * num_layers) for the kernels that end a residual branch."""
 
+    head_fields = TextConfig.head_fields | {"summary_dropout", "summary_activation"}
+
+    @property
+    def classifier_rate(self):
+        return self.classifier_dropout
+
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
@@ -177,3 +183,4 @@ TINY_LLAMA = LLAMA.replace(
     head_dim=4,
     rotary=Rotary(base=70.0, scaling=RotaryScaling(kind="llama3", factor=3.0, original_length=11)),
 )
+TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)

@@ -1,60 +1,67 @@
-"""GPT with other heads than the language model's: sequences, tokens, spans, and a choice between texts."""
+"""The heads that GPT alone has: on a text's last token, and the choice beside a language model."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
+from keras_tx.layers.core.base import register
 from keras_tx.layers.core.dropout import Dropout
-from keras_tx.models.core.registry import register_model
-from keras_tx.models.core.text_heads import (
-    QuestionAnswering,
-    SequenceClassification,
-    TokenClassification,
-    take_positions,
-)
-from keras_tx.models.gpt import huggingface as gpt
-from keras_tx.models.gpt import llama
-from keras_tx.models.gpt.config import TINY
-from keras_tx.models.gpt.model import GPTBackbone, GPTLanguageModel
+from keras_tx.models.core.config import ProblemType
+from keras_tx.models.core.heads import CausalLanguageModelHead, SequenceHead
 from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_below, require_integer, require_shape
+from keras_tx.ops.gather import take_positions
 from keras_tx.ops.losses import token_cross_entropy
 
-TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)
 
-
-@register_model(TINY_HEAD)
-class GPTForSequenceClassification(SequenceClassification, GPTBackbone):
-    """A label for each text, from the hidden state of its last token (Radford et al. 2018, section 3.2).
-
-    `model(input_ids)` gives `{"logits": (B, num_labels)}`. The last token is the last one that is not
-    `config.pad_token_id`, whatever the attention mask says; without a pad token, the last one under the attention
-    mask. `labels` are `(B,)`, or `(B, num_labels)` for several labels a text; see `SequenceClassification`.
+@register
+class LastTokenHead(SequenceHead):
+    """A linear map of the last token's hidden state: `(B, T, D)` to logits `(B, N)`.
 
     Args:
-        config: a `GPTConfig`; GPT-2 small unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
+        width: D.
+        num_labels: N.
+        problem_type: see `SequenceHead`.
+        pad_token_id: the token that is none: the last one that is another is read. None to ask the attention mask.
+        kernel_initializer: of the linear map.
     """
 
-    def make_head(self):
-        self.classifier = self.linear(self.config.num_labels, "classifier", use_bias=False)
+    def __init__(
+        self,
+        width: int,
+        num_labels: int,
+        problem_type: ProblemType | None = None,
+        pad_token_id: int | None = None,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.num_labels = num_labels
+        self.problem_type = problem_type
+        self.pad_token_id = pad_token_id
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.classifier = self.linear(num_labels, "classifier", use_bias=False)
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        sizes = (backbone.width, config.num_labels, config.problem_type, config.pad_token_id)
+        return cls(*sizes, backbone.initializer(), **options)
 
     def build(self, input_shape=None):
-        super().build(input_shape)
-        self.classifier.build((None, self.config.d_model))
+        self.classifier.build((None, self.width))
 
-    def head(self, x, given, training=None):
-        return {"logits": self.classifier(take_positions(x, self._last_token(given)))}
+    def call(self, outputs, inputs, training=None):
+        last = self._last_token(inputs["input_ids"], inputs.get("attention_mask"))
+        return {"logits": self.classifier(take_positions(outputs["last_hidden_state"], last))}
 
-    def _last_token(self, given):
+    def _last_token(self, ids, mask):
         """The position of the last token that counts, `(B,)`; 0 where none does."""
-        ids, mask = given["input_ids"], given["attention_mask"]
-        if self.config.pad_token_id is not None:
-            counts = ops.not_equal(ids, self.config.pad_token_id)
+        if self.pad_token_id is not None:
+            counts = ops.not_equal(ids, self.pad_token_id)
         elif mask is not None and len(mask.shape) > 2:
             raise ValueError(
                 "`attention_mask` must be (batch, length): one that is (batch, queries, keys) does not say which token "
@@ -65,110 +72,53 @@ class GPTForSequenceClassification(SequenceClassification, GPTBackbone):
         return ops.max(ops.where(counts, ops.arange(ops.shape(ids)[1], dtype="int32"), 0), axis=1)
 
 
-@register_model(TINY_HEAD)
-class GPTForTokenClassification(TokenClassification, GPTBackbone):
-    """A label for each token.
+@register
+class DoubleHead(CausalLanguageModelHead):
+    """Logits of tokens, and of the choice between C texts: a linear map of each text's summary, as `"mc_logits"`.
 
-    `model(input_ids)` gives `{"logits": (B, T, num_labels)}`; with `labels`, `(B, T)`, also `"loss"`: their mean
-    cross-entropy, -100 not counting.
-
-    Args:
-        config: a `GPTConfig`; GPT-2 small unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
-    """
-
-
-@register_model(TINY_HEAD)
-class GPTForQuestionAnswering(QuestionAnswering, GPTBackbone):
-    """Where in a text the answer to a question starts and ends.
-
-    `model(input_ids)` gives `{"start_logits": (B, T), "end_logits": (B, T)}`; with `start_positions` and
-    `end_positions`, `(B,)` each, also `"loss"`: the mean of both cross-entropies, positions from T on not counting.
+    The losses are the language model's, and the cross-entropy of the choice as `"mc_loss"`.
 
     Args:
-        config: a `GPTConfig`; GPT-2 small unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
-    """
-
-    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, *llama.ANSWERING)}
-
-
-@register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))
-class GPTDoubleHeadsModel(GPTLanguageModel):
-    """A language model that also chooses between texts (Radford et al. 2018, section 3.3).
-
-    `model({"input_ids": (B, C, T), "mc_token_ids": (B, C)})` gives `{"logits": (B, C, T, vocab_size),
-    "mc_logits": (B, C)}`: a score for each of C texts, from the hidden state at its position in `mc_token_ids`. With
-    `labels`, `(B, C, T)`, also `"loss"`, the language model's; with `mc_labels`, `(B,)`, the text to be chosen, also
-    `"mc_loss"`. Compiled without a loss it trains on the sum of those whose labels it gets.
-
-    Args:
-        config: a `GPTConfig`; GPT-2 small unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
+        width, vocab_size, tied, scale, use_bias, kernel_initializer: as `LanguageModelHead` takes them.
+        summary_dropout: rate on the hidden states that the choice reads.
+        summary_activation: of the scores, by name.
     """
 
     targets: ClassVar = {"logits": "labels", "mc_logits": "mc_labels"}
-    choices = True
+    extra_inputs = ("mc_token_ids",)
 
-    def make_head(self):
-        super().make_head()
-        self.choice_drop = Dropout(self.config.summary_dropout, dtype=self.dtype_policy, name="choice_drop")
+    def __init__(
+        self,
+        width: int,
+        vocab_size: int,
+        tied: bool = True,
+        scale: float = 1.0,
+        use_bias: bool = False,
+        kernel_initializer="glorot_uniform",
+        summary_dropout: float = 0.0,
+        summary_activation: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(width, vocab_size, tied, scale, use_bias, kernel_initializer, **kwargs)
+        self.summary_dropout = summary_dropout
+        self.summary_activation = summary_activation
+        self.choice_drop = Dropout(summary_dropout, dtype=self.dtype_policy, name="choice_drop")
         self.choice_head = self.linear(1, "choice_head")
-        self.choice_activation = get_activation(self.config.summary_activation or "linear")
+        self.choice_activation = get_activation(summary_activation or "linear")
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        summary = {"summary_dropout": config.summary_dropout, "summary_activation": config.summary_activation}
+        return super().of(backbone, config, **summary, **options)
 
     def build(self, input_shape=None):
         super().build(input_shape)
-        self.choice_head.build((None, self.config.d_model))
+        self.choice_head.build((None, None, self.width))
 
-    def input_signature(self):
-        text = (None, None, None)
-        shapes = {"input_ids": text, "attention_mask": text, "mc_token_ids": text[:2]}
-        return {name: keras.InputSpec(name=name, shape=shape, dtype="int32") for name, shape in shapes.items()}
-
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        mc_token_ids=None,
-        labels=None,
-        mc_labels=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """As `GPTModel.call`, for C texts a row.
-
-        Args:
-            inputs: ids `(B, C, T)`, or a dict of any of the tensors below with `"input_ids"`.
-            attention_mask, token_type_ids, position_ids: `(B, C, T)`.
-            mc_token_ids: the position whose hidden state is each text's summary, `(B, C)`; the last one unless given.
-            labels: `(B, C, T)`, the ids themselves, -100 where they shall not count.
-            mc_labels: `(B,)`, which text is to be chosen.
-            return_attention, return_hidden_states, training: as `GPTModel.call` takes them. The maps and hidden
-                states are of all texts one after another, `(B * C, ...)`.
-        """
-        return self.answer(
-            inputs,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            mc_token_ids=mc_token_ids,
-            labels=labels,
-            mc_labels=mc_labels,
-            return_attention=return_attention,
-            return_hidden_states=return_hidden_states,
-            training=training,
-        )
-
-    def head(self, x, given, training=None):
-        ids, summary = given["input_ids"], given["mc_token_ids"]
+    def call(self, outputs, inputs, token_embedding=None, training=None):
+        ids, summary = inputs["input_ids"], inputs.get("mc_token_ids")
         batch, choices, length = ops.shape(ids)
-        x = ops.reshape(x, (batch, choices, length, self.config.d_model))
+        x = ops.reshape(outputs["last_hidden_state"], (batch, choices, length, self.width))
         if summary is None:
             summary = ops.full((batch, choices), length - 1, "int32")
         require_integer(summary, "mc_token_ids")
@@ -177,10 +127,11 @@ class GPTDoubleHeadsModel(GPTLanguageModel):
             require_below(summary, ids.shape[-1], "mc_token_ids", "length")
         vectors = self.choice_drop(take_positions(x, summary), training=training)
         scores = self.choice_activation(self.choice_head(vectors))
-        return {"logits": self.logits(x), "mc_logits": scores[..., 0]}
+        logits = super().call({"last_hidden_state": x}, inputs, token_embedding, training)
+        return {**logits, "mc_logits": scores[..., 0]}
 
     def own_losses(self, outputs, labels):
-        losses = super().own_losses(outputs, labels)
+        losses: dict[str, Any] = super().own_losses(outputs, labels)
         if labels["mc_labels"] is not None:
             losses["mc_loss"] = token_cross_entropy(outputs["mc_logits"], labels["mc_labels"], "mc_labels")
         return losses

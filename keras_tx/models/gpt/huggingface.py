@@ -34,37 +34,37 @@ def _backbone(tokens: str, positions: str, final_norm: list[Rule]):
         # A tied checkpoint may have the table twice, or under the output projection's name alone.
         copies = ("lm_head.weight",) if fields["tie_embeddings"] else ()
         return [
-            same(f"transformer.{tokens}.weight", "V D", "token_embedding/embeddings", copies=copies),
-            same(f"transformer.{positions}.weight", "P D", "position_embedding/embeddings"),
+            same(f"transformer.{tokens}.weight", "V D", "backbone/token_embedding/embeddings", copies=copies),
+            same(f"transformer.{positions}.weight", "P D", "backbone/position_embedding/embeddings"),
             *(
                 rule
                 for i in range(fields["num_layers"])
-                for rule in below(f"transformer.h.{i}.", f"block_{i}/", _BLOCK)
+                for rule in below(f"transformer.h.{i}.", f"backbone/block_{i}/", _BLOCK)
             ),
-            *below("transformer.", "", final_norm),
+            *below("transformer.", "backbone/", final_norm),
         ]
 
     return rules
 
 
 def _language_model(fields: Mapping[str, Any]) -> list[Rule]:
-    return [] if fields["tie_embeddings"] else [transposed("lm_head.weight", "V D", "output_projection/kernel")]
+    return [] if fields["tie_embeddings"] else [transposed("lm_head.weight", "V D", "head/output_projection/kernel")]
 
 
 def _double_heads(fields: Mapping[str, Any]) -> list[Rule]:
-    return [*_language_model(fields), *linear("multiple_choice_head.summary", "1 D", "choice_head")]
+    return [*_language_model(fields), *linear("multiple_choice_head.summary", "1 D", "head/choice_head")]
 
 
 def _sequence_classifier(fields: Mapping[str, Any]) -> list[Rule]:
-    return [transposed("score.weight", "N D", "classifier/kernel")]
+    return [transposed("score.weight", "N D", "head/classifier/kernel")]
 
 
 def _token_classifier(fields: Mapping[str, Any]) -> list[Rule]:
-    return linear("classifier", "N D", "classifier")
+    return linear("classifier", "N D", "head/classifier")
 
 
 def _question_answering(fields: Mapping[str, Any]) -> list[Rule]:
-    return linear("qa_outputs", "2 D", "qa_outputs")
+    return linear("qa_outputs", "2 D", "head/qa_outputs")
 
 
 def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
@@ -140,6 +140,7 @@ GPT2 = Family(
         "GPTForTokenClassification": Head("GPT2ForTokenClassification", _token_classifier),
         "GPTForQuestionAnswering": Head("GPT2ForQuestionAnswering", _question_answering),
         "GPTDoubleHeadsModel": Head("GPT2DoubleHeadsModel", _double_heads, _SUMMARY),
+        "GPTBackbone": Head("GPT2Model", alone=True),
     },
     plain=_plain,
     ignored=_BUFFERS,
@@ -176,6 +177,7 @@ GPT1 = Family(
         "GPTModel": Head("OpenAIGPTLMHeadModel", _language_model),
         "GPTForSequenceClassification": Head("OpenAIGPTForSequenceClassification", _sequence_classifier),
         "GPTDoubleHeadsModel": Head("OpenAIGPTDoubleHeadsModel", _double_heads, _SUMMARY),
+        "GPTBackbone": Head("OpenAIGPTModel", alone=True),
     },
     tensorflow={"activation": "gelu"},  # always the exact one, where torch's "gelu" is the tanh approximation
     plain=_plain,

@@ -68,12 +68,12 @@ def _backbone(prefix: str):
         blocks = (
             rule
             for i in range(fields["num_layers"])
-            for rule in below(f"{prefix}layers.{i}.", f"block_{i}/", _block(fields))
+            for rule in below(f"{prefix}layers.{i}.", f"backbone/block_{i}/", _block(fields))
         )
         return [
-            same(f"{prefix}embed_tokens.weight", "V D", "token_embedding/embeddings", copies=copies),
+            same(f"{prefix}embed_tokens.weight", "V D", "backbone/token_embedding/embeddings", copies=copies),
             *blocks,
-            _scale(f"{prefix}norm", "final_norm"),
+            _scale(f"{prefix}norm", "backbone/final_norm"),
         ]
 
     return rules
@@ -92,7 +92,11 @@ def _under(prefix: str, other: str) -> Callable[[Fields], dict[str, Any]]:
 
 
 def _language_model(fields: Fields) -> list[Rule]:
-    return [] if fields["tie_embeddings"] else [transposed("lm_head.weight", "V D", "output_projection/kernel")]
+    return [] if fields["tie_embeddings"] else [transposed("lm_head.weight", "V D", "head/output_projection/kernel")]
+
+
+def _sequence_classifier(fields: Fields) -> list[Rule]:
+    return [transposed("score.weight", "N D", "head/classifier/kernel")]
 
 
 def _dims(fields: Fields) -> dict[str, int]:
@@ -166,11 +170,13 @@ def _heads(name: str) -> dict[str, Head]:
     """The heads that all these families have, whose classes' names begin so."""
     return {
         "GPTModel": Head(f"{name}ForCausalLM", _language_model),
+        "GPTBackbone": Head(f"{name}Model", alone=True),
         "GPTForSequenceClassification": Head(
-            f"{name}ForSequenceClassification", lambda fields: [transposed("score.weight", "N D", "classifier/kernel")]
+            f"{name}ForSequenceClassification",
+            lambda fields: [transposed("score.weight", "N D", "head/classifier/kernel")],
         ),
         "GPTForTokenClassification": Head(
-            f"{name}ForTokenClassification", lambda fields: linear("score", "N D", "classifier")
+            f"{name}ForTokenClassification", lambda fields: linear("score", "N D", "head/classifier")
         ),
     }
 
@@ -178,7 +184,7 @@ def _heads(name: str) -> dict[str, Head]:
 def _answering(name: str) -> dict[str, Head]:
     return {
         "GPTForQuestionAnswering": Head(
-            f"{name}ForQuestionAnswering", lambda fields: linear("qa_outputs", "2 D", "qa_outputs")
+            f"{name}ForQuestionAnswering", lambda fields: linear("qa_outputs", "2 D", "head/qa_outputs")
         )
     }
 

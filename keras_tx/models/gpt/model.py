@@ -1,4 +1,4 @@
-"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), LLaMA (Touvron et al. 2023) and its kin, a character model: all one."""
+"""GPT-1 and GPT-2 (Radford et al. 2018, 2019), LLaMA (Touvron et al. 2023) and its kin, with their heads."""
 
 from __future__ import annotations
 
@@ -7,161 +7,14 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_tx.generation import GenerationMixin
-from keras_tx.layers import Experts, PositionEmbedding, SlidingWindow, TokenEmbedding, TransformerBlock
-from keras_tx.layers.blocks.block import make_norm
-from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers import Experts, SlidingWindow
+from keras_tx.models.core.heads import CausalLanguageModelHead, SpanHead, TokenHead
 from keras_tx.models.core.registry import register_model, register_variant
-from keras_tx.models.core.text_heads import Backbone, CausalLanguageModel, known_length, take_positions
-from keras_tx.models.gpt import huggingface as gpt
-from keras_tx.models.gpt import llama
-from keras_tx.models.gpt.config import TINY, TINY_LLAMA, VARIANTS, GPTConfig
-from keras_tx.ops.attention.positions import sinusoidal
-
-# === Models ===
-
-
-class GPTBackbone(Backbone):
-    """Embeddings, blocks and the final norm; a head makes a model of it.
-
-    Args:
-        config: a `GPTConfig`; GPT-2 small unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
-    """
-
-    config_class = GPTConfig
-    config: GPTConfig
-    formats: ClassVar = {"huggingface": (*gpt.FAMILIES, *llama.FAMILIES)}
-
-    def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
-        super().__init__(config, name=name, dtype=dtype, **overrides)
-        c = self.config
-        table = {"initializer": self.initializer(), "dtype": self.dtype_policy}
-        self.token_embedding = TokenEmbedding(c.vocab_size, c.d_model, name="token_embedding", **table)
-        if c.positions == "learned":
-            table["initializer"] = self.initializer()
-            self.position_embedding = PositionEmbedding(c.max_positions, c.d_model, name="position_embedding", **table)
-        self.embedding_drop = Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
-        self.blocks = [self._block(i) for i in range(c.num_layers)]
-        if c.norm_position == "pre":
-            self.final_norm = make_norm(c.norm, c.norm_epsilon, dtype=self.dtype_policy, name="final_norm")
-        self.make_head()
-        self.build()
-
-    def _block(self, index: int) -> TransformerBlock:
-        c = self.config
-        block = TransformerBlock(
-            c.d_model,
-            c.num_heads,
-            c.d_ff,
-            c.residual_dropout,
-            num_kv_heads=c.num_kv_heads,
-            head_dim=c.head_dim,
-            causal=True,
-            norm_position=c.norm_position,
-            norm=c.norm,
-            norm_epsilon=c.norm_epsilon,
-            activation=c.activation,
-            gated=c.gated,
-            experts=c.experts,
-            attention_dropout=c.attention_dropout,
-            rotary=c.rotary if c.positions == "rotary" else None,
-            attention_variant=c.attention,
-            use_bias=c.use_bias,
-            feed_forward_bias=c.feed_forward_bias,
-            kernel_initializer=self.initializer(),
-            output_initializer=self.initializer((2 * c.num_layers) ** -0.5 if c.scale_residual_init else 1.0),
-            dtype=self.dtype_policy,
-            name=f"block_{index}",
-        )
-        # Blocks take no scale of their own: their attention does.
-        scale = block.attention.head_dim**-0.5 if c.scale_attention else 1.0
-        block.attention.scale = scale / (index + 1) if c.scale_attention_by_layer else scale
-        return block
-
-    def initializer(self, scale: float = 1.0):
-        return keras.initializers.RandomNormal(stddev=self.config.initializer_range * scale)
-
-    def build(self, input_shape=None):
-        ids, hidden = (None, None), (None, None, self.config.d_model)
-        self.token_embedding.build(ids)
-        if self.config.positions == "learned":
-            self.position_embedding.build(ids)
-        for block in self.blocks:
-            block.build(hidden)
-        if self.config.norm_position == "pre":
-            self.final_norm.build(hidden)
-
-    def hidden(
-        self,
-        input_ids,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        *,
-        cache=None,
-        return_attention: bool = False,
-        training=None,
-    ) -> dict:
-        """As of all backbones; with `cache`, also the new `"cache"`."""
-        length = known_length(input_ids, self.config.max_positions, in_table=self.config.positions == "learned")
-        if position_ids is None:
-            start = 0 if cache is None else cache[0].attention.index
-            position_ids = start + ops.arange(length, dtype="int32")
-        x = self.token_embedding(input_ids)
-        if self.config.positions == "learned":
-            x = x + self.position_embedding(position_ids)
-        elif self.config.positions == "sinusoidal":
-            x = x + ops.cast(sinusoidal(position_ids, self.config.d_model), x.dtype)
-        if token_type_ids is not None:
-            x = x + self.token_embedding(token_type_ids)
-        x = self.embedding_drop(x, training=training)
-        states, maps, caches = [x], [], []
-        for i, block in enumerate(self.blocks):
-            result = block(
-                x,
-                attention_mask=attention_mask,
-                positions=position_ids,
-                cache=None if cache is None else cache[i],
-                return_attention=return_attention,
-                training=training,
-            )
-            x, *extras = result if isinstance(result, tuple) else (result,)
-            if return_attention:
-                maps.append(extras.pop(0))
-            caches.extend(extras)
-            states.append(x)
-        if self.config.norm_position == "pre":
-            states[-1] = self.final_norm(x)
-        outputs = {"hidden_states": tuple(states)}
-        if return_attention:
-            outputs["attentions"] = tuple(maps)
-        if cache is not None:
-            outputs["cache"] = tuple(caches)
-        return outputs
-
-
-class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
-    """The language-model head: logits of the next token, by the transposed token table unless that is untied."""
-
-    def make_head(self):
-        if not self.config.tie_embeddings:
-            self.output_projection = self.linear(self.config.vocab_size, "output_projection", use_bias=False)
-
-    def build(self, input_shape=None):
-        super().build(input_shape)
-        if not self.config.tie_embeddings:
-            self.output_projection.build((None, self.config.d_model))
-
-    def logits(self, hidden):
-        """`(..., d_model)` to `(..., vocab_size)`."""
-        if self.config.tie_embeddings:
-            return self.token_embedding.project(hidden)
-        return self.output_projection(hidden)
-
-    def head(self, x, given, training=None):
-        return {"logits": self.logits(x)}
+from keras_tx.models.core.text import CausalLanguageModel, TextModel
+from keras_tx.models.gpt import huggingface, llama
+from keras_tx.models.gpt.backbone import GPTBackbone
+from keras_tx.models.gpt.config import TINY, TINY_HEAD, TINY_LLAMA, VARIANTS
+from keras_tx.models.gpt.heads import DoubleHead, LastTokenHead
 
 
 @register_model(
@@ -178,64 +31,14 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
     TINY.replace(positions="sinusoidal", d_model=18, gated=True, experts=Experts(num_experts=3, capacity_factor=1.1)),
     TINY_LLAMA,
 )
-class GPTModel(GenerationMixin, GPTLanguageModel):
+class GPTModel(CausalLanguageModel):
     """A GPT language model.
 
     `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, also `"loss"`: the mean cross-entropy,
     in nats, of each token given those before it.
-
-    Args:
-        config: a `GPTConfig`; GPT-2 small unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
     """
 
-    def call(
-        self,
-        inputs,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        labels=None,
-        cache=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """Logits for the token after each one.
-
-        Args:
-            inputs: ids `(B, T)`, or a dict of any of the tensors below with `"input_ids"`.
-            attention_mask: `(B, T)`, 0 at padding, on either side; or `(B, T, T)`, for each token 0 at those it shall
-                not see. With a cache, `(B, S)` or `(B, T, S)` over its slots.
-            token_type_ids: `(B, T)`, tokens whose embeddings are added.
-            position_ids: `(B, T)`; counted from 0, or from the cache's fill, without regard to padding, unless
-                given.
-            labels: `(B, T)`, the ids themselves, -100 where they shall not count; they are shifted here.
-            cache: from `init_cache`, one a block.
-            return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, S)`.
-            return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output, the last
-                one after the final norm; `(B, T, d_model)` each.
-            training: whether dropout is active.
-
-        Returns:
-            A dict with `"logits"`, and `"loss"`, `"cache"`, `"attentions"`, `"hidden_states"` as asked for.
-
-        Raises:
-            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
-                more positions than `max_positions`; for other inputs that do not fit the ids.
-        """
-        return self.answer(
-            inputs,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            labels=labels,
-            cache=cache,
-            return_attention=return_attention,
-            return_hidden_states=return_hidden_states,
-            training=training,
-        )
+    backbone_class, head_class = GPTBackbone, CausalLanguageModelHead
 
     def _prepare(self, input_ids, attention_mask, generation_config, options):
         config, ids, mask = super()._prepare(input_ids, attention_mask, generation_config, options)
@@ -247,14 +50,58 @@ class GPTModel(GenerationMixin, GPTLanguageModel):
             )
         return config, ids, mask
 
-    def init_cache(self, batch_size, length: int):
-        """An empty key/value cache for `length` positions, one entry a block."""
-        return tuple(block.init_cache(batch_size, length) for block in self.blocks)
 
-    def decode_step(self, ids, position_ids, attention_mask, cache, last):
-        """Logits after position `last`, `(B,)`, of each row of `ids`, `(B, T)`: `(B, vocab_size)`, and the cache."""
-        outputs = self.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)
-        return self.logits(take_positions(outputs["hidden_states"][-1], last)), outputs["cache"]
+@register_model(TINY_HEAD)
+class GPTForSequenceClassification(TextModel):
+    """A label for each text, from the hidden state of its last token (Radford et al. 2018, section 3.2).
+
+    `model(input_ids)` gives `{"logits": (B, num_labels)}`. The last token is the last one that is not
+    `config.pad_token_id`, whatever the attention mask says; without a pad token, the last one under the attention
+    mask. `labels` are `(B,)`, or `(B, num_labels)` for several labels a text; the loss is that of `SequenceHead`.
+    """
+
+    backbone_class, head_class = GPTBackbone, LastTokenHead
+
+
+@register_model(TINY_HEAD)
+class GPTForTokenClassification(TextModel):
+    """A label for each token.
+
+    `model(input_ids)` gives `{"logits": (B, T, num_labels)}`; with `labels`, `(B, T)`, also `"loss"`: their mean
+    cross-entropy.
+    """
+
+    backbone_class, head_class = GPTBackbone, TokenHead
+
+
+@register_model(TINY_HEAD)
+class GPTForQuestionAnswering(TextModel):
+    """Where in a text the answer to a question starts and ends.
+
+    `model(input_ids)` gives `{"start_logits": (B, T), "end_logits": (B, T)}`; with `start_positions` and
+    `end_positions`, `(B,)` each, also `"loss"`: the mean of both cross-entropies, positions from T on not counting.
+    """
+
+    backbone_class, head_class = GPTBackbone, SpanHead
+    formats: ClassVar = {"huggingface": (*huggingface.FAMILIES, *llama.ANSWERING)}
+
+
+@register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))
+class GPTDoubleHeadsModel(TextModel):
+    """A language model that also chooses between texts (Radford et al. 2018, section 3.3).
+
+    `model({"input_ids": (B, C, T), "mc_token_ids": (B, C)})` gives `{"logits": (B, C, T, vocab_size),
+    "mc_logits": (B, C)}`: a score for each of C texts, from the hidden state at its position in `mc_token_ids`. With
+    `labels`, `(B, C, T)`, also `"loss"`, the language model's; with `mc_labels`, `(B,)`, the text to be chosen, also
+    `"mc_loss"`. Compiled without a loss it trains on the sum of those whose labels it gets.
+    """
+
+    backbone_class, head_class = GPTBackbone, DoubleHead
+    choices = True
+
+    def input_signature(self):
+        summary = keras.InputSpec(name="mc_token_ids", shape=(None, None), dtype="int32")
+        return {**super().input_signature(), "mc_token_ids": summary}
 
 
 # === Variants ===

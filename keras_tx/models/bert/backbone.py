@@ -1,0 +1,139 @@
+"""BERT's backbone (Devlin et al. 2018): embeddings, blocks, and a pooler where a head asks for one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers.core.linear import Linear
+from keras_tx.models.bert.config import BERTConfig
+from keras_tx.models.bert.huggingface import FAMILIES
+from keras_tx.models.core.backbone import TextBackbone, run_blocks
+from keras_tx.models.core.inputs import known_length
+from keras_tx.models.core.registry import register_model
+from keras_tx.ops.checks import require_below
+
+
+@register_model()
+class BERTBackbone(TextBackbone):
+    """BERT's encoder.
+
+    `backbone(input_ids)` gives `{"last_hidden_state": (B, T, d_model), "pooler_output": (B, d_model)}`, the
+    latter, of a backbone with a pooler, a vector of the whole text, made of its first token's.
+
+    Args:
+        config: a `BERTConfig`; BERT base unless given.
+        pooler: whether there is one.
+        name, dtype, overrides: as `Model` takes them.
+    """
+
+    config_class = BERTConfig
+    config: BERTConfig
+    formats: ClassVar = {"huggingface": FAMILIES}
+
+    def __init__(
+        self,
+        config: BERTConfig | None = None,
+        *,
+        pooler: bool = True,
+        name: str | None = None,
+        dtype=None,
+        **overrides: Any,
+    ):
+        super().__init__(config, name=name, dtype=dtype, **overrides)
+        c = self.config
+        self.token_embedding = self._table(TokenEmbedding, c.vocab_size, "token_embedding")
+        self.token_type_embedding = self._table(TokenEmbedding, c.type_vocab_size, "token_type_embedding")
+        self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
+        self.embedding_norm = keras.layers.LayerNormalization(
+            epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="embedding_norm"
+        )
+        self.embedding_drop = Dropout(c.hidden_dropout, dtype=self.dtype_policy, name="embedding_drop")
+        self.blocks = [self._block(i) for i in range(c.num_layers)]
+        self.pooler = None
+        if pooler:
+            initializer = self.initializer()
+            self.pooler = Linear(c.d_model, kernel_initializer=initializer, dtype=self.dtype_policy, name="pooler")
+        self.build()
+
+    def _table(self, cls: type, rows: int, name: str):
+        return cls(rows, self.config.d_model, initializer=self.initializer(), dtype=self.dtype_policy, name=name)
+
+    def _block(self, index: int) -> TransformerBlock:
+        c = self.config
+        return TransformerBlock(
+            c.d_model,
+            c.num_heads,
+            c.d_ff,
+            c.hidden_dropout,
+            norm_position="post",
+            norm_epsilon=c.norm_epsilon,
+            activation=c.activation,
+            attention_dropout=c.attention_dropout,
+            attention_variant=c.attention,
+            kernel_initializer=self.initializer(),
+            dtype=self.dtype_policy,
+            name=f"block_{index}",
+        )
+
+    def initializer(self):
+        return keras.initializers.RandomNormal(stddev=self.config.initializer_range)
+
+    @property
+    def max_positions(self):
+        return self.config.max_positions
+
+    @property
+    def output_keys(self):
+        return ("last_hidden_state", *(() if self.pooler is None else ("pooler_output",)))
+
+    def get_config(self):
+        return {**super().get_config(), "pooler": self.pooler is not None}
+
+    def build(self, input_shape=None):
+        hidden = (None, None, self.config.d_model)
+        for table in (self.token_embedding, self.token_type_embedding, self.position_embedding):
+            table.build((None, None))
+        self.embedding_norm.build(hidden)
+        for block in self.blocks:
+            block.build(hidden)
+        if self.pooler is not None:
+            self.pooler.build((None, self.config.d_model))
+
+    def input_signature(self):
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in names}
+
+    def hidden(
+        self,
+        input_ids,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        *,
+        cache=None,
+        return_attention: bool = False,
+        training=None,
+    ):
+        x = self.embed(input_ids, token_type_ids, position_ids)
+        asked = {"return_attention": return_attention, "training": training}
+        x = self.embedding_drop(x, training=training)
+        outputs = run_blocks(self.blocks, x, attention_mask=attention_mask, **asked).named
+        x = outputs["hidden_states"][-1]
+        pooled = {} if self.pooler is None else {"pooler_output": ops.tanh(self.pooler(x[:, 0]))}
+        return {"last_hidden_state": x, **pooled, **outputs}
+
+    def embed(self, ids, token_type_ids=None, position_ids=None):
+        """The sum of a vector for each token, its type and its position, normalized: `(B, T, d_model)`."""
+        length = known_length(ids, self.config.max_positions)
+        if position_ids is None:
+            position_ids = ops.arange(length, dtype="int32")
+        if token_type_ids is None:
+            token_type_ids = ops.zeros_like(ids)
+        require_below(token_type_ids, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
+        x = self.token_embedding(ids) + self.token_type_embedding(token_type_ids)
+        return self.embedding_norm(x + self.position_embedding(position_ids))

@@ -1,0 +1,262 @@
+"""A head, and the model that is a backbone with a head."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import keras
+
+from keras_tx.layers.core.base import Layer
+from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.linear import Linear
+from keras_tx.models.core.backbone import Backbone
+from keras_tx.models.core.base import LOSSES, Model, paths_below
+from keras_tx.models.core.config import Config
+
+
+class Head(Layer):
+    """A layer that turns a backbone's outputs into logits, and logits and labels into a loss.
+
+    Subclasses implement `of`, `build`, `call` and, where there are labels, `own_losses`.
+    """
+
+    targets: ClassVar[dict[str, str]] = {"logits": "labels"}
+    """The names of the logits, and of the labels that each is trained on."""
+    extra_inputs: ClassVar[tuple[str, ...]] = ()
+    """Inputs of the model that only the head reads."""
+    kernel_initializer: Any
+
+    @classmethod
+    def of(cls, backbone: Backbone, config: Any, **options: Any) -> Self:
+        """A new head for a backbone, as the model's config has it."""
+        raise NotImplementedError
+
+    def call(self, outputs: dict[str, Any], inputs: dict[str, Any], training=None) -> dict[str, Any]:
+        """The logits, by name.
+
+        Args:
+            outputs: what the backbone gave.
+            inputs: what the model was called with, by name.
+            training: whether dropout is active.
+        """
+        raise NotImplementedError
+
+    def own_losses(self, outputs: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
+        """The head's own losses, scalars by name; none where labels are missing.
+
+        Args:
+            outputs: what the model gives.
+            labels: by name, None for those not given.
+        """
+        raise NotImplementedError
+
+    def linear(self, units: int, name: str, **options: Any) -> Linear:
+        """A linear map with the head's `kernel_initializer`."""
+        options = {"kernel_initializer": clone(self.kernel_initializer), "dtype": self.dtype_policy, **options}
+        return Linear(units, name=name, **options)
+
+
+class HeadModel(Model):
+    """A backbone and a head.
+
+    A subclass is the declaration of both: `backbone_class` and `head_class`. Compiled without a loss it trains with the
+    head's own; the labels come as `y`, by name where there are several, or among the inputs. With a Keras loss or
+    metrics, these are applied to the logits and `y` as they stand.
+
+    Args:
+        config: the hyperparameters; the config class's defaults unless given.
+        backbone: a backbone to put the head on, which may have other heads too; a new one unless given.
+        head: a head to put on the backbone; a new one unless given.
+        name: as in Keras.
+        dtype: a dtype or policy, passed on to every sublayer; the backbone's unless given.
+        overrides: fields of the config to replace; with a `backbone`, those that only a head reads.
+
+    Attributes:
+        backbone: the backbone, a Keras model.
+        head: the head, a Keras layer; None for a model that gives the backbone's outputs.
+    """
+
+    backbone_class: ClassVar[type[Backbone]]
+    head_class: ClassVar[type[Head] | None] = None
+    backbone_options: ClassVar[dict[str, Any]] = {}
+    """Arguments of the backbone's class that this model needs."""
+    head_options: ClassVar[dict[str, Any]] = {}
+    """Arguments of the head's class that this model needs."""
+    backbone: Any
+    head: Any
+
+    def __init_subclass__(cls, **options):
+        """Takes from the backbone's class what a declaration need not say again."""
+        super().__init_subclass__(**options)
+        if "backbone_class" in vars(cls):
+            for name in ("config_class", "formats", "adaptable"):
+                if name not in vars(cls):
+                    setattr(cls, name, getattr(cls.backbone_class, name))
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        backbone: Backbone | None = None,
+        head: Head | None = None,
+        name: str | None = None,
+        dtype=None,
+        **overrides: Any,
+    ):
+        if backbone is not None:
+            config = self._config_on(backbone, config, overrides)
+            overrides, dtype = {}, dtype or backbone.dtype_policy
+        super().__init__(config, name=name, dtype=dtype, **overrides)
+        if backbone is None:
+            options = {"name": "backbone", "dtype": self.dtype_policy, **self.backbone_options}
+            backbone = self.backbone_class(self.config, **options)
+        self.backbone = backbone
+        self.head = self._checked(head, self.make_head())
+        if self.head is not None and not self.head.built:
+            self.head.build()
+        self.build()
+
+    def _config_on(self, backbone: Backbone, config: Config | None, overrides: dict[str, Any]) -> Config:
+        """The config of a model on this backbone: the backbone's, but for what only heads read."""
+        if not isinstance(backbone, self.backbone_class):
+            raise ValueError(
+                f"`backbone` of a {type(self).__name__} must be a {self.backbone_class.__name__}; got a "
+                f"{type(backbone).__name__}."
+            )
+        for option, needed in self.backbone_options.items():
+            if needed and not backbone.get_config()[option]:
+                raise ValueError(
+                    f"a {type(self).__name__} needs a backbone with `{option}={needed!r}`: make it with "
+                    f"{type(backbone).__name__}(config, {option}={needed!r})."
+                )
+        wanted = (config or backbone.config).replace(**overrides)
+        fields, own = wanted.to_dict(), backbone.config.to_dict()
+        differing = [name for name in fields if fields[name] != own[name] and name not in wanted.head_fields]
+        if differing:
+            raise ValueError(
+                f"the backbone has `{differing[0]}={own[differing[0]]!r}`; got {fields[differing[0]]!r}: make or load "
+                f"another backbone, or leave it out. Of a head there are {', '.join(sorted(wanted.head_fields))}."
+            )
+        return wanted
+
+    def _checked(self, head: Head | None, made: Head | None) -> Head | None:
+        """The head that was given, which must be as the config has it; the one that was made if there is none."""
+        if head is None:
+            return made
+        if type(head) is not type(made):
+            needed = "no head" if made is None else f"a {type(made).__name__}"
+            raise ValueError(f"a {type(self).__name__} has {needed}; got `head` = a {type(head).__name__}.")
+        wanted, given = made.get_config(), head.get_config()
+        for name in wanted.keys() - {"name", "dtype", "trainable", "kernel_initializer"}:
+            if wanted[name] != given[name]:
+                raise ValueError(f"`head` has `{name}={given[name]!r}`; the model's config asks for {wanted[name]!r}.")
+        return head
+
+    def make_head(self) -> Head | None:
+        """A new head for the model's backbone and config."""
+        if self.head_class is None:
+            return None
+        options = {"name": "head", "dtype": self.dtype_policy, **self.head_options}
+        return self.head_class.of(self.backbone, self.config, **options)
+
+    def build(self, input_shape=None):
+        """Nothing: backbone and head were built when they were made."""
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The names of the logits, and of the labels that each is trained on; none for a model without a head."""
+        return {} if self.head is None else self.head.targets
+
+    @classmethod
+    def taken(cls) -> tuple[str, ...]:
+        """The names of all inputs and labels that the model takes."""
+        head = cls.head_class
+        return (*cls.backbone_class.input_names, *((*head.extra_inputs, *head.targets.values()) if head else ()))
+
+    @property
+    def max_positions(self):
+        return self.backbone.max_positions
+
+    @property
+    def output_keys(self):
+        return self.backbone.output_keys if self.head is None else super().output_keys
+
+    def input_signature(self):
+        return self.backbone.input_signature()
+
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        return cls.backbone_class.adapt(path, values, before, after)
+
+    def layer_depth(self, path):
+        return self.backbone.layer_depth(path) if path.startswith("backbone/") else None
+
+    def weights_by_path(self) -> dict[str, keras.Variable]:
+        """The weights that the model reads; a shared backbone may have a pooler, say, which it does not."""
+        unread = {name for name, needed in self.backbone_options.items() if not needed}
+        weights = self.backbone.weights_by_path()
+        weights = {path: weight for path, weight in weights.items() if path.split("/")[1] not in unread}
+        return weights if self.head is None else weights | paths_below(self.head, "head")
+
+    def get_config(self):
+        # Whole, so that Keras finds out which parts several models share.
+        parts = {"backbone": self.backbone, "head": self.head}
+        return super().get_config() | {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("backbone", "head")}
+        return super().from_config({**config, **parts})
+
+    # === Losses ===
+
+    def own_losses(self, outputs: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
+        """The head's own losses, scalars by name, of the labels that are given."""
+        return {} if self.head is None else self.head.own_losses(outputs, labels)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if self.loss is not None:
+            return super().compute_loss(x, self._as_predicted(y), self._predicted(y_pred), sample_weight, training)
+        if not self.targets:
+            raise ValueError("a model without a head has no loss of its own: compile it with a Keras loss.")
+        if sample_weight is not None:
+            raise ValueError(
+                "the head's own loss takes no `sample_weight`: label what shall not count -100, or compile with a "
+                "Keras loss."
+            )
+        losses = {name: y_pred[name] for name in LOSSES if name in y_pred}
+        losses = losses or self.own_losses(y_pred, self._labels_by_name(y))
+        if not losses:
+            wanted = " and ".join(f'"{name}"' for name in self.targets.values())
+            raise ValueError(f"no labels: pass them to `fit` as `y` or as {wanted} among the inputs.")
+        return sum([*losses.values(), *self.losses])
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, self._as_predicted(y), self._predicted(y_pred), sample_weight)
+
+    def _predicted(self, outputs):
+        """What Keras's losses and metrics see: the logits, by name where there are several, or all without a head."""
+        return _only({name: outputs[name] for name in self.targets}) if self.targets else outputs
+
+    def _as_predicted(self, y):
+        """The labels in the structure of `_predicted`."""
+        if y is None or not self.targets:
+            return y
+        labels = self._labels_by_name(y)
+        return _only({logits: labels[name] for logits, name in self.targets.items()})
+
+    def _labels_by_name(self, y) -> dict[str, Any]:
+        names = list(self.targets.values())
+        if y is None:
+            return dict.fromkeys(names)
+        if not isinstance(y, dict) and len(names) == 1:
+            return {names[0]: y}
+        if not isinstance(y, dict) or not set(y) <= set(names):
+            found = ", ".join(map(repr, y)) if isinstance(y, dict) else f"a {type(y).__name__}"
+            raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {found}.")
+        return {name: y.get(name) for name in names}
+
+
+def _only(named: dict):
+    """The value of a dict that has but one, otherwise the dict."""
+    return named if len(named) > 1 else next(iter(named.values()))

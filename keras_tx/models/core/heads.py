@@ -1,0 +1,368 @@
+"""The heads of texts, each written once for every family that it fits.
+
+Shape letters: B batch, T tokens, D the backbone's width, N labels, V tokens of the vocabulary, C texts to choose from.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import keras
+from keras import ops
+
+from keras_tx.layers.core.base import register
+from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers.core.embeddings import TokenEmbedding
+from keras_tx.models.core.config import ProblemType
+from keras_tx.models.core.head import Head
+from keras_tx.ops.activations import get_activation
+from keras_tx.ops.losses import (
+    binary_cross_entropy,
+    next_token_loss,
+    span_loss,
+    squared_error,
+    token_cross_entropy,
+)
+
+
+class TextHead(Head):
+    """A head on a text's hidden states.
+
+    Attributes:
+        tied: whether it projects by the backbone's token table, which `call` then takes as `token_embedding`.
+    """
+
+    tied: bool = False
+
+
+class CrossEntropyHead(TextHead):
+    """A head whose loss is the mean cross-entropy of its labels, one for each row of logits."""
+
+    def own_losses(self, outputs, labels):
+        return {} if labels["labels"] is None else {"loss": token_cross_entropy(outputs["logits"], labels["labels"])}
+
+
+# === Classifiers ===
+
+
+class SequenceHead(TextHead):
+    """A head that gives each text one row of logits, whose loss `problem_type` names.
+
+    Without a `problem_type`, one label is a regression; of several, integers name one of them and floating-point
+    numbers say yes or no to each.
+    """
+
+    num_labels: int
+    problem_type: ProblemType | None
+
+    def own_losses(self, outputs, labels):
+        if labels["labels"] is None:
+            return {}
+        logits, wanted = outputs["logits"], ops.convert_to_tensor(labels["labels"])
+        losses = {
+            "regression": squared_error,
+            "single_label_classification": token_cross_entropy,
+            "multi_label_classification": binary_cross_entropy,
+        }
+        return {"loss": losses[self._problem_type(wanted)](logits, wanted)}
+
+    def _problem_type(self, labels) -> str:
+        if self.problem_type is not None:
+            return self.problem_type
+        if self.num_labels == 1:
+            return "regression"
+        whole = "int" in keras.backend.standardize_dtype(labels.dtype)
+        return "single_label_classification" if whole else "multi_label_classification"
+
+
+@register
+class PooledSequenceHead(SequenceHead):
+    """Dropout and a linear map of the pooled output: `(B, D)` to logits `(B, N)`.
+
+    Args:
+        width: D.
+        num_labels: N.
+        problem_type: see `SequenceHead`.
+        dropout: rate before the linear map.
+        kernel_initializer: of the linear map.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_labels: int,
+        problem_type: ProblemType | None = None,
+        dropout: float = 0.0,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.num_labels = num_labels
+        self.problem_type = problem_type
+        self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
+        self.classifier = self.linear(num_labels, "classifier")
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        return cls(
+            backbone.width,
+            config.num_labels,
+            config.problem_type,
+            config.classifier_rate,
+            kernel_initializer=backbone.initializer(),
+            **options,
+        )
+
+    def build(self, input_shape=None):
+        self.classifier.build((None, self.width))
+
+    def call(self, outputs, inputs, training=None):
+        return {"logits": self.classifier(self.classifier_drop(outputs["pooler_output"], training=training))}
+
+
+@register
+class TokenHead(CrossEntropyHead):
+    """Dropout and a linear map of every hidden state: `(B, T, D)` to logits `(B, T, N)`.
+
+    Args:
+        width: D.
+        num_labels: N.
+        dropout: rate before the linear map.
+        kernel_initializer: of the linear map.
+    """
+
+    def __init__(
+        self, width: int, num_labels: int, dropout: float = 0.0, kernel_initializer="glorot_uniform", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.num_labels = num_labels
+        self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
+        self.classifier = self.linear(num_labels, "classifier")
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        initializer = backbone.initializer()
+        return cls(
+            backbone.width, config.num_labels, config.classifier_rate, **{"kernel_initializer": initializer, **options}
+        )
+
+    def build(self, input_shape=None):
+        self.classifier.build((None, None, self.width))
+
+    def call(self, outputs, inputs, training=None):
+        x = self.classifier_drop(outputs["last_hidden_state"], training=training)
+        return {"logits": self.classifier(x)}
+
+
+@register
+class SpanHead(TextHead):
+    """Where in a text an answer starts and ends: `(B, T, D)` to `"start_logits"` and `"end_logits"`, `(B, T)` each.
+
+    The loss is the mean of both cross-entropies; it needs the labels of both.
+
+    Args:
+        width: D.
+        kernel_initializer: of the linear map.
+    """
+
+    targets: ClassVar = {"start_logits": "start_positions", "end_logits": "end_positions"}
+
+    def __init__(self, width: int, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.qa_outputs = self.linear(2, "qa_outputs")
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        return cls(backbone.width, backbone.initializer(), **options)
+
+    def build(self, input_shape=None):
+        self.qa_outputs.build((None, None, self.width))
+
+    def call(self, outputs, inputs, training=None):
+        both = self.qa_outputs(outputs["last_hidden_state"])
+        return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
+
+    def own_losses(self, outputs, labels):
+        positions = [labels[name] for name in self.targets.values()]
+        if any(position is None for position in positions):
+            return {}
+        return {"loss": span_loss(outputs["start_logits"], outputs["end_logits"], *positions)}
+
+
+@register
+class ChoiceHead(CrossEntropyHead):
+    """A score for each of C texts, from its pooled output: `(B * C, D)` to logits `(B, C)`.
+
+    Args:
+        width: D.
+        dropout: rate before the linear map.
+        kernel_initializer: of the linear map.
+    """
+
+    def __init__(self, width: int, dropout: float = 0.0, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
+        self.classifier = self.linear(1, "classifier")
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        return cls(backbone.width, config.classifier_rate, backbone.initializer(), **options)
+
+    def build(self, input_shape=None):
+        self.classifier.build((None, self.width))
+
+    def call(self, outputs, inputs, training=None):
+        scores = self.classifier(self.classifier_drop(outputs["pooler_output"], training=training))
+        return {"logits": ops.reshape(scores, ops.shape(inputs["input_ids"])[:2])}
+
+
+# === Language models ===
+
+
+class LanguageModelHead(TextHead):
+    """Logits of tokens, `(..., D)` to `(..., V)`: by the transposed token table, or by a linear map of its own.
+
+    Args:
+        width: D.
+        vocab_size: V.
+        tied: whether it is the token table, which `call` then takes.
+        scale: what hidden states are multiplied by before.
+        use_bias: whether the linear map has a bias.
+        kernel_initializer: of the linear map.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        vocab_size: int,
+        tied: bool = True,
+        scale: float = 1.0,
+        use_bias: bool = False,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **{name: x for name, x in kwargs.items() if name != "autocast"})
+        self.width = width
+        self.vocab_size = vocab_size
+        self.tied = tied
+        self.scale = scale
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        if not tied:
+            self.output_projection = self.linear(vocab_size, "output_projection", use_bias=use_bias)
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        initializer = backbone.initializer()
+        options = {"tied": config.tie_embeddings, "kernel_initializer": initializer, **options}
+        return cls(backbone.width, config.vocab_size, **options)
+
+    def build(self, input_shape=None):
+        if not self.tied:
+            self.output_projection.build((None, None, self.width))
+
+    def call(self, outputs, inputs, token_embedding: TokenEmbedding | None = None, training=None):
+        x = outputs["last_hidden_state"]
+        x = x if self.scale == 1.0 else x * ops.cast(self.scale, x.dtype)
+        return {"logits": token_embedding.project(x) if self.tied else self.output_projection(x)}
+
+
+@register
+class CausalLanguageModelHead(LanguageModelHead):
+    """Logits of the next token. The loss is the mean cross-entropy of each token given those before it."""
+
+    def own_losses(self, outputs, labels):
+        return {} if labels["labels"] is None else {"loss": next_token_loss(outputs["logits"], labels["labels"])}
+
+
+@register
+class Seq2SeqLanguageModelHead(LanguageModelHead):
+    """Logits of a target's tokens. The loss is their mean cross-entropy.
+
+    Args:
+        width, vocab_size, tied, scale, use_bias, kernel_initializer: as `LanguageModelHead` takes them.
+        label_smoothing: the share of each label that all tokens have between them in the loss.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        vocab_size: int,
+        tied: bool = True,
+        scale: float = 1.0,
+        use_bias: bool = False,
+        kernel_initializer="glorot_uniform",
+        label_smoothing: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(width, vocab_size, tied, scale, use_bias, kernel_initializer, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def own_losses(self, outputs, labels):
+        if labels["labels"] is None:
+            return {}
+        smoothing = self.label_smoothing
+        return {"loss": token_cross_entropy(outputs["logits"], labels["labels"], label_smoothing=smoothing)}
+
+
+@register
+class MaskedLanguageModelHead(CrossEntropyHead):
+    """Logits of what stands at each place: a linear map, activation and norm, then the transposed token table.
+
+    Args:
+        width: D.
+        vocab_size: V.
+        activation: by name.
+        norm_epsilon: of the norm.
+        kernel_initializer: of the linear map.
+    """
+
+    tied = True
+
+    def __init__(
+        self,
+        width: int,
+        vocab_size: int,
+        activation: str = "gelu",
+        norm_epsilon: float = 1e-12,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.vocab_size = vocab_size
+        self.activation = activation
+        self.norm_epsilon = norm_epsilon
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.activate = get_activation(activation)
+        self.transform = self.linear(width, "transform")
+        self.transform_norm = keras.layers.LayerNormalization(
+            epsilon=norm_epsilon, dtype=self.dtype_policy, name="transform_norm"
+        )
+
+    @classmethod
+    def of(cls, backbone, config, **options):
+        if not config.tie_embeddings:
+            raise ValueError("`tie_embeddings` must be True: masked tokens are predicted by the token table.")
+        sizes = (backbone.width, config.vocab_size, config.activation, config.norm_epsilon)
+        return cls(*sizes, backbone.initializer(), **options)
+
+    def build(self, input_shape=None):
+        self.transform.build((None, None, self.width))
+        self.transform_norm.build((None, None, self.width))
+        self.output_bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="output_bias")
+
+    def call(self, outputs, inputs, token_embedding: TokenEmbedding | None = None, training=None):
+        x = self.transform_norm(self.activate(self.transform(outputs["last_hidden_state"])))
+        return {"logits": token_embedding.project(x) + ops.cast(self.output_bias, self.compute_dtype)}
