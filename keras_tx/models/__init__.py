@@ -63,14 +63,12 @@ from keras_tx.models.swin.model import (
     swinv2_tiny_patch4_window16_256,
 )
 from keras_tx.models.swin.pretraining import SwinForMaskedImageModeling
+from keras_tx.models.t5.backbone import T5Backbone, T5EncoderModel
 from keras_tx.models.t5.config import T5Config
-from keras_tx.models.t5.heads import (
-    T5EncoderModel,
+from keras_tx.models.t5.model import (
     T5ForQuestionAnswering,
     T5ForSequenceClassification,
     T5ForTokenClassification,
-)
-from keras_tx.models.t5.model import (
     T5Model,
     t5_base,
     t5_large,
@@ -83,7 +81,9 @@ from keras_tx.models.t5.model import (
     t5_xl,
     t5_xxl,
 )
-from keras_tx.models.transformer.model import Transformer, TransformerConfig, transformer_base, transformer_big
+from keras_tx.models.transformer.backbone import TransformerBackbone
+from keras_tx.models.transformer.config import TransformerConfig
+from keras_tx.models.transformer.model import Transformer, transformer_base, transformer_big
 from keras_tx.models.vit.config import ViTConfig
 from keras_tx.models.vit.dense import (
     ViTDetectionConfig,
@@ -129,6 +129,7 @@ __all__ = [
     "SwinForSemanticSegmentation",
     "SwinSegmentationConfig",
     "SwinTransformer",
+    "T5Backbone",
     "T5Config",
     "T5EncoderModel",
     "T5ForQuestionAnswering",
@@ -136,6 +137,7 @@ __all__ = [
     "T5ForTokenClassification",
     "T5Model",
     "Transformer",
+    "TransformerBackbone",
     "TransformerConfig",
     "ViTConfig",
     "ViTDetectionConfig",

@@ -12,6 +12,7 @@ from keras_tx.layers.core.linear import Linear
 from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.base import LOSSES, Model, paths_below
 from keras_tx.models.core.config import Config
+from keras_tx.models.core.inputs import present
 
 
 class Head(Layer):
@@ -24,6 +25,8 @@ class Head(Layer):
     """The names of the logits, and of the labels that each is trained on."""
     extra_inputs: ClassVar[tuple[str, ...]] = ()
     """Inputs of the model that only the head reads."""
+    tied: bool = False
+    """Whether it projects by the backbone's token table, which `call` then takes as `token_embedding`."""
     kernel_initializer: Any
 
     @classmethod
@@ -80,8 +83,6 @@ class HeadModel(Model):
     head_class: ClassVar[type[Head] | None] = None
     backbone_options: ClassVar[dict[str, Any]] = {}
     """Arguments of the backbone's class that this model needs."""
-    head_options: ClassVar[dict[str, Any]] = {}
-    """Arguments of the head's class that this model needs."""
     backbone: Any
     head: Any
 
@@ -156,8 +157,13 @@ class HeadModel(Model):
         """A new head for the model's backbone and config."""
         if self.head_class is None:
             return None
-        options = {"name": "head", "dtype": self.dtype_policy, **self.head_options}
-        return self.head_class.of(self.backbone, self.config, **options)
+        return self.head_class.of(
+            self.backbone, self.config, name="head", dtype=self.dtype_policy, **self.head_arguments()
+        )
+
+    def head_arguments(self) -> dict[str, Any]:
+        """Arguments of the head's class that are this family's own."""
+        return {}
 
     def build(self, input_shape=None):
         """Nothing: backbone and head were built when they were made."""
@@ -207,6 +213,11 @@ class HeadModel(Model):
     def from_config(cls, config):
         parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("backbone", "head")}
         return super().from_config({**config, **parts})
+
+    def run_head(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> dict[str, Any]:
+        """The head's logits by name, of what the backbone gave and the model's inputs by name."""
+        tied = {"token_embedding": self.backbone.token_embedding} if self.head.tied else {}
+        return self.head(hidden, present(given), **tied, training=training)
 
     # === Losses ===
 

@@ -25,17 +25,7 @@ from keras_tx.ops.losses import (
 )
 
 
-class TextHead(Head):
-    """A head on a text's hidden states.
-
-    Attributes:
-        tied: whether it projects by the backbone's token table, which `call` then takes as `token_embedding`.
-    """
-
-    tied: bool = False
-
-
-class CrossEntropyHead(TextHead):
+class CrossEntropyHead(Head):
     """A head whose loss is the mean cross-entropy of its labels, one for each row of logits."""
 
     def own_losses(self, outputs, labels):
@@ -45,7 +35,7 @@ class CrossEntropyHead(TextHead):
 # === Classifiers ===
 
 
-class SequenceHead(TextHead):
+class SequenceHead(Head):
     """A head that gives each text one row of logits, whose loss `problem_type` names.
 
     Without a `problem_type`, one label is a regression; of several, integers name one of them and floating-point
@@ -161,7 +151,7 @@ class TokenHead(CrossEntropyHead):
 
 
 @register
-class SpanHead(TextHead):
+class SpanHead(Head):
     """Where in a text an answer starts and ends: `(B, T, D)` to `"start_logits"` and `"end_logits"`, `(B, T)` each.
 
     The loss is the mean of both cross-entropies; it needs the labels of both.
@@ -230,7 +220,7 @@ class ChoiceHead(CrossEntropyHead):
 # === Language models ===
 
 
-class LanguageModelHead(TextHead):
+class LanguageModelHead(Head):
     """Logits of tokens, `(..., D)` to `(..., V)`: by the transposed token table, or by a linear map of its own.
 
     Args:

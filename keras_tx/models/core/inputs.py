@@ -126,3 +126,8 @@ def known_length(ids, max_positions: int, *, in_table: bool = True):
 def as_rows(x):
     """The texts of `(B, C, ...)`, C to choose from in each row, as rows of their own: `(B * C, ...)`; None stays."""
     return x if x is None else ops.reshape(x, (-1, *ops.shape(x)[2:]))
+
+
+def present(named: dict[str, Any]) -> dict[str, Any]:
+    """The inputs that were given, those that are None left out."""
+    return {name: x for name, x in named.items() if x is not None}

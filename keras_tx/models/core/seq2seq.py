@@ -1,4 +1,4 @@
-"""What encoder-decoders have in common: two sequences of ids, labels shifted right, generation from a source.
+"""Encoder-decoders: two sequences of ids, labels shifted right, generation from a source.
 
 Shape letters: B batch, S tokens of the source, which the encoder reads, T tokens of the target, which the decoder does.
 """
@@ -12,11 +12,14 @@ from keras import ops
 
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import BlockCache, TransformerDecoder
-from keras_tx.models.core.base import text_inputs
-from keras_tx.models.core.text_heads import Backbone, take_positions
+from keras_tx.models.core.backbone import Backbone
+from keras_tx.models.core.head import HeadModel
+from keras_tx.models.core.inputs import present, text_inputs
 from keras_tx.ops.attention.cache import KVCache, key_slots
 from keras_tx.ops.checks import require_integer, require_rank, require_shape
-from keras_tx.ops.losses import IGNORED, token_cross_entropy
+from keras_tx.ops.losses import IGNORED
+
+INPUTS = ("input_ids", "decoder_input_ids", "attention_mask", "decoder_attention_mask")
 
 
 class SourceCache(NamedTuple):
@@ -31,15 +34,28 @@ class SourceCache(NamedTuple):
     source_mask: Any
 
 
-class EncoderDecoder(Backbone):
+class EncoderDecoderBackbone(Backbone):
     """A backbone of two stacks.
 
-    Subclasses implement `encoded`, `run_decoder`, and a head's `head`.
+    `backbone(input_ids, decoder_input_ids)` gives a dict with the decoder's `"last_hidden_state"`, `(B, T, d_model)`,
+    and the encoder's, `"encoder_last_hidden_state"`, `(B, S, d_model)`. Subclasses make a `decoder`, and implement
+    `encoded` and `run_decoder`.
     """
 
+    input_names = INPUTS
     decoder: TransformerDecoder
-    shifted: ClassVar[str] = "input_ids"
-    """The input that the decoder's ids are made of, shifted right, where they are not given."""
+
+    @property
+    def output_keys(self):
+        return ("last_hidden_state", "encoder_last_hidden_state")
+
+    def input_signature(self):
+        return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in INPUTS}
+
+    @property
+    def prompt_vocab_size(self) -> int:
+        """How many tokens sources are made of."""
+        return self.config.vocab_size
 
     def encoded(self, input_ids, attention_mask=None, *, return_attention: bool = False, training=None) -> dict:
         """The encoder's `"hidden_states"`; with `return_attention`, also its `"attentions"`."""
@@ -57,6 +73,42 @@ class EncoderDecoder(Backbone):
         """
         raise NotImplementedError
 
+    def call(
+        self,
+        inputs,
+        decoder_input_ids=None,
+        attention_mask=None,
+        decoder_attention_mask=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ) -> dict[str, Any]:
+        """The hidden states of both texts. Takes what `EncoderDecoderModel.call` takes, without labels."""
+        named = {
+            "decoder_input_ids": decoder_input_ids,
+            "attention_mask": attention_mask,
+            "decoder_attention_mask": decoder_attention_mask,
+        }
+        given = checked_pair(text_inputs(inputs, named, INPUTS))
+        asked = {"return_attention": return_attention, "training": training}
+        source = self.encoded(given["input_ids"], given["attention_mask"], **asked)
+        target = self.hidden(
+            given["decoder_input_ids"],
+            given["decoder_attention_mask"],
+            context=source["hidden_states"][-1],
+            context_mask=given["attention_mask"],
+            **asked,
+        )
+        outputs = {
+            "last_hidden_state": target["hidden_states"][-1],
+            "encoder_last_hidden_state": source["hidden_states"][-1],
+        }
+        for kind in ["hidden_states"] * return_hidden_states + ["attentions"] * return_attention:
+            outputs |= {f"encoder_{kind}": source[kind], f"decoder_{kind}": target[kind]}
+        if return_attention:
+            outputs["cross_attentions"] = target["cross_attentions"]
+        return outputs
+
     def hidden(
         self,
         input_ids,
@@ -69,10 +121,10 @@ class EncoderDecoder(Backbone):
         return_attention: bool = False,
         training=None,
     ) -> dict:
-        """The decoder's, of its own ids.
+        """The decoder's hidden states.
 
         Args:
-            input_ids: `(B, T)`.
+            input_ids: the decoder's, `(B, T)`.
             attention_mask: `(B, T)` or `(B, T, T)`; with a cache, over its slots.
             context: the encoder's last hidden states, `(B, S, d_model)`; None if there is a cache.
             context_mask: `(B, S)`, 0 at padding of the source; None if there is a cache.
@@ -105,8 +157,15 @@ class EncoderDecoder(Backbone):
         return outputs if cache is None else outputs | {"cache": cache._replace(blocks=outputs["cache"])}
 
     def encode(self, input_ids, attention_mask=None, training=None):
-        """The encoder's last hidden states, `(B, S, d_model)`: the context of `decode`."""
-        given = self._inputs(input_ids, attention_mask=attention_mask)
+        """The encoder's last hidden states, `(B, S, d_model)`: the context of `decode`.
+
+        Args:
+            input_ids: `(B, S)`.
+            attention_mask: `(B, S)`, 0 at padding.
+            training: whether dropout is active.
+        """
+        given = text_inputs(input_ids, {"attention_mask": attention_mask}, ("input_ids", "attention_mask"))
+        _require_source(given["input_ids"], given["attention_mask"])
         return self.encoded(given["input_ids"], given["attention_mask"], training=training)["hidden_states"][-1]
 
     def decode(self, decoder_input_ids, context, context_mask=None, decoder_attention_mask=None, training=None):
@@ -124,40 +183,79 @@ class EncoderDecoder(Backbone):
         source = {"context": context, "context_mask": context_mask}
         return self.hidden(ids, decoder_attention_mask, **source, training=training)["hidden_states"][-1]
 
-    def answer(self, inputs, *, return_attention=False, return_hidden_states=False, training=None, **named) -> dict:
-        """What a model's `call` returns; `named` are its inputs and labels, None for those not given."""
-        given = self._inputs(inputs, **named)
-        asked = {"return_attention": return_attention, "training": training}
-        source = self.encoded(given["input_ids"], given["attention_mask"], **asked)
-        target = self.hidden(
-            given["decoder_input_ids"],
-            given["decoder_attention_mask"],
-            context=source["hidden_states"][-1],
-            context_mask=given["attention_mask"],
-            **asked,
-        )
-        outputs = self.head(target["hidden_states"][-1], given, training)
-        for kind in [
-            *(["hidden_states"] if return_hidden_states else []),
-            *(["attentions"] if return_attention else []),
-        ]:
-            outputs |= {f"encoder_{kind}": source[kind], f"decoder_{kind}": target[kind]}
-        if return_attention:
-            outputs["cross_attentions"] = target["cross_attentions"]
-        return outputs | self.own_losses(outputs, given)
+    def begin(self, ids, attention_mask, length: int) -> tuple[Any, Any, SourceCache]:
+        """What generation begins with: the start token, its mask, and a cache of `length` slots.
 
-    def _inputs(self, inputs, **named) -> dict[str, Any]:
-        """`text_inputs`, of two texts that fit together."""
-        given = text_inputs(inputs, **named)
-        ids, mask = given["input_ids"], given["attention_mask"]
-        if 0 in ids.shape:
-            raise ValueError(f"`input_ids` must hold at least one token a row; got shape {tuple(ids.shape)}.")
-        if mask is not None:
-            require_shape(mask, tuple(ids.shape), "attention_mask")
-        if "decoder_input_ids" in named:
-            given["decoder_input_ids"] = self._decoder_ids(given)
-            _require_target(given["decoder_input_ids"], given["decoder_attention_mask"], ids.shape[0])
-        return given
+        Args:
+            ids, attention_mask: the sources, `(B, S)`, whose keys and values the cache holds.
+            length: tokens of the target at most.
+        """
+        context = self.encoded(ids, attention_mask)["hidden_states"][-1]
+        start = ops.full((ops.shape(ids)[0], 1), self.config.decoder_start_token_id, "int32")
+        blocks = self.decoder.init_cache(ops.shape(ids)[0], length, context)
+        return start, ops.ones_like(start), SourceCache(blocks, ops.cast(attention_mask, "bool"))
+
+
+class EncoderDecoderModel(HeadModel):
+    """A model of a source and a target: an `EncoderDecoderBackbone` and a head."""
+
+    shifted: ClassVar[str] = "input_ids"
+    """The input that the decoder's ids are made of, shifted right, where they are not given."""
+    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
+    """Where padding under the attention mask, with positions counted without it, changes nothing."""
+
+    def call(
+        self,
+        inputs,
+        decoder_input_ids=None,
+        attention_mask=None,
+        decoder_attention_mask=None,
+        labels=None,
+        start_positions=None,
+        end_positions=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ):
+        """The head's logits and, given labels, its loss.
+
+        Args:
+            inputs: ids of the source `(B, S)`, or a dict of any of the tensors below with `"input_ids"`.
+            decoder_input_ids: ids of the target `(B, T)`, beginning with `decoder_start_token_id`. Unless given, a
+                language model's labels shifted right; of others, the source.
+            attention_mask: `(B, S)`, 0 at padding of the source, on either side.
+            decoder_attention_mask: `(B, T)`, 0 at padding of the target; or `(B, T, T)`, for each token 0 at those it
+                shall not see.
+            labels: as the class says; a language model's are the target, `(B, T)`, -100 where it does not count.
+            start_positions, end_positions: `(B,)`, the answer's first and last token.
+            return_attention: also return the attention maps: `"encoder_attentions"`, of every block `(B, H, S, S)`,
+                `"decoder_attentions"`, `(B, H, T, T)`, and `"cross_attentions"`, `(B, H, T, S)`.
+            return_hidden_states: also return `"encoder_hidden_states"` and `"decoder_hidden_states"`: the embeddings,
+                then each block's output, the last one after the final norm.
+            training: whether dropout is active.
+
+        Returns:
+            A dict with the logits, and `"loss"` and what else was asked for.
+
+        Raises:
+            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
+                an empty source; for a target neither given nor labelled; for other inputs that do not fit the ids.
+        """
+        named = {
+            "decoder_input_ids": decoder_input_ids,
+            "attention_mask": attention_mask,
+            "decoder_attention_mask": decoder_attention_mask,
+            "labels": labels,
+            "start_positions": start_positions,
+            "end_positions": end_positions,
+        }
+        given = text_inputs(inputs, named, self.taken())
+        given["decoder_input_ids"] = self._decoder_ids(given)
+        asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
+        hidden = self.backbone(present({name: given[name] for name in INPUTS}), **asked, training=training)
+        outputs = self.run_head(hidden, given, training)
+        outputs |= {name: x for name, x in hidden.items() if isinstance(x, tuple)}
+        return outputs | self.own_losses(outputs, given)
 
     def _decoder_ids(self, given: dict):
         """The decoder's ids, from what else is given if need be."""
@@ -173,94 +271,39 @@ class EncoderDecoder(Backbone):
         require_integer(source, self.shifted)
         return shift_right(source, self.config.decoder_start_token_id, self.config.pad_token_id)
 
+    def encode(self, input_ids, attention_mask=None, training=None):
+        """The encoder's last hidden states, as `EncoderDecoderBackbone.encode`."""
+        return self.backbone.encode(input_ids, attention_mask, training)
 
-class LabelledPair(EncoderDecoder):
-    """What models of two texts and one kind of labels are called with."""
-
-    def call(
-        self,
-        inputs,
-        decoder_input_ids=None,
-        attention_mask=None,
-        decoder_attention_mask=None,
-        labels=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """The head's logits and, given labels, its loss.
-
-        Args:
-            inputs: ids of the source `(B, S)`, or a dict of any of the tensors below with `"input_ids"`.
-            decoder_input_ids: ids of the target `(B, T)`, beginning with `decoder_start_token_id`. Unless given, a
-                language model's labels shifted right; of others, the source.
-            attention_mask: `(B, S)`, 0 at padding of the source, on either side.
-            decoder_attention_mask: `(B, T)`, 0 at padding of the target; or `(B, T, T)`, for each token 0 at those it
-                shall not see.
-            labels: as the class says; a language model's are the target, `(B, T)`, -100 where it does not count.
-            return_attention: also return the attention maps: `"encoder_attentions"`, of every block `(B, H, S, S)`,
-                `"decoder_attentions"`, `(B, H, T, T)`, and `"cross_attentions"`, `(B, H, T, S)`.
-            return_hidden_states: also return `"encoder_hidden_states"` and `"decoder_hidden_states"`: the embeddings,
-                then each block's output, the last one after the final norm.
-            training: whether dropout is active.
-
-        Returns:
-            A dict with the logits, and `"loss"` and what else was asked for.
-
-        Raises:
-            ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
-                an empty source; for a target neither given nor labelled; for other inputs that do not fit the ids.
-        """
-        return self.answer(
-            inputs,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            decoder_attention_mask=decoder_attention_mask,
-            labels=labels,
-            return_attention=return_attention,
-            return_hidden_states=return_hidden_states,
-            training=training,
-        )
+    def decode(self, decoder_input_ids, context, context_mask=None, decoder_attention_mask=None, training=None):
+        """The decoder's last hidden states, as `EncoderDecoderBackbone.decode`."""
+        return self.backbone.decode(decoder_input_ids, context, context_mask, decoder_attention_mask, training)
 
 
-class Seq2SeqLanguageModel(GenerationMixin, LabelledPair):
+class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):
     """A target given a source: each token given the source and the tokens before it."""
 
     shifted = "labels"
     reads_prompt = False
 
-    def input_signature(self):
-        names = ("input_ids", "attention_mask", "decoder_input_ids", "decoder_attention_mask")
-        return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in names}
+    @property
+    def prompt_vocab_size(self):
+        return self.backbone.prompt_vocab_size
 
-    def logits(self, hidden):
-        """`(..., d_model)` to `(..., vocab_size)`."""
-        raise NotImplementedError
-
-    def head(self, x, given, training=None):
-        return {"logits": self.logits(x)}
-
-    def own_losses(self, outputs, labels):
-        if labels["labels"] is None:
-            return {}
-        smoothing = getattr(self.config, "label_smoothing", 0.0)
-        return {"loss": token_cross_entropy(outputs["logits"], labels["labels"], label_smoothing=smoothing)}
-
-    def prompt_length(self, ids) -> int:
+    def prompt_length(self, ids):
         """The decoder begins with one token."""
         return 1
 
-    def begin(self, ids, attention_mask, length: int) -> tuple:
-        """The start token, its mask, and a cache of `length` slots with the keys and values of the sources `ids`."""
-        context = self.encoded(ids, attention_mask)["hidden_states"][-1]
-        start = ops.full((ops.shape(ids)[0], 1), self.config.decoder_start_token_id, "int32")
-        blocks = self.decoder.init_cache(ops.shape(ids)[0], length, context)
-        return start, ops.ones_like(start), SourceCache(blocks, ops.cast(attention_mask, "bool"))
+    def begin(self, ids, attention_mask, length):
+        return self.backbone.begin(ids, attention_mask, length)
 
-    def decode_step(self, ids, position_ids, attention_mask, cache, last):
-        """Logits after position `last`, `(B,)`, of each row of `ids`, `(B, T)`: `(B, vocab_size)`, and the cache."""
-        outputs = self.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)
-        return self.logits(take_positions(outputs["hidden_states"][-1], last)), outputs["cache"]
+    def hidden_step(self, ids, position_ids, attention_mask, cache):
+        outputs = self.backbone.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)
+        return outputs["hidden_states"][-1], outputs["cache"]
+
+    def logits(self, hidden):
+        """`(..., d_model)` to `(..., vocab_size)`."""
+        return self.run_head({"last_hidden_state": hidden}, {})["logits"]
 
 
 def shift_right(ids, start: int, pad: int | None):
@@ -275,8 +318,27 @@ def shift_right(ids, start: int, pad: int | None):
     return ops.where(before == IGNORED, start if pad is None else pad, before)
 
 
+def checked_pair(given: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of two texts, by name, that fit together.
+
+    Raises:
+        ValueError: for a source that is empty, a target that is missing, and masks or batches that do not fit.
+    """
+    _require_source(given["input_ids"], given["attention_mask"])
+    if given["decoder_input_ids"] is None:
+        raise ValueError("give `decoder_input_ids`: a backbone has no labels to make them of.")
+    _require_target(given["decoder_input_ids"], given["decoder_attention_mask"], given["input_ids"].shape[0])
+    return given
+
+
+def _require_source(ids, mask) -> None:
+    if 0 in ids.shape:
+        raise ValueError(f"`input_ids` must hold at least one token a row; got shape {tuple(ids.shape)}.")
+    if mask is not None:
+        require_shape(mask, tuple(ids.shape), "attention_mask")
+
+
 def _require_target(ids, mask, batch: int | None) -> None:
-    """Raises ValueError unless the decoder's ids and their mask fit each other and the source."""
     require_rank(ids, 2, "decoder_input_ids", "(batch, length)")
     require_integer(ids, "decoder_input_ids")
     require_shape(ids, (batch, ids.shape[1]), "decoder_input_ids")

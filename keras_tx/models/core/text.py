@@ -9,7 +9,7 @@ import keras
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.backbone import cache_slots
 from keras_tx.models.core.head import HeadModel
-from keras_tx.models.core.inputs import as_rows, text_inputs
+from keras_tx.models.core.inputs import as_rows, present, text_inputs
 
 
 class TextModel(HeadModel):
@@ -96,7 +96,7 @@ class TextModel(HeadModel):
         tokens = {name: as_rows(given[name]) if self.choices else given[name] for name in self.backbone.input_names}
         cached = {} if cache is None else {"cache": cache}
         asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
-        hidden = self.backbone(_present(tokens), **cached, **asked, training=training)
+        hidden = self.backbone(present(tokens), **cached, **asked, training=training)
         return self.answer(hidden, given, training)
 
     def answer(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> Any:
@@ -111,11 +111,6 @@ class TextModel(HeadModel):
         outputs |= {name: hidden[name] for name in ("attentions", "cache", "hidden_states") if name in hidden}
         return outputs | self.own_losses(outputs, given)
 
-    def run_head(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> dict[str, Any]:
-        """The head's logits by name, of what the backbone gave and the model's inputs."""
-        tied = {"token_embedding": self.backbone.token_embedding} if self.head.tied else {}
-        return self.head(hidden, _present(given), **tied, training=training)
-
 
 class CausalLanguageModel(GenerationMixin, TextModel):
     """A language model that looks back alone, and so writes on."""
@@ -126,14 +121,9 @@ class CausalLanguageModel(GenerationMixin, TextModel):
 
     def hidden_step(self, ids, position_ids, attention_mask, cache):
         outputs = self.backbone(
-            _present({"input_ids": ids, "attention_mask": attention_mask, "position_ids": position_ids}), cache=cache
+            present({"input_ids": ids, "attention_mask": attention_mask, "position_ids": position_ids}), cache=cache
         )
         return outputs["last_hidden_state"], outputs["cache"]
 
     def logits(self, hidden):
         return self.run_head({"last_hidden_state": hidden}, {})["logits"]
-
-
-def _present(named: dict[str, Any]) -> dict[str, Any]:
-    """Those that were given."""
-    return {name: x for name, x in named.items() if x is not None}

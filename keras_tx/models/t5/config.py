@@ -51,6 +51,12 @@ class T5Config(TextConfig):
     decoder_start_token_id: int = 0
     """What the decoder begins with."""
 
+    head_fields = TextConfig.head_fields | {"scale_output"}
+
+    @property
+    def classifier_rate(self):
+        return self.classifier_dropout
+
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
@@ -116,3 +122,4 @@ TINY = T5Config(
     pad_token_id=None,
     eos_token_id=None,
 )
+TINY_HEAD = TINY.replace(num_layers=1, num_decoder_layers=None, num_labels=5)

@@ -59,16 +59,16 @@ def _stack(name: str, layers: int, gated: bool) -> list[Rule]:
     bias = f"{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
     block = _block(gated, cross=name == "decoder")
     return [
-        same(bias, "R H", f"{name}_bias/table"),
-        *(rule for i in range(layers) for rule in below(f"{name}.block.{i}.", f"{name}/block_{i}/", block)),
-        _scale(f"{name}.final_layer_norm", f"{name}/norm"),
+        same(bias, "R H", f"backbone/{name}_bias/table"),
+        *(rule for i in range(layers) for rule in below(f"{name}.block.{i}.", f"backbone/{name}/block_{i}/", block)),
+        _scale(f"{name}.final_layer_norm", f"backbone/{name}/norm"),
     ]
 
 
 def _encoder(fields: Fields) -> list[Rule]:
     tied = ["lm_head.weight"] if fields["tie_embeddings"] else []
     copies = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", *tied)
-    tokens = same("shared.weight", "V D", "token_embedding/embeddings", copies=copies)
+    tokens = same("shared.weight", "V D", "backbone/token_embedding/embeddings", copies=copies)
     return [tokens, *_stack("encoder", fields["num_layers"], fields["gated"])]
 
 
@@ -86,12 +86,12 @@ def _bare(tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _language_model(fields: Fields) -> list[Rule]:
-    return [] if fields["tie_embeddings"] else [transposed("lm_head.weight", "V D", "output_projection/kernel")]
+    return [] if fields["tie_embeddings"] else [transposed("lm_head.weight", "V D", "head/output_projection/kernel")]
 
 
 _CLASSIFIER = [
-    *linear("classification_head.dense", "D D", "transform"),
-    *linear("classification_head.out_proj", "N D", "classifier"),
+    *linear("classification_head.dense", "D D", "head/transform"),
+    *linear("classification_head.out_proj", "N D", "head/classifier"),
 ]
 
 
@@ -181,9 +181,10 @@ T5 = Family(
         "T5Model": Head("T5ForConditionalGeneration", _language_model),
         "T5ForQuestionAnswering": Head(
             "T5ForQuestionAnswering",
-            lambda fields: linear("qa_outputs", "2 D", "qa_outputs"),
+            lambda fields: linear("qa_outputs", "2 D", "head/qa_outputs"),
             written={"num_labels": 2, "label_names": None},
         ),
+        "T5Backbone": Head("T5Model", alone=True),
     },
     ignored=(r".*EncDecAttention\.relative_attention_bias\.weight",),  # of old checkpoints, which nothing reads
     left_out=_OTHER_HEADS,
@@ -215,7 +216,7 @@ T5_IN_TAGGER = dataclasses.replace(
     backbone=_wrapped(_encoder),
     heads={
         "T5ForTokenClassification": Head(
-            "T5ForTokenClassification", lambda fields: linear("classifier", "N D", "classifier")
+            "T5ForTokenClassification", lambda fields: linear("classifier", "N D", "head/classifier")
         ),
     },
     left_out=T5_ENCODER.left_out,
