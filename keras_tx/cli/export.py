@@ -167,11 +167,10 @@ def _strings(model: Model, path: Path) -> dict[str, Any]:
     from keras_tx.export.pictures import takes_files
     from keras_tx.export.texts import takes_strings
     from keras_tx.generation import GenerationMixin
-    from keras_tx.models.core.base import TextModel
     from keras_tx.text import has_tokenizer, load_tokenizer
     from keras_tx.vision import ImagePreprocessor
 
-    if isinstance(model, TextModel):
+    if model.main_input == "input_ids":
         fits = isinstance(model, GenerationMixin) or takes_strings(model)
         return {"tokenizer": load_tokenizer(path)} if fits and has_tokenizer(path) else {}
     try:
@@ -233,5 +232,5 @@ def _random_inputs(model: Model) -> list[dict]:
     from keras_tx.export.tensors import tensor_signatures
 
     rng, signature = np.random.default_rng(0), tensor_signatures(model)["serving_default"]
-    longest = min(getattr(model.config, "max_positions", None) or 64, 64)
+    longest = min(model.max_positions or 64, 64)
     return [signature.sample(rng, 2, int(rng.integers(1, longest + 1))) for _ in range(SAMPLES)]

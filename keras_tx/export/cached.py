@@ -15,7 +15,7 @@ from keras import ops
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
 from keras_tx.layers import BlockCache
-from keras_tx.models.core.seq2seq import EncoderDecoder, SourceCache
+from keras_tx.models.core.seq2seq import EncoderDecoderModel, SourceCache
 from keras_tx.ops.attention.cache import capacity
 from keras_tx.ops.primitives import converted_graph
 
@@ -45,7 +45,7 @@ def cached_signatures(
         batch_size, cache_length: B and S of `decode`, where they are fixed.
         tokens: that `decode` reads at a time; None for any number.
     """
-    generation = _PairGeneration(model) if isinstance(model, EncoderDecoder) else _TextGeneration(model)
+    generation = _PairGeneration(model) if isinstance(model, EncoderDecoderModel) else _TextGeneration(model)
     return generation.signatures(batch_size, cache_length, tokens)
 
 
@@ -104,7 +104,7 @@ class _TextGeneration:
 
     def _sampler(self, specs):
         def sample(rng: np.random.Generator, rows: int, length: int) -> dict[str, np.ndarray]:
-            given = sample_tensors(specs, self.model.config, rng, rows, length)
+            given = sample_tensors(specs, self.model, rng, rows, length)
             rows, length = given["input_ids"].shape[0], min(length, self.model_positions or length)
             for name, spec in specs.items():
                 if name == "cache_position":
@@ -124,7 +124,7 @@ class _TextGeneration:
 
     @property
     def model_positions(self) -> int | None:
-        return getattr(self.model.config, "max_positions", None)
+        return self.model.max_positions
 
     def empty(self, batch, slots):
         with converted_graph():  # the reference, which is not converted, has such a cache too
@@ -159,7 +159,7 @@ class _PairGeneration(_TextGeneration):
     def __init__(self, model):
         self.model = model
         with converted_graph():
-            blocks = self.model.decoder.init_cache(1, 1, ops.zeros((1, 1, model.config.d_model)))
+            blocks = self.model.backbone.decoder.init_cache(1, 1, ops.zeros((1, 1, model.config.d_model)))
         self.caches = [block.attention for block in blocks]
         self.crossed = [block.cross for block in blocks]
 

@@ -138,7 +138,7 @@ class Writer:
     @property
     def positions(self) -> int:
         """Tokens that the decoder sees at most."""
-        return getattr(self.model.config, "max_positions", None) or UNBOUNDED
+        return self.model.max_positions or UNBOUNDED
 
     def decoding(self, **fields) -> Decoding:
         """The loop's choices, of a length to be filled in."""

@@ -14,7 +14,7 @@ from keras_tx.export.verify import Verification, verify
 from keras_tx.files import whole_directory, whole_file
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.base import Model
-from keras_tx.models.core.seq2seq import EncoderDecoder
+from keras_tx.models.core.seq2seq import EncoderDecoderModel
 from keras_tx.ops.primitives import converted_graph
 
 OPSET = 18
@@ -78,7 +78,7 @@ def onnx_signatures(model: Model, *, use_cache: bool = True) -> dict[str, Signat
     if not use_cache or not isinstance(model, GenerationMixin):
         return {"serving_default": tensor_signatures(model)["serving_default"]}
     decode = {"decode": cached_signatures(model, tokens=None)["decode"]}
-    return {"encode": encode_signature(model), **decode} if isinstance(model, EncoderDecoder) else decode
+    return {"encode": encode_signature(model), **decode} if isinstance(model, EncoderDecoderModel) else decode
 
 
 def _require_fitting(path: Path, two: bool) -> None:

@@ -61,12 +61,12 @@ def sample_files(rng: np.random.Generator, count: int, channels: int) -> np.ndar
     return np.array(files, "S")
 
 
-def sample_tensors(specs: Mapping[str, Any], config: Any, rng: np.random.Generator, rows: int, length: int) -> dict:
+def sample_tensors(specs: Mapping[str, Any], model: Any, rng: np.random.Generator, rows: int, length: int) -> dict:
     """Tensors for a model's signature, with masks of ragged rows that are padded on the right.
 
     The names say what they are, as they do throughout the package.
     """
-    length = min(length, getattr(config, "max_positions", None) or length)
+    length = min(length, model.max_positions or length)
     choices = any(spec.dtype.is_integer and spec.shape.rank == 3 for spec in specs.values())
     given = {}
     for name, spec in specs.items():
@@ -80,14 +80,14 @@ def sample_tensors(specs: Mapping[str, Any], config: Any, rng: np.random.Generat
             lengths = rng.integers(1, length + 1, (*shape[:-1], 1))
             given[name] = (np.arange(length) < lengths).astype("int32")
         else:
-            given[name] = rng.integers(0, _bound(name, config, length), shape).astype("int32")
+            given[name] = rng.integers(0, _bound(name, model, length), shape).astype("int32")
     return given
 
 
-def _bound(name: str, config: Any, length: int) -> int:
+def _bound(name: str, model: Any, length: int) -> int:
     """Below which the integers of an input lie."""
     if name == "token_type_ids":
-        return config.type_vocab_size
+        return model.config.type_vocab_size
     if name == "input_ids":
-        return getattr(config, "source_vocab_size", None) or config.vocab_size
-    return config.vocab_size if name.endswith("_input_ids") else length
+        return model.prompt_vocab_size
+    return model.config.vocab_size if name.endswith("_input_ids") else length

@@ -16,7 +16,7 @@ from keras_tx.export.texts import string_signatures
 from keras_tx.export.warmup import write_warmup
 from keras_tx.files import whole_directory
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.core.base import Model, TextModel
+from keras_tx.models.core.base import Model
 from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.primitives import portable_graph
 from keras_tx.text import Tokenizer
@@ -121,7 +121,7 @@ def model_signatures(
     """
     found = tensor_signatures(model, xla=xla)
     if tokenizer is not None:
-        if not isinstance(model, TextModel):
+        if not model.main_input == "input_ids":
             raise ValueError(f"`tokenizer` is for models of texts; {type(model).__name__} is none.")
         generates = isinstance(model, GenerationMixin)
         found |= (

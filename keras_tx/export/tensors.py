@@ -11,6 +11,7 @@ import keras
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
 from keras_tx.models.core.base import LOSSES, Model
+from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 
 
 def named_outputs(model: Model, outputs: Any) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def tensor_signatures(model: Model, *, xla: bool = False) -> dict[str, Signature
     specs = {name: spec_of(spec) for name, spec in model.input_signature().items()}
 
     def signature(function, **specs) -> Signature:
-        return Signature(function, specs, partial(sample_tensors, specs, model.config))
+        return Signature(function, specs, partial(sample_tensors, specs, model))
 
     found = {"serving_default": signature(lambda **inputs: named_outputs(model, model(inputs)), **specs)}
     if xla:
@@ -42,7 +43,7 @@ def tensor_signatures(model: Model, *, xla: bool = False) -> dict[str, Signature
         compiled = tf.function(whole.function, jit_compile=True, autograph=False)
         compiled.get_concrete_function(**specs)
         found["serving_default_xla"] = replace(whole, function=compiled, xla=True)
-    if not hasattr(model, "encode") or "decoder_input_ids" not in specs:
+    if not isinstance(model, Seq2SeqLanguageModel):
         return found
     halves: Any = model
     ids, vectors = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None, halves.config.d_model), tf.float32)

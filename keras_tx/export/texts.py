@@ -15,7 +15,10 @@ from keras_tx.export.signature import Signature, by_row, checked_texts, strings
 from keras_tx.export.tensors import named_outputs
 from keras_tx.export.words import answer_signatures, entity_signatures
 from keras_tx.generation.sampling import probabilities
-from keras_tx.models.core.base import TextModel
+from keras_tx.models.bert.heads import NextSentenceHead
+from keras_tx.models.core.backbone import TextBackbone
+from keras_tx.models.core.heads import MaskedLanguageModelHead
+from keras_tx.models.core.text import TextModel
 from keras_tx.tasks import (
     MultipleChoiceTask,
     QuestionAnsweringTask,
@@ -119,7 +122,7 @@ class FillMaskTask(Task):
     @staticmethod
     def fits(model: TextModel) -> bool:
         """Whether it gives logits of all tokens at every place, of texts read as a whole."""
-        return getattr(model, "predicts_masked_tokens", False)
+        return isinstance(model.head, MaskedLanguageModelHead) and len(model.targets) == 1
 
 
 def mask_signatures(task: FillMaskTask) -> dict[str, Signature]:
@@ -171,7 +174,7 @@ class NextSentenceTask(Task):
     @staticmethod
     def fits(model: TextModel) -> bool:
         """Whether it gives two logits of a pair, of following and of not."""
-        return hasattr(model, "relationship") and list(model.targets) == ["logits"]
+        return isinstance(model.head, NextSentenceHead)
 
 
 def next_sentence_signatures(task: NextSentenceTask) -> dict[str, Signature]:
@@ -193,7 +196,7 @@ class EncodingTask(Task):
     @staticmethod
     def fits(model: TextModel) -> bool:
         """Whether it has no head."""
-        return not model.targets
+        return isinstance(model, TextBackbone) or (isinstance(model, TextModel) and model.head is None)
 
 
 def encoding_signatures(task: EncodingTask) -> dict[str, Signature]:

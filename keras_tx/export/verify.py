@@ -107,13 +107,13 @@ def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generato
     step = signatures["decode"].inputs
     rows = step["input_ids"].shape[0]
     slots = slots_of(step)
-    most = slots or getattr(model.config, "max_positions", None) or SHAPES[-1][1] + NEW_TOKENS
+    most = slots or model.max_positions or SHAPES[-1][1] + NEW_TOKENS
     pair = "encoder_attention_mask" in step
     count = max(1, min(NEW_TOKENS, most - 2))
     requests = list[Request]()
     for number, (batch, length) in enumerate(SHAPES):
         length = length if pair else max(1, min(length, most - count))
-        given = sample_tensors(specs, model.config, rng, rows or batch, length)
+        given = sample_tensors(specs, model, rng, rows or batch, length)
         if number % 2:
             given = {name: np.ascontiguousarray(x[:, ::-1]) for name, x in given.items()}
         given["count"] = np.array(count, "int32")

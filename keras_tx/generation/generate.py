@@ -27,6 +27,8 @@ class GenerationMixin:
     """With `vocab_size`; `bos_token_id`, `eos_token_id` and `pad_token_id` count where there are any."""
     max_positions: int | None
     """How many tokens a text may have; None for any number."""
+    prompt_vocab_size: int
+    """How many tokens prompts are made of."""
     reads_prompt: ClassVar[bool] = True
     """Whether the decoder goes on with the prompt itself; otherwise it writes a text of its own."""
 
@@ -131,11 +133,6 @@ class GenerationMixin:
     def prompt_length(self, ids) -> int:
         """How many tokens the decoder begins with, after prompts `(B, P)`; a decoder alone reads the prompts."""
         return ids.shape[1]
-
-    @property
-    def prompt_vocab_size(self) -> int:
-        """How many tokens prompts are made of."""
-        return self.config.vocab_size
 
     def begin(self, ids, attention_mask, length: int) -> tuple:
         """What the decoder begins with: ids, their mask, and its cache of `length` slots, empty."""

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_tx.models.core.auto import load_pretrained
-from keras_tx.models.core.base import TextModel
+from keras_tx.models.core.head import HeadModel
 from keras_tx.text import Tokenizer, load_tokenizer
 from keras_tx.training.recipes.finetune import FineTuning, fine_tune
 
@@ -36,7 +36,7 @@ class Task:
     heads: ClassVar[str]
     """The models that fit, as an error names them."""
 
-    def __init__(self, model: TextModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
+    def __init__(self, model: HeadModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
         config: Any = model.config
         if not self.fits(model):
             raise ValueError(f"{type(self).__name__} needs a model {self.heads}; got {type(model).__name__}.")
@@ -44,7 +44,7 @@ class Task:
             raise ValueError(
                 f"the tokenizer has {tokenizer.vocab_size} ids and the model {config.vocab_size}: they are no pair."
             )
-        positions, tokens = getattr(config, "max_positions", None), tokenizer.model_max_length
+        positions, tokens = model.max_positions, tokenizer.model_max_length
         limit, whose = (
             (positions, "the model's positions") if positions else (tokens, "the tokenizer's `model_max_length`")
         )
@@ -55,7 +55,7 @@ class Task:
         self.max_length = max_length or min(positions or 512, tokens or 512, 512)
 
     @staticmethod
-    def fits(model: TextModel) -> bool:
+    def fits(model: HeadModel) -> bool:
         """Whether the model has the head that the task needs."""
         raise NotImplementedError
 

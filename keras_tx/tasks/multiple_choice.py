@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_tx.models.core.base import TextModel
+from keras_tx.models.core.head import HeadModel
 from keras_tx.tasks.base import Task, probabilities, require_equal
 
 Example = tuple[str, Sequence[str]]
@@ -42,7 +42,7 @@ class MultipleChoiceTask(Task):
     heads = "for multiple choice"
 
     @staticmethod
-    def fits(model: TextModel) -> bool:
+    def fits(model: HeadModel) -> bool:
         ids = model.input_signature()["input_ids"]
         return len(ids.shape) == 3 and list(model.targets) == ["logits"]
 

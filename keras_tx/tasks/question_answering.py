@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_tx.models.core.base import TextModel
-from keras_tx.models.core.text_heads import SpanHead
+from keras_tx.models.core.head import HeadModel
+from keras_tx.models.core.heads import SpanHead
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.rows import Windows, windows
 from keras_tx.tasks.spans import best_spans
@@ -80,8 +80,8 @@ class QuestionAnsweringTask(Task):
         self.no_answer_threshold = no_answer_threshold
 
     @staticmethod
-    def fits(model: TextModel) -> bool:
-        return isinstance(model, SpanHead)
+    def fits(model: HeadModel) -> bool:
+        return isinstance(model.head, SpanHead)
 
     def training_data(self, examples: Sequence[tuple[str, str]], labels: Sequence[Sequence[tuple[str, int]]]):
         """The model's inputs and labels, a row for each window.

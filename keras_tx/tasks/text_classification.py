@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_tx.generation.sampling import probabilities
-from keras_tx.models.core.base import TextModel
-from keras_tx.models.core.text_heads import SequenceLoss
+from keras_tx.models.core.head import HeadModel
+from keras_tx.models.core.heads import SequenceHead
 from keras_tx.tasks.base import Task, require_equal
 from keras_tx.tasks.entities import precision_recall_f1
 
@@ -47,8 +47,8 @@ class TextClassificationTask(Task):
     heads = "for sequence classification"
 
     @staticmethod
-    def fits(model: TextModel) -> bool:
-        return isinstance(model, SequenceLoss)
+    def fits(model: HeadModel) -> bool:
+        return isinstance(model.head, SequenceHead)
 
     @property
     def problem_type(self) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_tx.models.core.base import TextModel
-from keras_tx.models.core.text_heads import TokenClassification
+from keras_tx.models.core.head import HeadModel
+from keras_tx.models.core.heads import TokenHead
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.entities import OUTSIDE, entity_scores, entity_spans
@@ -57,8 +57,8 @@ class TokenClassificationTask(Task):
         self.stride = self.max_length // 3 if stride is None else stride
 
     @staticmethod
-    def fits(model: TextModel) -> bool:
-        return isinstance(model, TokenClassification)
+    def fits(model: HeadModel) -> bool:
+        return isinstance(model.head, TokenHead)
 
     def training_data(self, examples: Sequence[Sequence[str]], labels: Sequence[Sequence]):
         """The model's inputs and labels.

@@ -38,6 +38,11 @@ class Backbone(Model):
     def output_keys(self):
         return ("last_hidden_state",)
 
+    @property
+    def prompt_vocab_size(self) -> int:
+        """How many tokens its text, or its source, is made of."""
+        return self.config.vocab_size
+
     def layer_depth(self, path):
         block = re.search(r"/(?:block|layer)_(\d+)/", path)
         if block:

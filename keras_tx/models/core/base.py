@@ -34,6 +34,11 @@ class Model(Pretrained, keras.Model):
         self.config = (config or self.config_class()).replace(**overrides)
 
     @property
+    def main_input(self) -> str:
+        """The input that may be given by itself: `"input_ids"` or `"images"`."""
+        return self.input_names[0]
+
+    @property
     def max_positions(self) -> int | None:
         """How many tokens a text may have; None for any number."""
         return None

@@ -90,7 +90,7 @@ class HeadModel(Model):
         """Takes from the backbone's class what a declaration need not say again."""
         super().__init_subclass__(**options)
         if "backbone_class" in vars(cls):
-            for name in ("config_class", "formats", "adaptable"):
+            for name in ("config_class", "input_names", "formats", "adaptable"):
                 if name not in vars(cls):
                     setattr(cls, name, getattr(cls.backbone_class, name))
 
@@ -186,6 +186,11 @@ class HeadModel(Model):
     @property
     def output_keys(self):
         return self.backbone.output_keys if self.head is None else super().output_keys
+
+    @property
+    def prompt_vocab_size(self) -> int:
+        """How many tokens its text, or its source, is made of."""
+        return self.backbone.prompt_vocab_size
 
     def input_signature(self):
         return self.backbone.input_signature()

@@ -52,11 +52,6 @@ class EncoderDecoderBackbone(Backbone):
     def input_signature(self):
         return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in INPUTS}
 
-    @property
-    def prompt_vocab_size(self) -> int:
-        """How many tokens sources are made of."""
-        return self.config.vocab_size
-
     def encoded(self, input_ids, attention_mask=None, *, return_attention: bool = False, training=None) -> dict:
         """The encoder's `"hidden_states"`; with `return_attention`, also its `"attentions"`."""
         raise NotImplementedError
@@ -285,10 +280,6 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):
 
     shifted = "labels"
     reads_prompt = False
-
-    @property
-    def prompt_vocab_size(self):
-        return self.backbone.prompt_vocab_size
 
     def prompt_length(self, ids):
         """The decoder begins with one token."""

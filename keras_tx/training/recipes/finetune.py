@@ -65,7 +65,7 @@ def freeze_layers(model: Model, layers: int) -> None:
     Raises:
         ValueError: if there are no more blocks than that, or fewer than no blocks.
     """
-    depths = [model.layer_depth(weight.path) for weight in model.weights]
+    depths = _depths(model, model.weights)
     blocks = _top(depths)
     if not 0 <= layers <= blocks:
         raise ValueError(f"`layers` must lie in [0, {blocks}], the blocks of the model; got {layers}.")
@@ -82,7 +82,7 @@ def layer_scales(model: Model, layer_decay: float, head_scale: float = 1.0) -> l
         layer_decay: the rate of a layer as a share of the rate of the layer above it; the topmost block's is 1.
         head_scale: of what is above all blocks.
     """
-    depths = [model.layer_depth(weight.path) for weight in model.trainable_variables]
+    depths = _depths(model, model.trainable_variables)
     top = _top(depths)
     return [head_scale if depth is None else layer_decay ** (top - depth) for depth in depths]
 
@@ -138,6 +138,12 @@ def fine_tune(
     batches = ShuffledBatches(inputs, labels, recipe.batch_size, seed=recipe.seed)
     compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches))
     return model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=list(callbacks), verbose=verbose)
+
+
+def _depths(model: Model, weights: Sequence[keras.Variable]) -> list[int | None]:
+    """How many layers lie below each weight; None above all blocks."""
+    paths = {id(weight): path for path, weight in model.weights_by_path().items()}
+    return [model.layer_depth(paths[id(weight)]) if id(weight) in paths else None for weight in weights]
 
 
 def _top(depths: list[int | None]) -> int:
