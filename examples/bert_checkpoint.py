@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_tx.convert import locate
-from keras_tx.models.bert.model import BERTBackbone
+from keras_tx.models.bert.backbone import BERTBackbone
 from keras_tx.text import TOKENIZER_FILES, Tokenizer, WordPieceTokenizer, load_tokenizer
 from keras_tx.training import FineTuning
 

@@ -12,7 +12,7 @@ import random
 
 from bert_checkpoint import arguments, model_and_tokenizer, recipe
 
-from keras_tx.models.bert.heads import BERTForMultipleChoice
+from keras_tx.models.bert.model import BERTForMultipleChoice
 from keras_tx.tasks import MultipleChoiceTask
 
 

@@ -14,7 +14,7 @@ import random
 
 from bert_checkpoint import arguments, model_and_tokenizer, recipe
 
-from keras_tx.models.bert.heads import BERTForQuestionAnswering
+from keras_tx.models.bert.model import BERTForQuestionAnswering
 from keras_tx.tasks import QuestionAnsweringTask
 
 

@@ -12,7 +12,7 @@ import random
 
 from bert_checkpoint import arguments, model_and_tokenizer, recipe
 
-from keras_tx.models.bert.heads import BERTForTokenClassification
+from keras_tx.models.bert.model import BERTForTokenClassification
 from keras_tx.tasks import TokenClassificationTask
 
 KINDS = ("PER", "ORG", "LOC", "MISC")

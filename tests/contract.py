@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Collection
 
@@ -13,12 +12,14 @@ import pytest
 from helpers import made_random, numpy
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.models.core.base import LOSSES, HeadModel, Model, TextModel
+from keras_tx.models import BigramModel, SwinTransformer, VisionTransformer
+from keras_tx.models.core.backbone import Backbone
+from keras_tx.models.core.base import LOSSES, Model
 from keras_tx.models.core.config import Config
-from keras_tx.models.core.detection import ObjectDetection
-from keras_tx.models.core.images import ImageModel
+from keras_tx.models.core.detection import ObjectDetectionHead
+from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.registry import MODELS
-from keras_tx.models.core.seq2seq import EncoderDecoder
+from keras_tx.models.core.seq2seq import EncoderDecoderModel
 
 BATCH, CHOICES, LENGTH = 3, 2, 7
 PROMPT = 5
@@ -47,15 +48,15 @@ class Case:
 
     @property
     def is_text(self) -> bool:
-        return issubclass(self.cls, TextModel)
+        return self.cls.input_names[0] == "input_ids"
 
     @property
     def has_two_stacks(self) -> bool:
-        return issubclass(self.cls, EncoderDecoder)
+        return issubclass(self.cls, EncoderDecoderModel)
 
     @property
     def is_image(self) -> bool:
-        return issubclass(self.cls, ImageModel)
+        return self.cls.input_names[0] == "images"
 
     @property
     def is_first(self) -> bool:
@@ -63,22 +64,42 @@ class Case:
         return self.config == MODELS[self.cls.__name__].tiny[0]
 
     @property
+    def targets(self) -> dict[str, str]:
+        """The labels that each of the logits is trained on; none without a head."""
+        head = getattr(self.cls, "head_class", None)
+        return {} if head is None else head.targets
+
+    @property
     def has_head(self) -> bool:
         """Whether it takes labels."""
-        targets = getattr(self.cls, "targets", {})
-        return bool(targets) and all(map(self.takes, targets.values()))
+        return bool(self.targets)
 
     @property
     def labels_rows(self) -> bool:
         """Whether the labels are one for each row of logits; otherwise they are a set, to be matched."""
-        return self.has_head and not issubclass(self.cls, ObjectDetection)
+        return self.has_head and not issubclass(self.cls.head_class, ObjectDetectionHead)
 
     @property
     def generates(self) -> bool:
         return issubclass(self.cls, GenerationMixin)
 
-    def takes(self, argument: str) -> bool:
-        return argument in inspect.signature(self.cls.call).parameters
+    @property
+    def takes_cache(self) -> bool:
+        """Whether `call` may be given a cache."""
+        return self.generates and not self.has_two_stacks
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether it has attention maps to show."""
+        return not issubclass(self.cls, BigramModel)
+
+    @property
+    def classifies_images(self) -> bool:
+        return issubclass(self.cls, (VisionTransformer, SwinTransformer))
+
+    def takes(self, name: str) -> bool:
+        """Whether `call` has a use for an input or labels of this name."""
+        return name in (self.cls.input_names if issubclass(self.cls, Backbone) else self.cls.taken())
 
 
 CASES = [
@@ -176,7 +197,7 @@ def classes_of(y: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: x for name, x in y.items() if x.dtype == np.int32}
 
 
-def padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
+def padded(model: Model, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
     """Text inputs of which row i keeps the first `lengths[i]` tokens of each text, the others masked on one side.
 
     A decoder's text is shorter, as it is throughout.
@@ -195,7 +216,7 @@ def target_length(length: int) -> int:
     return max(length - SHORTER, 1)
 
 
-def _padded(model: TextModel, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
+def _padded(model: Model, given: dict[str, np.ndarray], lengths: list[int], side: str) -> dict[str, np.ndarray]:
     ids, count = given["input_ids"], given["input_ids"].shape[-1]
     cut = count - np.array(lengths, "int32")
     mask = np.stack(
@@ -225,7 +246,7 @@ def row_alone(given: dict[str, np.ndarray], row: int, length: int) -> dict[str, 
 
 def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:
     """The likeliest `count` tokens after each prompt, by whole passes without cache, mask or compiled loop."""
-    if isinstance(model, EncoderDecoder):
+    if isinstance(model, EncoderDecoderModel):
         return np.stack([_greedy_target(model, prompt[None], count) for prompt in prompts])
     width = max(map(len, prompts)) + count
     buffer = np.zeros((len(prompts), width), "int32")
@@ -240,7 +261,7 @@ def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:
     return np.stack(new, axis=1)
 
 
-def _greedy_target(model: EncoderDecoder, source: np.ndarray, count: int) -> np.ndarray:
+def _greedy_target(model: EncoderDecoderModel, source: np.ndarray, count: int) -> np.ndarray:
     target = np.full((1, count + 1), model.config.decoder_start_token_id, "int32")
     for i in range(count):
         target[0, i + 1] = logits(model(source, target[:, :-1]))[0, i].argmax()
@@ -254,7 +275,7 @@ def found_losses(outputs: dict) -> dict[str, float]:
 # === Cases as parameters ===
 
 _HEADS = [case for case in reversed(CASES) if case.has_head]
-KINDS = list({(c.is_image, c.has_two_stacks, c.labels_rows, len(c.cls.targets)): c for c in _HEADS}.values())
+KINDS = list({(c.is_image, c.has_two_stacks, c.labels_rows, len(c.targets)): c for c in _HEADS}.values())
 """The first head of each kind, where what is tested is the work of their common base."""
 
 BACKEND = keras.backend.backend()

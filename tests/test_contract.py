@@ -57,7 +57,7 @@ def test_predict_gives_arrays(case, model):
         given = dict([first, *(item for item in others if item[0] == "decoder_input_ids")])
     found = model.predict(given, verbose=0, batch_size=2)
     expected = model(*given.values()) if case.has_head else model(given)
-    assert not case.has_head or set(found) == set(case.cls.targets)
+    assert not case.has_head or set(found) == set(case.targets)
     for have, want in zip(arrays(found), arrays(predicted(expected)), strict=True):
         assert have.shape == want.shape and have.shape[0] == BATCH
         np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)

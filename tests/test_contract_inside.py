@@ -57,7 +57,7 @@ def test_padding_changes_nothing(case, model, side):
 # === What is inside ===
 
 
-@cases("return_attention", is_text=True, has_two_stacks=False)
+@cases(has_blocks=True, is_text=True, has_two_stacks=False)
 def test_attention_maps_of_every_layer(case, model):
     given = padded(model, inputs(model), [LENGTH, 4, 2], "right")
     mask = given["attention_mask"].reshape(-1, LENGTH)
@@ -75,7 +75,7 @@ def test_attention_maps_of_every_layer(case, model):
     np.testing.assert_allclose(logits(outputs), logits(model(given)), atol=1e-5, rtol=1e-5)
 
 
-@cases("return_hidden_states", is_text=True, has_two_stacks=False)
+@cases(has_blocks=True, is_text=True, has_two_stacks=False)
 def test_hidden_states_of_every_layer(case, model):
     given = inputs(model)
     outputs = model(given, return_hidden_states=True)
@@ -139,7 +139,7 @@ def test_labels_are_shifted_right(case, model):
     assert found_losses(outputs) == pytest.approx(found_losses(expected), rel=1e-5)
 
 
-@cases("return_attention", is_image=True)
+@cases(is_image=True)
 def test_attention_maps_of_every_block_of_images(case, model):
     given = inputs(model)
     outputs = model(given, return_attention=True)
@@ -159,14 +159,14 @@ def test_attention_maps_of_every_block_of_images(case, model):
     np.testing.assert_allclose(logits(states), logits(model(given)), atol=1e-5, rtol=1e-5)
 
 
-@cases("return_features", is_image=True)
+@cases(classifies_images=True)
 def test_features_are_what_the_head_reads(case, model):
     given = inputs(model)
     features = numpy(model(given, return_features=True))
     assert features.shape[0] == BATCH and features.ndim == 2
     headless = case.cls(case.config, num_classes=0)
-    for weight in headless.weights:
-        weight.assign(model.weights_by_path()[weight.path.split("/", 1)[1]])
+    for path, weight in headless.weights_by_path().items():
+        weight.assign(model.weights_by_path()[path])
     np.testing.assert_allclose(headless(given), features, atol=1e-5, rtol=1e-5)
     np.testing.assert_allclose(headless(given, return_features=True), headless(given), atol=1e-5, rtol=1e-5)
     assert case.cls(case.config, num_classes=11)(given).shape == (BATCH, 11)
@@ -177,7 +177,7 @@ def test_features_are_what_the_head_reads(case, model):
 NEW = 6
 
 
-@cases("cache")
+@cases(takes_cache=True)
 def test_cached_equals_uncached(case, model):
     """Step by step through `call`, with slots left free."""
     ids = inputs(model)["input_ids"]

@@ -22,7 +22,7 @@ from keras_tx.models import (
     BERTModel,
     load_pretrained,
 )
-from keras_tx.models.bert.heads import TINY_HEAD
+from keras_tx.models.bert.config import TINY_HEAD
 
 FILE = "model.safetensors"
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -118,18 +118,18 @@ def test_a_backbone_without_a_pooler_gets_a_fresh_one(directory, tmp_path):
     assert fresh.endswith("fresh, for the checkpoint lacks them: bert.pooler.dense.weight, bert.pooler.dense.bias.")
     assert "left out" in left and "cls.predictions.transform.dense.weight" in left
     assert equal(model, masked)
-    assert numpy(model.pooler.kernel).std() == pytest.approx(0.02, rel=0.2)
+    assert numpy(model.backbone.pooler.kernel).std() == pytest.approx(0.02, rel=0.2)
 
 
 def test_a_classifier_of_a_pre_trained_model(directory, model, tmp_path):
     with pytest.warns(UserWarning, match=r"fresh, .*: classifier\.weight, classifier\.bias"):
         classifier = BERTForSequenceClassification.from_pretrained(directory, num_labels=7)
-    assert classifier.classifier.kernel.shape == (15, 7) and equal(classifier, model)
+    assert classifier.head.classifier.kernel.shape == (15, 7) and equal(classifier, model)
     classifier.save_pretrained(tmp_path / "seven", format="huggingface")
     assert equal(BERTForSequenceClassification.from_pretrained(tmp_path / "seven"), classifier)
     with pytest.warns(UserWarning, match="fresh"):
         other = BERTForSequenceClassification.from_pretrained(tmp_path / "seven", num_labels=3)
-    np.testing.assert_array_equal(numpy(other.pooler.kernel), numpy(model.pooler.kernel))
+    np.testing.assert_array_equal(numpy(other.backbone.pooler.kernel), numpy(model.backbone.pooler.kernel))
 
 
 @pytest.mark.parametrize("cls", [BERTModel, BERTForPreTraining, BERTForMultipleChoice, BERTForTokenClassification])

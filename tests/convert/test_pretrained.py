@@ -207,22 +207,24 @@ def test_a_tied_table_with_two_values(directory, rng):
     with pytest.raises(ValueError, match="tie_embeddings=False"):
         GPTModel.from_pretrained(directory)
     untied = GPTModel.from_pretrained(directory, tie_embeddings=False)
-    np.testing.assert_array_equal(numpy(untied.output_projection.kernel), other.T)
+    np.testing.assert_array_equal(numpy(untied.head.output_projection.kernel), other.T)
 
 
 @pytest.mark.parametrize("format", ["keras_tx", "huggingface"])
 def test_a_head_that_is_lacking_is_fresh_and_one_too_much_is_left_out(tmp_path, model, format):
     model.save_pretrained(tmp_path / "lm", format=format)
-    with pytest.warns(UserWarning, match="fresh, for the checkpoint lacks them: (classifier.weight|classifier/kernel)"):
+    with pytest.warns(
+        UserWarning, match="fresh, for the checkpoint lacks them: (classifier.weight|head/classifier/kernel)"
+    ):
         tagger = GPTForTokenClassification.from_pretrained(tmp_path / "lm", num_labels=5)
-    assert tagger.classifier.kernel.shape == (15, 5)
-    np.testing.assert_array_equal(numpy(tagger.final_norm.gamma), numpy(model.final_norm.gamma))
+    assert tagger.head.classifier.kernel.shape == (15, 5)
+    np.testing.assert_array_equal(numpy(tagger.backbone.final_norm.gamma), numpy(model.backbone.final_norm.gamma))
     tagger.save_pretrained(tmp_path / "tagger", format=format)
     with pytest.warns(UserWarning, match=r"left out, for they belong to another head: classifier.bias|classifier/bias"):
         assert equal(GPTModel.from_pretrained(tmp_path / "tagger"), model)
     with pytest.warns(UserWarning, match="fresh"):
         other = GPTForTokenClassification.from_pretrained(tmp_path / "tagger", num_labels=7)
-    assert other.classifier.kernel.shape == (15, 7)
+    assert other.head.classifier.kernel.shape == (15, 7)
     same = GPTForTokenClassification.from_pretrained(tmp_path / "tagger", num_labels=5, classifier_dropout=0.5)
     assert equal(same, tagger)
 

@@ -102,7 +102,7 @@ def test_an_untied_projection_whatever_the_config_says(directory, model, rng, sc
     change(directory, lm_head__weight=normal(rng, 61, 11))
     copy = T5Model.from_pretrained(directory)
     assert equal(copy, model) and not copy.config.tie_embeddings and copy.config.scales_output == scaled
-    np.testing.assert_array_equal(copy.output_projection.kernel, load_file(directory / FILE)["lm_head.weight"].T)
+    np.testing.assert_array_equal(copy.head.output_projection.kernel, load_file(directory / FILE)["lm_head.weight"].T)
 
 
 def test_a_table_under_a_copys_name_alone(directory, model):
@@ -159,7 +159,7 @@ def test_a_backbone_without_its_untied_projection(tmp_path, rng):
     change(tmp_path, lm_head__weight=None)
     with pytest.warns(UserWarning, match=r"fresh, .*: lm_head\.weight"):
         copy = T5Model.from_pretrained(tmp_path)
-    copy.output_projection.kernel.assign(model.output_projection.kernel)
+    copy.head.output_projection.kernel.assign(model.head.output_projection.kernel)
     assert equal(copy, model)
 
 

@@ -11,7 +11,7 @@ from keras_tx import BERTModel, BPETokenizer, CharTokenizer, GPTDoubleHeadsModel
 from keras_tx.export.check import sample_requests
 from keras_tx.export.generation import TextOptions
 from keras_tx.export.saved_model import model_signatures
-from keras_tx.models.bert.heads import (
+from keras_tx.models.bert.model import (
     BERTForMaskedLM,
     BERTForMultipleChoice,
     BERTForNextSentencePrediction,

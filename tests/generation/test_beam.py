@@ -15,13 +15,13 @@ END = 4
 @pytest.fixture(scope="module")
 def model() -> BigramModel:
     model = BigramModel(vocab_size=VOCAB)
-    model.table.embeddings.assign(2 * normal(np.random.default_rng(3), VOCAB, VOCAB))
+    model.backbone.token_embedding.embeddings.assign(2 * normal(np.random.default_rng(3), VOCAB, VOCAB))
     return model
 
 
 def all_texts(model: BigramModel, start: int, count: int) -> list[tuple[float, list[int]]]:
     """Log-probability and tokens of every text of at most `count` new tokens that ends, or is that long."""
-    log_probs = np.log([softmax(row) for row in numpy(model.table.embeddings).astype("float64")])
+    log_probs = np.log([softmax(row) for row in numpy(model.backbone.token_embedding.embeddings).astype("float64")])
     done, running = [], [(0.0, [start])]
     for _ in range(count):
         longer = [(p + log_probs[text[-1], t], [*text, t]) for p, text in running for t in range(VOCAB)]
@@ -54,7 +54,7 @@ def test_beams_see_past_a_likely_first_token():
     odds = np.full((VOCAB, VOCAB), 0.01)
     odds[0, 1], odds[0, 2], odds[1], odds[2, 3] = 0.6, 0.37, 0.2, 0.96
     model = BigramModel(vocab_size=VOCAB)
-    model.table.embeddings.assign(np.log(odds))
+    model.backbone.token_embedding.embeddings.assign(np.log(odds))
     options = {"max_new_tokens": 2, "return_dict_in_generate": True}
     np.testing.assert_array_equal(numpy(model.generate([[0]], **options).sequences)[:, :2], [[0, 1]])
     with eagerly():
@@ -68,7 +68,7 @@ def test_early_stopping_ends_sooner():
     table = 0.5 * normal(np.random.default_rng(3), VOCAB, VOCAB)
     table[:, END] += 0.5
     model = BigramModel(vocab_size=VOCAB)
-    model.table.embeddings.assign(table)
+    model.backbone.token_embedding.embeddings.assign(table)
     options = {"max_new_tokens": 9, "eos_token_id": END, "num_beams": 3}
     with eagerly():
         lengths = [model.generate([[0]], early_stopping=how, **options).shape[1] for how in (True, False)]
@@ -80,7 +80,7 @@ def test_beam_samples_are_draws_without_replacement(model):
     rows = 4001
     options = {"num_beams": 2, "num_return_sequences": 2, "do_sample": True, "temperature": 1.5, "seed": 3}
     drawn = numpy(model.generate(np.zeros((rows, 1), int), max_new_tokens=1, **options))[:, 1].reshape(rows, 2)
-    scores = np.log(softmax(numpy(model.table.embeddings)[0].astype("float64"))) / 1.5
+    scores = np.log(softmax(numpy(model.backbone.token_embedding.embeddings)[0].astype("float64"))) / 1.5
     p = softmax(scores)
     both = p[:, None] * p / (1 - p[:, None])
     expected = np.where(scores[:, None] > scores, both + both.T, 0.0)

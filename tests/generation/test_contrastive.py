@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import numpy, randomize, softmax
 
-from keras_tx import BigramModel, GPTModel
+from keras_tx import GPTModel
 from keras_tx.models.gpt.config import TINY
 
 NEW, TOP_K, ALPHA, WIDTH = 7, 4, 0.6, 13
@@ -83,5 +83,3 @@ def test_errors(model):
             model.generate(PROMPTS[:1], **OPTIONS, **options)
     with pytest.raises(ValueError, match=r"`top_k` = 50 tokens in one pass.*`max_positions` = 37"):
         GPTModel(TINY).generate(PROMPTS[:1], max_new_tokens=3, penalty_alpha=ALPHA)
-    with pytest.raises(ValueError, match="needs a model with hidden states; BigramModel has none"):
-        BigramModel(vocab_size=7).generate([[0]], **OPTIONS)

@@ -20,7 +20,7 @@ SUCCESSOR = np.array([3, 5, 0, 6, 2, 4, 1])
 @pytest.fixture(scope="module")
 def model() -> BigramModel:
     model = BigramModel(vocab_size=7)
-    model.table.embeddings.assign(4.0 * np.eye(7)[SUCCESSOR] + np.eye(7))
+    model.backbone.token_embedding.embeddings.assign(4.0 * np.eye(7)[SUCCESSOR] + np.eye(7))
     return model
 
 
@@ -62,7 +62,9 @@ def test_repetition_penalty_counts_prompt_and_new_tokens(model):
     generated = numpy(model.generate([[3, 0]], max_new_tokens=1, repetition_penalty=6.0))[0]
     assert generated[-1] == 3  # 4 / 6 is still more than the others' 0
     model_with_alternative = BigramModel(vocab_size=7)
-    model_with_alternative.table.embeddings.assign(4.0 * np.eye(7)[SUCCESSOR] + np.eye(7)[(SUCCESSOR + 1) % 7])
+    model_with_alternative.backbone.token_embedding.embeddings.assign(
+        4.0 * np.eye(7)[SUCCESSOR] + np.eye(7)[(SUCCESSOR + 1) % 7]
+    )
     generated = numpy(model_with_alternative.generate([[3, 0]], max_new_tokens=1, repetition_penalty=6.0))[0]
     assert generated[-1] == 4
 
@@ -79,9 +81,10 @@ def test_compiled_once_whatever_the_controls(model):
 
 
 def test_reads_the_weights_as_they_are_now():
-    model = GPTModel(TINY)
+    model = GPTModel(TINY, tie_embeddings=False)
     before = numpy(model.generate([[1, 2]], max_new_tokens=3))
-    model.token_embedding.embeddings.assign(keras.random.normal(model.token_embedding.embeddings.shape))
+    kernel = model.head.output_projection.kernel
+    kernel.assign(-kernel)
     after = numpy(model.generate([[1, 2]], max_new_tokens=3))
     assert not np.array_equal(before, after)
     assert {compiled.traces for pair in model._loops.values() for compiled in pair} == {1}

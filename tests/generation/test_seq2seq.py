@@ -63,8 +63,8 @@ def test_the_cases_show_what_they_are_for():
 
 def test_a_source_is_encoded_once(model, rng):
     """However many tokens and beams there are."""
-    calls, encoded = [], model.encoded
-    model.encoded = lambda *args, **kwargs: calls.append(1) or encoded(*args, **kwargs)
+    calls, encoded = [], model.backbone.encoded
+    model.backbone.encoded = lambda *args, **kwargs: calls.append(1) or encoded(*args, **kwargs)
     with eagerly():
         model.generate(rng.integers(0, 61, (2, 7)), max_new_tokens=5, num_beams=3)
     assert len(calls) == 1

@@ -66,7 +66,7 @@ def test_gpt_step_by_step_equals_the_full_pass(name, rng):
 @pytest.mark.parametrize("name", GIVEN)
 def test_encoders_have_it_in_every_block(name, rng):
     model = keras_tx.BERTModel(BERT, attention=GIVEN[name])
-    assert all(type(block.attention) is VARIANTS[name].layer for block in model.blocks)
+    assert all(type(block.attention) is VARIANTS[name].layer for block in model.backbone.blocks)
     model = randomize(keras_tx.VisionTransformer(VIT, attention=GIVEN[name]), rng)
     images = normal(rng, 2, 9, 14, 2)
     run = compiled if keras.backend.backend() == "jax" else (lambda function: function)
@@ -90,8 +90,12 @@ def test_saved_and_loaded(rng, tmp_path):
 @pytest.mark.slow
 def test_encoder_decoders(rng):
     t5 = keras_tx.T5Model(t5_config.TINY, attention="multi_query")
-    assert t5.encoder.blocks[0].attention.num_kv_heads == t5.decoder.blocks[0].attention.num_kv_heads == 1
-    assert t5.decoder.blocks[0].cross_attention.num_kv_heads == t5_config.TINY.num_heads
+    assert (
+        t5.backbone.encoder.blocks[0].attention.num_kv_heads
+        == t5.backbone.decoder.blocks[0].attention.num_kv_heads
+        == 1
+    )
+    assert t5.backbone.decoder.blocks[0].cross_attention.num_kv_heads == t5_config.TINY.num_heads
     model = randomize(keras_tx.Transformer(transformer.TINY, attention=layers.SlidingWindow(window_size=2)), rng, 0.3)
     ids = rng.integers(0, 61, (2, 5), dtype="int32")
     tokens = numpy(model.generate(ids, max_new_tokens=6))

@@ -8,7 +8,7 @@ from helpers import count_parameters, dense, gelu, layer_norm, numpy, randomize
 
 import keras_tx.models
 from keras_tx.models import BERTConfig, BERTForSequenceClassification, BERTForTokenClassification, BERTModel
-from keras_tx.models.bert.model import TINY, VARIANTS
+from keras_tx.models.bert.config import TINY, VARIANTS
 
 HEADS = (
     "BERTModel",
@@ -77,18 +77,18 @@ def test_hidden_states_by_definition(rng):
     def norm(layer, x):
         return layer_norm(x, numpy(layer.gamma), numpy(layer.beta), 1e-12)
 
-    tables = (model.token_embedding, model.token_type_embedding, model.position_embedding)
+    tables = (model.backbone.token_embedding, model.backbone.token_type_embedding, model.backbone.position_embedding)
     tokens, kinds, positions = (numpy(table.embeddings) for table in tables)
-    x = norm(model.embedding_norm, tokens[ids] + kinds[types] + positions[:5])
+    x = norm(model.backbone.embedding_norm, tokens[ids] + kinds[types] + positions[:5])
     np.testing.assert_allclose(states[0], x, atol=1e-5)
-    for i, block in enumerate(model.blocks):
+    for i, block in enumerate(model.backbone.blocks):
         x = norm(block.attention_norm, x + numpy(block.attention(x)))
         inner = gelu(dense(block.feed_forward.up, x))
         x = norm(block.feed_forward_norm, x + dense(block.feed_forward.down, inner))
         np.testing.assert_allclose(states[i + 1], x, atol=1e-4)
     assert len(states) == 3
     np.testing.assert_array_equal(sequence, states[-1])
-    np.testing.assert_allclose(pooled, np.tanh(dense(model.pooler, x[:, 0])), atol=1e-4)
+    np.testing.assert_allclose(pooled, np.tanh(dense(model.backbone.pooler, x[:, 0])), atol=1e-4)
 
 
 def test_every_token_sees_every_other(rng):
@@ -123,8 +123,8 @@ def test_defaults_of_what_is_not_given(rng):
 
 def test_dropout_before_a_classifier():
     for cls in (BERTForSequenceClassification, BERTForTokenClassification):
-        assert cls(TINY, hidden_dropout=0.3).classifier_drop.rate == 0.3
-        assert cls(TINY, hidden_dropout=0.3, classifier_dropout=0.0).classifier_drop.rate == 0.0
+        assert cls(TINY, hidden_dropout=0.3).head.classifier_drop.rate == 0.3
+        assert cls(TINY, hidden_dropout=0.3, classifier_dropout=0.0).head.classifier_drop.rate == 0.0
 
 
 def test_a_model_without_a_head_trains_with_a_keras_loss(rng):

@@ -14,7 +14,7 @@ from keras_tx.models import (
     BERTForSequenceClassification,
     BERTForTokenClassification,
 )
-from keras_tx.models.bert.heads import TINY_HEAD
+from keras_tx.models.bert.config import TINY_HEAD
 
 
 @pytest.fixture
@@ -31,14 +31,14 @@ def last_states(model, ids) -> np.ndarray:
 
 
 def pooled(model, ids) -> np.ndarray:
-    return np.tanh(dense(model.pooler, last_states(model, ids)[..., 0, :]))
+    return np.tanh(dense(model.backbone.pooler, last_states(model, ids)[..., 0, :]))
 
 
 def token_logits(model, ids) -> np.ndarray:
     """Dense, activation, norm, the token table's transpose, and a bias for each token."""
-    x = gelu(dense(model.transform, last_states(model, ids)))
-    x = layer_norm(x, numpy(model.transform_norm.gamma), numpy(model.transform_norm.beta), 1e-12)
-    return x @ numpy(model.token_embedding.embeddings).T + numpy(model.output_bias)
+    x = gelu(dense(model.head.transform, last_states(model, ids)))
+    x = layer_norm(x, numpy(model.head.transform_norm.gamma), numpy(model.head.transform_norm.beta), 1e-12)
+    return x @ numpy(model.backbone.token_embedding.embeddings).T + numpy(model.head.output_bias)
 
 
 def cross_entropy(logits, labels) -> float:
@@ -69,7 +69,7 @@ def test_pre_training_is_the_sum_of_both_tasks(rng, ids):
     model = made(BERTForPreTraining, rng)
     labels, following = np.where(ids % 2, ids, -100), np.array([1, 0, -100])
     outputs = model(ids, labels=labels, next_sentence_label=following)
-    logits, relationship = token_logits(model, ids), dense(model.seq_relationship, pooled(model, ids))
+    logits, relationship = token_logits(model, ids), dense(model.head.seq_relationship, pooled(model, ids))
     np.testing.assert_allclose(outputs["logits"], logits, atol=2e-4)
     np.testing.assert_allclose(outputs["seq_relationship_logits"], relationship, atol=1e-4)
     expected = cross_entropy(logits, labels) + cross_entropy(relationship, following)
@@ -88,7 +88,7 @@ def test_pre_training_is_the_sum_of_both_tasks(rng, ids):
 )
 def test_heads_on_the_pooled_output(rng, ids, cls, layer):
     model, labels = made(cls, rng), np.array([1, 0, 1])
-    outputs, expected = model(ids, labels=labels), dense(getattr(model, layer), pooled(model, ids))
+    outputs, expected = model(ids, labels=labels), dense(getattr(model.head, layer), pooled(model, ids))
     assert expected.shape == (3, 2 if cls is BERTForNextSentencePrediction else 5)
     np.testing.assert_allclose(outputs["logits"], expected, atol=1e-4)
     assert float(outputs["loss"]) == pytest.approx(cross_entropy(expected, labels), rel=1e-4)
@@ -118,9 +118,9 @@ def test_fit_with_a_loss_of_keras_and_weights(rng, ids):
 
 def test_tokens_and_spans_are_linear_in_the_last_hidden_states(rng, ids):
     tokens, spans = made(BERTForTokenClassification, rng), made(BERTForQuestionAnswering, rng)
-    expected = dense(tokens.classifier, last_states(tokens, ids))
+    expected = dense(tokens.head.classifier, last_states(tokens, ids))
     np.testing.assert_allclose(tokens(ids)["logits"], expected, atol=1e-4)
-    starts, ends = np.moveaxis(dense(spans.qa_outputs, last_states(spans, ids)), -1, 0)
+    starts, ends = np.moveaxis(dense(spans.head.qa_outputs, last_states(spans, ids)), -1, 0)
     first, last = np.array([1, 0, 4]), np.array([3, 7, 4])  # 7 lies past the end, and does not count
     outputs = spans(ids, start_positions=first, end_positions=last)
     np.testing.assert_allclose(outputs["start_logits"], starts, atol=1e-4)
@@ -140,7 +140,7 @@ def test_a_choice_is_scored_text_by_text(rng):
     outputs = model(given, labels=labels, return_hidden_states=True, return_attention=True)
     assert outputs["attentions"][0].shape == (6, 3, 5, 5)
     states = numpy(outputs["hidden_states"][-1]).reshape(3, 2, 5, 15)
-    scores = dense(model.classifier, np.tanh(dense(model.pooler, states[:, :, 0])))[..., 0]
+    scores = dense(model.head.classifier, np.tanh(dense(model.backbone.pooler, states[:, :, 0])))[..., 0]
     np.testing.assert_allclose(outputs["logits"], scores, atol=1e-4)
     assert float(outputs["loss"]) == pytest.approx(cross_entropy(scores, labels), rel=1e-4)
     for choice in (0, 1):

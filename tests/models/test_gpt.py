@@ -118,16 +118,16 @@ def test_where_the_norms_stand(position, rng):
     model = keras_tx.GPTModel(TINY, norm_position=position)
     ids = rng.integers(0, TINY.vocab_size, (2, 5))
     states = [numpy(x) for x in model(ids, return_hidden_states=True)["hidden_states"]]
-    x = numpy(model.token_embedding.embeddings)[ids] + numpy(model.position_embedding.embeddings)[:5]
+    x = numpy(model.backbone.token_embedding.embeddings)[ids] + numpy(model.backbone.position_embedding.embeddings)[:5]
     np.testing.assert_allclose(states[0], x, atol=1e-6)
-    for i, block in enumerate(model.blocks):
+    for i, block in enumerate(model.backbone.blocks):
         for norm, branch in ((block.attention_norm, block.attention), (block.feed_forward_norm, block.feed_forward)):
             x = x + numpy(branch(layer_norm(x))) if position == "pre" else layer_norm(x + numpy(branch(x)))
             assert norm.epsilon == 1e-5
         last = i == TINY.num_layers - 1
         expected = layer_norm(x) if position == "pre" and last else x
         np.testing.assert_allclose(states[i + 1], expected, atol=1e-4)
-    assert hasattr(model, "final_norm") == (position == "pre")
+    assert hasattr(model.backbone, "final_norm") == (position == "pre")
 
 
 def test_the_head_is_the_transposed_table(rng):
@@ -135,8 +135,8 @@ def test_the_head_is_the_transposed_table(rng):
     tied, free = keras_tx.GPTModel(TINY), keras_tx.GPTModel(TINY, tie_embeddings=False)
     assert free.count_params() == tied.count_params() + TINY.vocab_size * TINY.d_model
     for model, head in (
-        (tied, lambda: numpy(tied.token_embedding.embeddings).T),
-        (free, lambda: numpy(free.output_projection.kernel)),
+        (tied, lambda: numpy(tied.backbone.token_embedding.embeddings).T),
+        (free, lambda: numpy(free.head.output_projection.kernel)),
     ):
         outputs = model(ids, return_hidden_states=True)
         np.testing.assert_allclose(outputs["logits"], numpy(outputs["hidden_states"][-1]) @ head(), atol=1e-5)
@@ -153,7 +153,9 @@ def test_positions_count_from_zero_unless_given(rng):
     ids = rng.integers(0, TINY.vocab_size, (2, 5))
     for positions in ("learned", "sinusoidal", "rotary"):
         model = keras_tx.GPTModel(TINY, positions=positions, d_model=18)
-        for block in model.blocks:  # at the small initial scale attention is nearly even, and positions hardly matter
+        for (
+            block
+        ) in model.backbone.blocks:  # at the small initial scale attention is nearly even, and positions hardly matter
             for projection in (block.attention.query, block.attention.key):
                 projection.kernel.assign(normal(rng, 18, 18))
         counted = np.tile(np.arange(5), (2, 1))
@@ -206,7 +208,7 @@ def test_attention_scales(rng):
         model = keras_tx.GPTModel(TINY, scale_attention=scaled, scale_attention_by_layer=by_layer)
         randomize(model, rng)
         outputs = model(ids, return_attention=True, return_hidden_states=True)
-        for i, (block, x) in enumerate(zip(model.blocks, outputs["hidden_states"], strict=False)):
+        for i, (block, x) in enumerate(zip(model.backbone.blocks, outputs["hidden_states"], strict=False)):
             x = numpy(block.attention_norm(x))
             query, key = (
                 dense(projection, x).reshape(2, 5, 3, 5).swapaxes(1, 2)

@@ -10,7 +10,7 @@ from keras_tx.models import (
     GPTForSequenceClassification,
     GPTForTokenClassification,
 )
-from keras_tx.models.gpt.heads import TINY_HEAD
+from keras_tx.models.gpt.config import TINY_HEAD
 
 IDS = np.array([[7, 3, 9, 3, 3], [3, 3, 8, 3, 11], [3, 3, 3, 3, 3]])
 
@@ -34,7 +34,7 @@ def test_a_text_is_classified_by_its_last_token(rng):
         (11, {"input_ids": IDS}, [4, 3, 4]),
     ):
         model = made(GPTForSequenceClassification, rng, pad_token_id=pad)
-        expected = dense(model.classifier, last_states(model, given)[np.arange(3), last])
+        expected = dense(model.head.classifier, last_states(model, given)[np.arange(3), last])
         np.testing.assert_allclose(model(given)["logits"], expected, atol=1e-5)
 
 
@@ -67,7 +67,7 @@ def test_tokens_and_spans_are_linear_in_the_last_hidden_states(rng):
         (GPTForQuestionAnswering, "qa_outputs", ["start_logits", "end_logits"]),
     ):
         model = made(cls, rng)
-        expected = dense(getattr(model, layer), last_states(model, IDS))
+        expected = dense(getattr(model.head, layer), last_states(model, IDS))
         found = [numpy(model(IDS)[name]) for name in names]
         np.testing.assert_allclose(found[0] if len(found) == 1 else np.stack(found, axis=-1), expected, atol=1e-5)
 
@@ -85,13 +85,13 @@ def test_a_choice_is_scored_at_its_position(rng, activation):
     for positions in (at, None):
         outputs = model(ids, mc_token_ids=positions, labels=ids, mc_labels=np.array([1, 0, 1]))
         chosen = np.take_along_axis(states, (np.full((3, 2), 4) if positions is None else at)[..., None, None], axis=2)
-        scores = dense(model.choice_head, chosen[:, :, 0])[..., 0]
+        scores = dense(model.head.choice_head, chosen[:, :, 0])[..., 0]
         scores = np.tanh(scores) if activation else scores
         np.testing.assert_allclose(outputs["mc_logits"], scores, atol=1e-5)
         expected = -np.log(softmax(scores)[np.arange(3), [1, 0, 1]]).mean()
         assert float(outputs["mc_loss"]) == pytest.approx(expected, abs=1e-5)
-    flat = model.hidden(ids.reshape(6, 5))["hidden_states"][-1]
-    np.testing.assert_allclose(numpy(model(ids)["logits"]).reshape(6, 5, 61), model.logits(flat), atol=1e-5)
+    table = numpy(model.backbone.token_embedding.embeddings).T
+    np.testing.assert_allclose(numpy(model(ids)["logits"]), states @ table, atol=1e-5)
 
 
 def test_double_heads_train_on_the_sum_of_the_losses_given(rng):

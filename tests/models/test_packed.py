@@ -5,7 +5,7 @@ import pytest
 from helpers import numpy, randomize
 
 from keras_tx import BERTForMaskedLM, BERTForSequenceClassification, GPTForSequenceClassification, GPTModel
-from keras_tx.models.bert.model import TINY as TINY_BERT
+from keras_tx.models.bert.config import TINY as TINY_BERT
 from keras_tx.models.gpt.config import TINY as TINY_GPT
 
 LENGTHS = (5, 3, 7)

@@ -109,9 +109,9 @@ def test_heads_begin_as_their_authors_have_them():
     for cls, layers in stddevs.items():
         model = cls(config)
         for name, stddev in layers:
-            kernel = numpy(getattr(model, name).kernel)
+            kernel = numpy(getattr(model.head, name).kernel)
             assert kernel.std() == pytest.approx(stddev, rel=5 / math.sqrt(2 * kernel.size))
-            assert not numpy(getattr(model, name).bias).any()
+            assert not numpy(getattr(model.head, name).bias).any()
 
 
 # === Versions ===
@@ -120,13 +120,13 @@ def test_heads_begin_as_their_authors_have_them():
 def test_output_is_scaled_where_it_is_tied(rng):
     hidden = normal(rng, 2, 3, 11)
     tied = randomize(T5Model(TINY), rng)
-    table = numpy(tied.token_embedding.embeddings)
+    table = numpy(tied.backbone.token_embedding.embeddings)
     np.testing.assert_allclose(tied.logits(hidden), hidden @ table.T / math.sqrt(11), atol=1e-5)
     unscaled = T5Model(TINY, scale_output=False)
     unscaled.set_weights(tied.get_weights())
     np.testing.assert_allclose(unscaled.logits(hidden), hidden @ table.T, atol=1e-5)
     untied = randomize(T5Model(TINY, tie_embeddings=False), rng)
-    np.testing.assert_allclose(untied.logits(hidden), hidden @ numpy(untied.output_projection.kernel), atol=1e-5)
+    np.testing.assert_allclose(untied.logits(hidden), hidden @ numpy(untied.head.output_projection.kernel), atol=1e-5)
 
 
 def test_dropout_everywhere(rng):
@@ -134,8 +134,8 @@ def test_dropout_everywhere(rng):
     model, ids = T5Model(TINY, dropout=0.5), rng.integers(0, 61, (3, 7))
     target = rng.integers(0, 61, (3, 5))
     assert not np.allclose(model(ids, target, training=True)["logits"], model(ids, target)["logits"])
-    block = model.decoder.blocks[0]
-    rates = [model.drop.rate, block.drop.rate, block.feed_forward.activation_drop.rate]
+    block = model.backbone.decoder.blocks[0]
+    rates = [model.backbone.drop.rate, block.drop.rate, block.feed_forward.activation_drop.rate]
     rates += [block.attention.dropout, block.cross_attention.dropout]
     assert rates == [0.5] * 5
 
@@ -156,7 +156,7 @@ def test_only_distances_count(rng):
 def test_one_bias_for_all_layers():
     model = T5Model(TINY)
     tables = [path for path in model.weights_by_path() if "bias" in path]
-    assert tables == ["encoder_bias/table", "decoder_bias/table"]
+    assert tables == ["backbone/encoder_bias/table", "backbone/decoder_bias/table"]
 
 
 # === Sequence classification ===
@@ -180,8 +180,8 @@ def _at(model, ids: np.ndarray, position: int) -> np.ndarray:
     """The logits of a decoder's state, by the definition."""
     shifted = np.concatenate([[[model.config.decoder_start_token_id]], ids[:, :-1]], axis=1)
     x = numpy(model.decode(shifted, model.encode(ids)))[0, position]
-    x = np.tanh(x @ numpy(model.transform.kernel) + numpy(model.transform.bias))
-    return x @ numpy(model.classifier.kernel) + numpy(model.classifier.bias)
+    x = np.tanh(x @ numpy(model.head.transform.kernel) + numpy(model.head.transform.bias))
+    return x @ numpy(model.head.classifier.kernel) + numpy(model.head.classifier.bias)
 
 
 def test_without_end_tokens_at_the_last_token(rng):
@@ -223,7 +223,7 @@ def test_configs_that_cannot_be(fields, message):
 
 def test_token_types_are_unknown(rng):
     ids = rng.integers(0, 61, (2, 5))
-    with pytest.raises(ValueError, match="T5 knows no kinds of tokens: leave out `token_type_ids`"):
+    with pytest.raises(ValueError, match="this model takes no 'token_type_ids'"):
         T5ForTokenClassification(TINY)(ids, token_type_ids=np.zeros_like(ids))
 
 
@@ -241,7 +241,9 @@ def test_labels_alone_among_the_targets_of_fit():
 def test_the_last_map_is_kept_in_float32(policy, rng):
     """In float16, in which it would overflow: what it gives may be larger than 65504."""
     model = randomize(T5Model(TINY, dtype=policy), rng)
-    downs = [block.feed_forward.down for stack in (model.encoder, model.decoder) for block in stack.blocks]
+    downs = [
+        block.feed_forward.down for stack in (model.backbone.encoder, model.backbone.decoder) for block in stack.blocks
+    ]
     if "float16" in policy.split("_"):
         assert {keras.backend.standardize_dtype(layer.kernel.dtype) for layer in downs} == {"float32"}
         for layer in downs:

@@ -52,7 +52,12 @@ def test_outputs(case):
 def test_norms_and_biases_of_positions_count(case):
     """What is expected tells a model without them from this one."""
     model, given, expected = load(case)
-    for layer in (model.encoder_bias, model.decoder_bias, model.encoder.norm, model.decoder.blocks[0].attention_norm):
+    for layer in (
+        model.backbone.encoder_bias,
+        model.backbone.decoder_bias,
+        model.backbone.encoder.norm,
+        model.backbone.decoder.blocks[0].attention_norm,
+    ):
         weight = layer.weights[0]
         before = numpy(weight)
         weight.assign(np.ones_like(before))

@@ -11,7 +11,7 @@ from generation_helpers import eagerly
 from helpers import count_parameters, numpy, randomize
 
 from keras_tx.models import Transformer, TransformerConfig, create_model
-from keras_tx.models.transformer.model import TINY
+from keras_tx.models.transformer.config import TINY
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "transformer"
 
@@ -24,7 +24,7 @@ def test_outputs(case):
     """With embeddings, positions, masks of both texts, logits and loss around it."""
     arrays = dict(np.load(GOLDEN / f"{case}.npz"))
     model = Transformer(**json.loads(str(arrays.pop("facts"))))
-    weights = model.weights_by_path()
+    weights = {path.split("/", 1)[1]: weight for path, weight in model.weights_by_path().items()}
     assert {f"weights/{path}" for path in weights} == {name for name in arrays if name.startswith("weights/")}
     for path, weight in weights.items():
         weight.assign(arrays[f"weights/{path}"])
@@ -80,8 +80,8 @@ def test_configs_that_cannot_be(fields, message):
 
 def test_one_table_or_two(rng):
     shared, own = Transformer(TINY), Transformer(TINY, source_vocab_size=67)
-    assert shared.source_embedding is shared.token_embedding
-    assert own.source_embedding.vocab_size == 67 and own.token_embedding.vocab_size == 61
+    assert shared.backbone.source_embedding is shared.backbone.token_embedding
+    assert own.backbone.source_embedding.vocab_size == 67 and own.backbone.token_embedding.vocab_size == 61
     source, target = np.array([[66, 3]]), np.array([[0, 5, 60]])
     assert own(source, target)["logits"].shape == (1, 3, 61)
     with eagerly():
@@ -94,7 +94,7 @@ def test_embeddings_are_multiplied_and_positions_added():
     model = Transformer(TINY)
     ids = np.array([[5, 7, 5]])
     (first, *_) = model(ids, ids, return_hidden_states=True)["encoder_hidden_states"]
-    table = numpy(model.token_embedding.embeddings)
+    table = numpy(model.backbone.token_embedding.embeddings)
     angles = np.arange(3)[:, None] / 10000 ** (np.arange(0, 18, 2) / 18)
     positions = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(3, 18)
     np.testing.assert_allclose(first[0], table[ids[0]] * 18**0.5 + positions, atol=1e-5)
@@ -102,7 +102,7 @@ def test_embeddings_are_multiplied_and_positions_added():
 
 def test_initial_embeddings_have_the_size_of_positions():
     model = Transformer(TINY.replace(vocab_size=997))
-    assert numpy(model.token_embedding.embeddings).std() == pytest.approx(18**-0.5, rel=0.05)
+    assert numpy(model.backbone.token_embedding.embeddings).std() == pytest.approx(18**-0.5, rel=0.05)
 
 
 def test_label_smoothing(rng):

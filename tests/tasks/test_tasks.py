@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_tx import BPETokenizer, GPTForSequenceClassification, GPTModel
-from keras_tx.models.bert.heads import (
+from keras_tx.models.bert.model import (
     BERTForMultipleChoice,
     BERTForQuestionAnswering,
     BERTForSequenceClassification,

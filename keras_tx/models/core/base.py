@@ -29,6 +29,9 @@ class Model(Pretrained, keras.Model):
     input_names: ClassVar[tuple[str, ...]]
     """The tensors that `call` takes, the first of which may be given by itself; labels apart."""
 
+    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
+    """Where padding of texts under the attention mask, with positions counted without it, changes nothing."""
+
     def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(name=name, dtype=dtype)
         self.config = (config or self.config_class()).replace(**overrides)

@@ -10,8 +10,10 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_tx.models.core.base import LOSSES, HeadModel, Model, inputs_by_name
+from keras_tx.models.core.base import LOSSES, Model
 from keras_tx.models.core.config import Config
+from keras_tx.models.core.head import HeadModel
+from keras_tx.models.core.inputs import inputs_by_name
 from keras_tx.ops.checks import require_positive, require_rank, require_shape
 from keras_tx.ops.image.patches import Size, grid, pair
 from keras_tx.ops.image.resample import adapt_kernel

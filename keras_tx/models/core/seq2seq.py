@@ -196,8 +196,6 @@ class EncoderDecoderModel(HeadModel):
 
     shifted: ClassVar[str] = "input_ids"
     """The input that the decoder's ids are made of, shifted right, where they are not given."""
-    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
-    """Where padding under the attention mask, with positions counted without it, changes nothing."""
 
     def call(
         self,
@@ -265,6 +263,12 @@ class EncoderDecoderModel(HeadModel):
         require_rank(source, 2, self.shifted, "(batch, length)")
         require_integer(source, self.shifted)
         return shift_right(source, self.config.decoder_start_token_id, self.config.pad_token_id)
+
+    def input_signature(self):
+        signature = super().input_signature()
+        if self.shifted == "input_ids":  # the decoder's text is the source
+            signature = {name: spec for name, spec in signature.items() if not name.startswith("decoder_")}
+        return signature
 
     def encode(self, input_ids, attention_mask=None, training=None):
         """The encoder's last hidden states, as `EncoderDecoderBackbone.encode`."""

@@ -20,8 +20,6 @@ class TextModel(HeadModel):
 
     choices: ClassVar[bool] = False
     """Whether the inputs are `(B, C, T)`, C texts a row to choose from."""
-    padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
-    """Where padding under the attention mask, with positions counted without it, changes nothing."""
 
     def input_signature(self):
         signature = super().input_signature()

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_tx.models.core.base import TextModel
 from keras_tx.models.core.config import Config
+from keras_tx.models.core.text import TextModel
 from keras_tx.ops.checks import require_positive
 from keras_tx.training.data.blocks import random_blocks, whole_stream
 from keras_tx.training.metrics.tokens import BitsPerToken
