@@ -11,10 +11,10 @@ import keras_tx
 from keras_tx import layers
 from keras_tx.generation.rows import rewind
 from keras_tx.layers.attention.config import VARIANTS, AttentionConfig
-from keras_tx.models.bert import model as bert
-from keras_tx.models.gpt import model as gpt
+from keras_tx.models.bert import config as bert
+from keras_tx.models.gpt import config as gpt
 from keras_tx.models.t5 import config as t5_config
-from keras_tx.models.transformer import model as transformer
+from keras_tx.models.transformer import config as transformer
 from keras_tx.models.vit import config as vit_config
 
 GPT = gpt.TINY.replace(num_layers=1, d_model=24, num_heads=4, d_ff=13)
@@ -89,13 +89,9 @@ def test_saved_and_loaded(rng, tmp_path):
 
 @pytest.mark.slow
 def test_encoder_decoders(rng):
-    t5 = keras_tx.T5Model(t5_config.TINY, attention="multi_query")
-    assert (
-        t5.backbone.encoder.blocks[0].attention.num_kv_heads
-        == t5.backbone.decoder.blocks[0].attention.num_kv_heads
-        == 1
-    )
-    assert t5.backbone.decoder.blocks[0].cross_attention.num_kv_heads == t5_config.TINY.num_heads
+    t5 = keras_tx.T5Model(t5_config.TINY, attention="multi_query").backbone
+    assert t5.encoder.blocks[0].attention.num_kv_heads == t5.decoder.blocks[0].attention.num_kv_heads == 1
+    assert t5.decoder.blocks[0].cross_attention.num_kv_heads == t5_config.TINY.num_heads
     model = randomize(keras_tx.Transformer(transformer.TINY, attention=layers.SlidingWindow(window_size=2)), rng, 0.3)
     ids = rng.integers(0, 61, (2, 5), dtype="int32")
     tokens = numpy(model.generate(ids, max_new_tokens=6))

@@ -6,7 +6,7 @@ from helpers import numpy, randomize
 
 import keras_tx
 from keras_tx import layers
-from keras_tx.models.bert import model as bert
+from keras_tx.models.bert import config as bert
 from keras_tx.models.gpt.config import TINY
 from keras_tx.models.swin import config as swin_config
 from keras_tx.models.t5 import config as t5_config

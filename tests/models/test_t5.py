@@ -241,9 +241,8 @@ def test_labels_alone_among_the_targets_of_fit():
 def test_the_last_map_is_kept_in_float32(policy, rng):
     """In float16, in which it would overflow: what it gives may be larger than 65504."""
     model = randomize(T5Model(TINY, dtype=policy), rng)
-    downs = [
-        block.feed_forward.down for stack in (model.backbone.encoder, model.backbone.decoder) for block in stack.blocks
-    ]
+    body = model.backbone
+    downs = [block.feed_forward.down for stack in (body.encoder, body.decoder) for block in stack.blocks]
     if "float16" in policy.split("_"):
         assert {keras.backend.standardize_dtype(layer.kernel.dtype) for layer in downs} == {"float32"}
         for layer in downs:

@@ -52,12 +52,8 @@ def test_outputs(case):
 def test_norms_and_biases_of_positions_count(case):
     """What is expected tells a model without them from this one."""
     model, given, expected = load(case)
-    for layer in (
-        model.backbone.encoder_bias,
-        model.backbone.decoder_bias,
-        model.backbone.encoder.norm,
-        model.backbone.decoder.blocks[0].attention_norm,
-    ):
+    body = model.backbone
+    for layer in (body.encoder_bias, body.decoder_bias, body.encoder.norm, body.decoder.blocks[0].attention_norm):
         weight = layer.weights[0]
         before = numpy(weight)
         weight.assign(np.ones_like(before))

@@ -62,8 +62,8 @@ class PreTrainingHead(MaskedLanguageModelHead):
         super().build(input_shape)
         self.seq_relationship.build((None, self.width))
 
-    def call(self, outputs, inputs, token_embedding=None, training=None):
-        logits = super().call(outputs, inputs, token_embedding, training)
+    def call(self, outputs, inputs, training=None, token_embedding=None):
+        logits = super().call(outputs, inputs, training, token_embedding)
         return {**logits, "seq_relationship_logits": self.seq_relationship(outputs["pooler_output"])}
 
     def own_losses(self, outputs, labels):

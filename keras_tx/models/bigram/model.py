@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class BigramBackbone(TextBackbone):
 
     config_class = BigramConfig
     config: BigramConfig
-    input_names = ("input_ids", "attention_mask", "position_ids")
+    input_names: ClassVar = ("input_ids", "attention_mask", "position_ids")
 
     def __init__(self, config: BigramConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)
@@ -50,8 +50,8 @@ class BigramBackbone(TextBackbone):
     def build(self, input_shape=None):
         self.token_embedding.build((None, None))
 
-    def hidden(self, input_ids, attention_mask=None, position_ids=None, *, cache=None, **asked):
-        x = self.token_embedding(input_ids)
+    def hidden(self, *, cache=None, return_attention=False, training=None, **inputs):
+        x = self.token_embedding(inputs["input_ids"])
         return {"last_hidden_state": x, "hidden_states": (x,), **({} if cache is None else {"cache": cache})}
 
     def init_cache(self, batch_size, length: int):
@@ -67,7 +67,7 @@ class BigramHead(CausalLanguageModelHead):
     def of(cls, backbone, config, **options):
         return cls(backbone.width, config.vocab_size, **options)
 
-    def call(self, outputs, inputs, token_embedding=None, training=None):
+    def call(self, outputs, inputs, training=None, token_embedding=None):
         return {"logits": outputs["last_hidden_state"]}
 
 

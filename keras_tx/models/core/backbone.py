@@ -59,7 +59,7 @@ class TextBackbone(Backbone):
     `backbone(input_ids)` gives a dict with `"last_hidden_state"`, `(B, T, d_model)`.
     """
 
-    input_names = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+    input_names: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
     def input_signature(self):
         names = ("input_ids", "attention_mask")

@@ -12,7 +12,6 @@ from keras import ops
 
 from keras_tx.layers.core.base import register
 from keras_tx.layers.core.dropout import Dropout
-from keras_tx.layers.core.embeddings import TokenEmbedding
 from keras_tx.models.core.config import ProblemType
 from keras_tx.models.core.head import Head
 from keras_tx.ops.activations import get_activation
@@ -262,7 +261,7 @@ class LanguageModelHead(Head):
         if not self.tied:
             self.output_projection.build((None, None, self.width))
 
-    def call(self, outputs, inputs, token_embedding: TokenEmbedding | None = None, training=None):
+    def call(self, outputs, inputs, training=None, token_embedding: Any = None):
         x = outputs["last_hidden_state"]
         x = x if self.scale == 1.0 else x * ops.cast(self.scale, x.dtype)
         return {"logits": token_embedding.project(x) if self.tied else self.output_projection(x)}
@@ -353,6 +352,6 @@ class MaskedLanguageModelHead(CrossEntropyHead):
         self.transform_norm.build((None, None, self.width))
         self.output_bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="output_bias")
 
-    def call(self, outputs, inputs, token_embedding: TokenEmbedding | None = None, training=None):
+    def call(self, outputs, inputs, training=None, token_embedding: Any = None):
         x = self.transform_norm(self.activate(self.transform(outputs["last_hidden_state"])))
         return {"logits": token_embedding.project(x) + ops.cast(self.output_bias, self.compute_dtype)}

@@ -42,7 +42,7 @@ class EncoderDecoderBackbone(Backbone):
     `encoded` and `run_decoder`.
     """
 
-    input_names = INPUTS
+    input_names: ClassVar[tuple[str, ...]] = INPUTS
     decoder: TransformerDecoder
 
     @property

@@ -115,7 +115,7 @@ class DoubleHead(CausalLanguageModelHead):
         super().build(input_shape)
         self.choice_head.build((None, None, self.width))
 
-    def call(self, outputs, inputs, token_embedding=None, training=None):
+    def call(self, outputs, inputs, training=None, token_embedding=None):
         ids, summary = inputs["input_ids"], inputs.get("mc_token_ids")
         batch, choices, length = ops.shape(ids)
         x = ops.reshape(outputs["last_hidden_state"], (batch, choices, length, self.width))
@@ -127,7 +127,7 @@ class DoubleHead(CausalLanguageModelHead):
             require_below(summary, ids.shape[-1], "mc_token_ids", "length")
         vectors = self.choice_drop(take_positions(x, summary), training=training)
         scores = self.choice_activation(self.choice_head(vectors))
-        logits = super().call({"last_hidden_state": x}, inputs, token_embedding, training)
+        logits = super().call({"last_hidden_state": x}, inputs, training, token_embedding)
         return {**logits, "mc_logits": scores[..., 0]}
 
     def own_losses(self, outputs, labels):
