@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 
@@ -90,8 +90,11 @@ class TextBackbone(Backbone):
             del outputs["hidden_states"]
         return outputs
 
-    def hidden(self, *, cache=None, return_attention: bool = False, training=None, **inputs) -> dict[str, Any]:
-        """What `call` gives, always with `"hidden_states"`, of inputs that were checked, by `input_names`."""
+    def hidden(self, *args: Any, **inputs: Any) -> dict[str, Any]:
+        """What `call` gives, always with `"hidden_states"`.
+
+        Takes the inputs of `input_names`, checked, and by name `cache`, `return_attention` and `training`.
+        """
         raise NotImplementedError
 
     def init_cache(self, batch_size, length: int):

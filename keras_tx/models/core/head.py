@@ -83,6 +83,7 @@ class HeadModel(Model):
     head_class: ClassVar[type[Head] | None] = None
     backbone_options: ClassVar[dict[str, Any]] = {}
     """Arguments of the backbone's class that this model needs."""
+    config: Any
     backbone: Any
     head: Any
 

@@ -5,7 +5,7 @@ Shape letters: B batch, T tokens, D the backbone's width, N labels, V tokens of 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
