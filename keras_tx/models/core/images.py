@@ -1,6 +1,6 @@
 """Models of images: what all configs, backbones, heads and models of them share.
 
-Shape letters: B batch, H and W height and width of images, C their channels, N patches, h and w height and width of maps.
+Shape letters: B batch, H and W height and width of images, C channels, N patches, h and w height and width of maps.
 """
 
 from __future__ import annotations
