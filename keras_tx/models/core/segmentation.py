@@ -89,7 +89,7 @@ class SemanticSegmentationHead(ImageHead):
             name="decoder",
         )
         self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
-        self.classifier = self.linear(num_classes, "classifier")
+        self.pixel_classifier = self.linear(num_classes, "pixel_classifier")
 
     @classmethod
     def of(cls, backbone, config, *, neck: Neck, **options):
@@ -110,13 +110,13 @@ class SemanticSegmentationHead(ImageHead):
     def build(self, input_shape=None):
         self.neck.build()
         self.decoder.build()
-        self.classifier.build((None, None, None, self.decoder_width))
+        self.pixel_classifier.build((None, None, None, self.decoder_width))
 
     def call(self, outputs, inputs, training=None):
         _, height, width, _ = ops.shape(inputs["images"])
         seen = (height + -height % self.stride[0], width + -width % self.stride[1])
         x = self.decoder(self.neck(outputs["feature_maps"]))
-        logits = self.classifier(self.classifier_drop(x, training=training))
+        logits = self.pixel_classifier(self.classifier_drop(x, training=training))
         return {"logits": resize_maps(logits, seen)[:, :height, :width]}
 
     def own_losses(self, outputs, labels):
