@@ -18,8 +18,8 @@ from keras_tx.analysis.images import (
     position_similarity,
 )
 from keras_tx.analysis.plots import plot_metric
-from keras_tx.models.swin.model import SwinBackbone
-from keras_tx.models.vit.backbone import ViTBackbone
+from keras_tx.models.core.classification import ImageClassifier
+from keras_tx.models.vit.model import VisionTransformer
 from keras_tx.training.metrics.tokens import read_table
 from keras_tx.training.recipes.images import PREPROCESSOR, predicted_classes
 from keras_tx.vision import ImagePreprocessor
@@ -30,7 +30,7 @@ SHOWN = 10
 
 def report_image_classifier(
     directory: str | Path,
-    model: ViTBackbone | SwinBackbone,
+    model: ImageClassifier,
     data: Any,
     label_names: Sequence[str],
     preprocessor: ImagePreprocessor | None = None,
@@ -59,7 +59,7 @@ def report_image_classifier(
     normalized = (preprocessor or PREPROCESSOR).normalize(images)
     maps, names = attention_of(model, normalized)
     plot_overlays(directory / "attention.png", images, maps, titles[: len(images)], names)
-    if isinstance(model, ViTBackbone):
+    if isinstance(model, VisionTransformer):
         plot_position_similarity(directory / "positions.png", position_similarity(model))
     return float(np.mean(labels == predictions))
 

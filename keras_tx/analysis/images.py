@@ -10,8 +10,9 @@ from keras import ops
 
 from keras_tx.analysis.plots import _figure, _save
 from keras_tx.layers.image.swin_block import SwinBlock
-from keras_tx.models.swin.model import SwinBackbone
-from keras_tx.models.vit.backbone import ViTBackbone
+from keras_tx.models.core.classification import ImageClassifier
+from keras_tx.models.swin.model import SwinTransformer
+from keras_tx.models.vit.model import VisionTransformer
 from keras_tx.ops.image import windows
 
 # === Numbers ===
@@ -41,7 +42,7 @@ def attention_rollout(maps: Sequence[np.ndarray]) -> np.ndarray:
     return passed
 
 
-def attended_patches(model: ViTBackbone, images, *, rollout: bool = True) -> np.ndarray:
+def attended_patches(model: VisionTransformer, images, *, rollout: bool = True) -> np.ndarray:
     """How much a Vision Transformer's features take from each patch.
 
     The features are the class token's or, with mean pooling, all patches' alike.
@@ -84,14 +85,14 @@ def attended_tokens(block: SwinBlock, maps, size: tuple[int, int]) -> np.ndarray
     return np.asarray(ops.convert_to_numpy(windows.crop(seen, height, width)))[..., 0]
 
 
-def position_similarity(model: ViTBackbone) -> np.ndarray:
+def position_similarity(model: VisionTransformer) -> np.ndarray:
     """The cosines between the position embeddings of all patches of a Vision Transformer (its paper's figure 7).
 
     Returns:
         float32 `(rows, columns, rows, columns)`.
     """
     config = model.config
-    table = ops.convert_to_numpy(model.position_embedding)[0, config.position_rows :]
+    table = ops.convert_to_numpy(model.backbone.position_embedding)[0, config.position_rows :]
     table = table / np.maximum(np.linalg.norm(table, axis=-1, keepdims=True), 1e-12)
     return (table @ table.T).reshape(*config.grid, *config.grid)
 
@@ -115,20 +116,24 @@ def confusion_matrix(labels, predictions, num_classes: int) -> np.ndarray:
     return counts
 
 
-def attention_of(model: ViTBackbone | SwinBackbone, images) -> tuple[np.ndarray, list[str]]:
+def attention_of(model: ImageClassifier, images) -> tuple[np.ndarray, list[str]]:
     """What a picture of a model's attention shows, map by map, and the maps' names.
+
+    Args:
+        model: a Vision Transformer or a Swin Transformer.
+        images: `(B, H, W, C)`, as it takes them.
 
     Returns:
         `(B, M, rows, columns)`: for a Vision Transformer the rollout, then the heads of the last block; for a Swin
         Transformer the last block of each stage, on maps of the first stage's size.
     """
-    if not isinstance(model, SwinBackbone):
+    if not isinstance(model, SwinTransformer):
         rollout, heads = attended_patches(model, images), attended_patches(model, images, rollout=False)
         names = ["rollout", *(f"head {i + 1}" for i in range(heads.shape[1]))]
         return np.concatenate([rollout[:, None], heads], axis=1), names
     outputs = model(images, return_attention=True, return_hidden_states=True)
     ends, size, found = np.cumsum(model.config.depths) - 1, model.config.grid, []
-    for blocks, end, of_stage in zip(model.stages, ends, outputs["feature_maps"], strict=True):
+    for blocks, end, of_stage in zip(model.backbone.stages, ends, outputs["feature_maps"], strict=True):
         seen = attended_tokens(blocks[-1], outputs["attentions"][end], tuple(of_stage.shape[1:3]))
         rows, columns = (np.arange(new) * old // new for new, old in zip(size, seen.shape[1:], strict=True))
         found.append(seen[:, rows][:, :, columns])

@@ -40,6 +40,7 @@ from keras_tx.models.gpt.model import (
     llama3_8b,
     llama3_70b,
 )
+from keras_tx.models.swin.backbone import SwinBackbone
 from keras_tx.models.swin.config import SwinConfig
 from keras_tx.models.swin.dense import (
     SwinDetectionConfig,
@@ -84,6 +85,7 @@ from keras_tx.models.t5.model import (
 from keras_tx.models.transformer.backbone import TransformerBackbone
 from keras_tx.models.transformer.config import TransformerConfig
 from keras_tx.models.transformer.model import Transformer, transformer_base, transformer_big
+from keras_tx.models.vit.backbone import ViTBackbone
 from keras_tx.models.vit.config import ViTConfig
 from keras_tx.models.vit.dense import (
     ViTDetectionConfig,
@@ -91,6 +93,7 @@ from keras_tx.models.vit.dense import (
     ViTForSemanticSegmentation,
     ViTSegmentationConfig,
 )
+from keras_tx.models.vit.mae import ViTMAEConfig
 from keras_tx.models.vit.model import (
     VisionTransformer,
     vit_base_patch16_224,
@@ -100,7 +103,7 @@ from keras_tx.models.vit.model import (
     vit_small_patch16_224,
     vit_tiny_patch16_224,
 )
-from keras_tx.models.vit.pretraining import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
+from keras_tx.models.vit.pretraining import ViTForMaskedImageModeling, ViTMAEForPreTraining
 
 __all__ = [
     "BERTBackbone",
@@ -122,6 +125,7 @@ __all__ = [
     "GPTForSequenceClassification",
     "GPTForTokenClassification",
     "GPTModel",
+    "SwinBackbone",
     "SwinConfig",
     "SwinDetectionConfig",
     "SwinForMaskedImageModeling",
@@ -139,6 +143,7 @@ __all__ = [
     "Transformer",
     "TransformerBackbone",
     "TransformerConfig",
+    "ViTBackbone",
     "ViTConfig",
     "ViTDetectionConfig",
     "ViTForMaskedImageModeling",

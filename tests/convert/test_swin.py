@@ -125,8 +125,8 @@ def test_other_windows_at_load(format, rng, tmp_path):
     model = SwinTransformer.from_pretrained(tmp_path, image_size=(20, 32), window_size=(6, (3, 7)))
     assert model.config.windows() == [((6, 6), (3, 3)), ((3, 7), (1, 3))]
     for stage, window in enumerate([(6, 6), (3, 7)]):
-        table = numpy(before.stages[stage][0].attention.bias.table)
-        found = numpy(model.stages[stage][0].attention.bias.table)
+        table = numpy(before.backbone.stages[stage][0].attention.bias.table)
+        found = numpy(model.backbone.stages[stage][0].attention.bias.table)
         np.testing.assert_allclose(found, resample_bias_table(table, (4, 4), window), atol=1e-6)
     for weight, other in zip(before.weights, model.weights, strict=True):
         if weight.name != "table":
@@ -141,7 +141,7 @@ def test_a_network_of_offsets_fits_any_window(rng, tmp_path):
     before = randomize(SwinTransformer(config, **SMALL, image_size=24, window_size=4), rng)
     before.save_pretrained(tmp_path, format="timm")
     model = SwinTransformer.from_pretrained(tmp_path, window_size=6, pretrained_window_size=4)
-    bias, small = (numpy(x.stages[0][0].attention.bias.pairs()) for x in (model, before))
+    bias, small = (numpy(x.backbone.stages[0][0].attention.bias.pairs()) for x in (model, before))
     assert bias.shape == (1, 2, 36, 36)
     corner = bias[0].reshape(2, 6, 6, 6, 6)[:, :4, :4, :4, :4]
     np.testing.assert_allclose(corner, small[0].reshape(2, 4, 4, 4, 4), atol=1e-5)

@@ -42,11 +42,11 @@ def test_other_classes_or_none(case):
     whole = VisionTransformer.from_pretrained(GOLDEN / case)
     with pytest.warns(UserWarning, match="fresh, .*: (classifier|head).weight"):
         model = VisionTransformer.from_pretrained(GOLDEN / case, num_classes=11)
-    assert model.heads[0].kernel.shape == (15, 11)
-    np.testing.assert_array_equal(model.position_embedding, whole.position_embedding)
+    assert model.head.classifier.kernel.shape == (15, 11)
+    np.testing.assert_array_equal(model.backbone.position_embedding, whole.backbone.position_embedding)
     with pytest.warns(UserWarning, match="left out, .*: (classifier|head).bias"):
         model = VisionTransformer.from_pretrained(GOLDEN / case, num_classes=0)
-    assert not model.heads and equal(model, whole)
+    assert model.head.classifier is None and equal(model, whole)
 
 
 def test_the_encoder_by_itself(tmp_path):
@@ -58,7 +58,7 @@ def test_the_encoder_by_itself(tmp_path):
     assert ["fresh" in str(w.message) for w in caught] == [True, False] and "pooler.dense.bias" in str(
         caught[1].message
     )
-    assert model.heads[0].kernel.shape == (15, 5)
+    assert model.head.classifier.kernel.shape == (15, 5)
 
 
 def test_a_masked_autoencoder_is_fine_tuned():
@@ -67,7 +67,7 @@ def test_a_masked_autoencoder_is_fine_tuned():
         model = VisionTransformer.from_pretrained(GOLDEN / "mae", num_classes=5, pooling="mean")
     fresh, left = (str(w.message) for w in caught)
     assert fresh.endswith("classifier.weight, classifier.bias.") and "decoder.mask_token" in left
-    assert equal(model, encoder) and model.position_embedding.trainable
+    assert equal(model, encoder) and model.backbone.position_embedding.trainable
 
 
 def test_masked_images_of_a_classifier(tmp_path, rng):
@@ -94,13 +94,13 @@ def test_larger_images_at_load(tmp_path):
     """The table is resampled, all else is as it was; and so in our own format, and of both tables of an autoencoder."""
     whole = VisionTransformer.from_pretrained(GOLDEN / "classifier")
     whole.save_pretrained(tmp_path / "native")
-    expected = resample_positions(numpy(whole.position_embedding), 1, (3, 7), (5, 4))
+    expected = resample_positions(numpy(whole.backbone.position_embedding), 1, (3, 7), (5, 4))
     for source in (GOLDEN / "classifier", tmp_path / "native"):
         model = VisionTransformer.from_pretrained(source, image_size=(15, 8))
-        np.testing.assert_array_equal(model.position_embedding, expected)
-        np.testing.assert_array_equal(model.heads[0].kernel, whole.heads[0].kernel)
+        np.testing.assert_array_equal(model.backbone.position_embedding, expected)
+        np.testing.assert_array_equal(model.head.classifier.kernel, whole.head.classifier.kernel)
     autoencoder = ViTMAEForPreTraining.from_pretrained(GOLDEN / "mae", image_size=(15, 6))
-    assert autoencoder.decoder_position_embedding.shape == (1, 11, 12)
+    assert autoencoder.head.position_embedding.shape == (1, 11, 12)
 
 
 def test_what_is_not_adapted():

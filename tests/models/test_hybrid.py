@@ -54,8 +54,8 @@ def test_all_stages(case, tmp_path):
         save_file(weights, source / "model.safetensors")
     model = loaded(source)
     assert model.config.stem == (2, 2, 2, 2) and model.config.grid == (2, 2 if case == "paper" else 1)
-    made = numpy(model.stem(given["images"]))
-    assert made.shape == model.stem.compute_output_shape(given["images"].shape)
+    made = numpy(model.backbone.stem(given["images"]))
+    assert made.shape == model.backbone.stem.compute_output_shape(given["images"].shape)
     np.testing.assert_allclose(made, expected["map"], atol=1e-3)
     np.testing.assert_allclose(model(given["images"]), expected["logits"], atol=1e-4)
     if case == "stages":

@@ -27,6 +27,12 @@ def images_of(model, rng, height: int = 11, width: int = 19) -> np.ndarray:
     return normal(rng, 2, height, width, model.config.channels)
 
 
+def maps_of(model, images) -> tuple:
+    """The maps that the decoder gets."""
+    outputs = model.backbone(images, return_hidden_states=True)
+    return model.head.neck(model.backbone.feature_maps(outputs, images, model.head.levels))
+
+
 def test_images_of_any_size(model, rng):
     """What is below and to the right of an image is 0, and leaves the logits' height and width alone."""
     images = images_of(model, rng)
@@ -40,8 +46,7 @@ def test_images_of_any_size(model, rng):
 def test_logits_are_enlarged_linearly(model, rng):
     """The class of each vector of the decoder, brought to the size of the patches."""
     images = images_of(model, rng, 12, 20)
-    maps, _ = model.features(images)
-    coarse = numpy(model.classifier(model.decoder(maps)))
+    coarse = numpy(model.head.pixel_classifier(model.head.decoder(maps_of(model, images))))
     rows, columns = (bilinear_matrix(old, new) for old, new in zip(coarse.shape[1:3], (12, 20), strict=True))
     expected = np.einsum("ih,jw,bhwc->bijc", rows, columns, coarse)
     np.testing.assert_allclose(model(images)["logits"], expected, atol=1e-4)
@@ -86,16 +91,16 @@ def test_blocks_at_equal_distances():
     """The last one among them; one of two where there are fewer than scales."""
     for layers, blocks in ((2, (1, 2, 2)), (5, (2, 4, 5))):
         model = ViTForSemanticSegmentation(vit_dense.TINY_SEGMENTATION, num_layers=layers)
-        assert model.read_blocks == blocks
+        assert model.head.levels == blocks
 
 
 def test_maps_of_all_scales(rng):
     """Of the Vision Transformer those that its config names, of the Swin Transformer its stages'."""
     vit = ViTForSemanticSegmentation(vit_dense.TINY_SEGMENTATION)
-    maps, _ = vit.features(normal(rng, 2, 9, 14, 2))
+    maps = maps_of(vit, normal(rng, 2, 9, 14, 2))
     assert [x.shape[1:] for x in maps] == [(6, 14, 7), (3, 7, 15), (2, 4, 15)]
     swin = SwinForSemanticSegmentation(swin_dense.TINY_SEGMENTATION)
-    maps, _ = swin.features(normal(rng, 2, 14, 18, 3))
+    maps = maps_of(swin, normal(rng, 2, 14, 18, 3))
     assert [x.shape[1:] for x in maps] == [(7, 9, 6), (4, 5, 12)]
     for x in maps:
         np.testing.assert_allclose(numpy(x).mean(axis=-1), 0, atol=1e-5)

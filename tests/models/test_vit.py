@@ -65,44 +65,51 @@ def test_logits_by_definition(rng, images):
     """Patches and the class token with their positions, blocks, the normed class token, a linear map."""
     model = make(rng)
     patches = images.reshape(3, 3, 3, 7, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(3, 21, 12)
-    x = patches @ numpy(model.patch_embedding.kernel).reshape(12, 15) + numpy(model.patch_embedding.bias)
-    x = np.concatenate([np.tile(numpy(model.class_token), (3, 1, 1)), x], axis=1) + numpy(model.position_embedding)
+    x = patches @ numpy(model.backbone.patch_embedding.kernel).reshape(12, 15) + numpy(
+        model.backbone.patch_embedding.bias
+    )
+    x = np.concatenate([np.tile(numpy(model.backbone.class_token), (3, 1, 1)), x], axis=1) + numpy(
+        model.backbone.position_embedding
+    )
     outputs = model(images, return_hidden_states=True)
     np.testing.assert_allclose(outputs["hidden_states"][0], x, atol=1e-4)
-    for i, block in enumerate(model.blocks):
+    for i, block in enumerate(model.backbone.blocks):
         x = numpy(block(x))
         np.testing.assert_allclose(outputs["hidden_states"][i + 1], x, atol=1e-4)
-    features = layer_norm(x, numpy(model.norm.gamma), numpy(model.norm.beta), 1e-6)[:, 0]
+    features = layer_norm(x, numpy(model.backbone.norm.gamma), numpy(model.backbone.norm.beta), 1e-6)[:, 0]
     np.testing.assert_allclose(model(images, return_features=True), features, atol=1e-4)
-    np.testing.assert_allclose(model(images), dense(model.heads[0], features), atol=1e-4)
+    np.testing.assert_allclose(model(images), dense(model.head.classifier, features), atol=1e-4)
 
 
 def test_tokens_before_the_patches(rng, images):
     """Class, distillation and register tokens, in this order, with or without rows in the position table."""
     model = make(rng, distillation_token=True, register_tokens=4)
     first = numpy(model(images, return_hidden_states=True)["hidden_states"][0])
-    tokens = [numpy(x) for x in (model.class_token, model.distillation_token, model.register_tokens)]
-    expected = np.concatenate(tokens, axis=1) + numpy(model.position_embedding)[:, :6]
+    tokens = [
+        numpy(x)
+        for x in (model.backbone.class_token, model.backbone.distillation_token, model.backbone.register_tokens)
+    ]
+    expected = np.concatenate(tokens, axis=1) + numpy(model.backbone.position_embedding)[:, :6]
     np.testing.assert_allclose(first[:, :6], np.tile(expected, (3, 1, 1)), atol=1e-5)
-    assert model.position_embedding.shape == (1, 6 + 21, 15)
+    assert model.backbone.position_embedding.shape == (1, 6 + 21, 15)
     model = make(rng, distillation_token=True, register_tokens=4, no_embed_class=True)
-    assert model.position_embedding.shape == (1, 21, 15)
+    assert model.backbone.position_embedding.shape == (1, 21, 15)
     first = numpy(model(images, return_hidden_states=True)["hidden_states"][0])
-    np.testing.assert_allclose(first[1, 2:6], numpy(model.register_tokens)[0], atol=1e-6)
+    np.testing.assert_allclose(first[1, 2:6], numpy(model.backbone.register_tokens)[0], atol=1e-6)
 
 
 def test_mean_pooling(rng, images):
     """Of the patches alone, normalized after; or before, as `fc_norm=False` says."""
     model = make(rng, TINY_MEAN, fc_norm=True)
     last = numpy(model(images, return_hidden_states=True)["hidden_states"][-1])[:, 3:]
-    gamma, beta = numpy(model.norm.gamma), numpy(model.norm.beta)
+    gamma, beta = numpy(model.backbone.norm.gamma), numpy(model.backbone.norm.beta)
     expected = layer_norm(last.mean(axis=1), gamma, beta, 1e-6)
     np.testing.assert_allclose(model(images, return_features=True), expected, atol=1e-4)
     other = VisionTransformer(TINY_MEAN, fc_norm=False)
     other.set_weights(model.get_weights())
     expected = layer_norm(last, gamma, beta, 1e-6).mean(axis=1)
     np.testing.assert_allclose(other(images, return_features=True), expected, atol=1e-4)
-    assert VisionTransformer(TINY, class_token=False, pooling="mean").position_embedding.shape == (1, 21, 15)
+    assert VisionTransformer(TINY, class_token=False, pooling="mean").backbone.position_embedding.shape == (1, 21, 15)
 
 
 @pytest.mark.parametrize("pooling", ["max", "mean_max", "attention"])
@@ -112,9 +119,9 @@ def test_other_poolings(rng, images, pooling):
         model = make(rng, pooling=pooling, pool_prefix=pool_prefix)
         outputs = model(images, return_features=True, return_hidden_states=True)
         x = numpy(outputs["hidden_states"][-1])[:, first:]
-        gamma, beta = numpy(model.norm.gamma), numpy(model.norm.beta)
+        gamma, beta = numpy(model.backbone.norm.gamma), numpy(model.backbone.norm.beta)
         if pooling == "attention":
-            expected = numpy(model.attention_pooling(layer_norm(x, gamma, beta, 1e-6).astype("float32")))
+            expected = numpy(model.head.attention_pooling(layer_norm(x, gamma, beta, 1e-6).astype("float32")))
         else:
             highest = x.max(axis=1)
             pooled = highest if pooling == "max" else (highest + x.mean(axis=1)) / 2
@@ -124,9 +131,9 @@ def test_other_poolings(rng, images, pooling):
 
 def test_norm_before_the_blocks(rng, images):
     model = make(rng, pre_norm=True)
-    assert not model.patch_embedding.use_bias
+    assert not model.backbone.patch_embedding.use_bias
     first = numpy(model(images, return_hidden_states=True)["hidden_states"][0])
-    centred = (first - numpy(model.embedding_norm.beta)) / numpy(model.embedding_norm.gamma)
+    centred = (first - numpy(model.backbone.embedding_norm.beta)) / numpy(model.backbone.embedding_norm.gamma)
     np.testing.assert_allclose(centred.mean(axis=-1), 0, atol=1e-4)
     np.testing.assert_allclose(centred.std(axis=-1), 1, atol=1e-3)
 
@@ -134,10 +141,10 @@ def test_norm_before_the_blocks(rng, images):
 def test_representation(rng, images):
     """A map and tanh between the features and the head."""
     model = make(rng, representation_size=7)
-    pooled = numpy(model.norm(model(images, return_hidden_states=True)["hidden_states"][-1]))[:, 0]
-    features = np.tanh(dense(model.representation, pooled))
+    pooled = numpy(model.backbone.norm(model(images, return_hidden_states=True)["hidden_states"][-1]))[:, 0]
+    features = np.tanh(dense(model.head.representation, pooled))
     np.testing.assert_allclose(model(images, return_features=True), features, atol=1e-5)
-    np.testing.assert_allclose(model(images), dense(model.heads[0], features), atol=1e-4)
+    np.testing.assert_allclose(model(images), dense(model.head.classifier, features), atol=1e-4)
 
 
 def test_initialization():
@@ -154,7 +161,7 @@ def test_initialization():
 
 def test_drop_path_grows_with_depth():
     model = VisionTransformer(TINY, num_layers=5, drop_path=0.2)
-    np.testing.assert_allclose([block.skip.rate for block in model.blocks], [0, 0.05, 0.1, 0.15, 0.2])
+    np.testing.assert_allclose([block.skip.rate for block in model.backbone.blocks], [0, 0.05, 0.1, 0.15, 0.2])
 
 
 # === Images of other sizes ===
@@ -193,9 +200,9 @@ def test_two_heads(rng, images):
     """In training a pair, of the class and the distillation token; otherwise their mean."""
     model = make(rng, TINY_DISTILLED)
     first, second = model(images, training=True)
-    last = numpy(model.norm(model(images, return_hidden_states=True)["hidden_states"][-1]))
-    np.testing.assert_allclose(first, dense(model.heads[0], last[:, 0]), atol=1e-4)
-    np.testing.assert_allclose(second, dense(model.heads[1], last[:, 1]), atol=1e-4)
+    last = numpy(model.backbone.norm(model(images, return_hidden_states=True)["hidden_states"][-1]))
+    np.testing.assert_allclose(first, dense(model.head.classifier, last[:, 0]), atol=1e-4)
+    np.testing.assert_allclose(second, dense(model.head.distillation_classifier, last[:, 1]), atol=1e-4)
     np.testing.assert_allclose(model(images), (numpy(first) + numpy(second)) / 2, atol=1e-6)
     np.testing.assert_allclose(model(images, return_features=True), last[:, :2].mean(axis=1), atol=1e-5)
 

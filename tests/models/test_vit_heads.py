@@ -7,7 +7,8 @@ from helpers import count_parameters, normal, numpy, randomize
 
 from keras_tx.models import ViTForMaskedImageModeling, ViTMAEConfig, ViTMAEForPreTraining
 from keras_tx.models.vit.config import VARIANTS
-from keras_tx.models.vit.pretraining import TINY_MAE, TINY_SQUARE, sinusoids_on_grid
+from keras_tx.models.vit.mae import sinusoids_on_grid
+from keras_tx.models.vit.pretraining import TINY_MAE, TINY_SQUARE
 
 MASKED_COUNTS = {
     "vit_base_patch16_224": 86390016,
@@ -52,8 +53,8 @@ def test_hidden_patches_do_not_count(masked, rng):
 def test_pixels_stand_where_their_patch_does(masked):
     """The decoder's bias is the pixels of each patch, channel by channel."""
     bias = np.arange(18, dtype="float32")
-    masked.decoder.kernel.assign(0 * masked.decoder.kernel)
-    masked.decoder.bias.assign(bias)
+    masked.head.decoder.kernel.assign(0 * masked.head.decoder.kernel)
+    masked.head.decoder.bias.assign(bias)
     pixels = numpy(masked(np.zeros((1, 9, 15, 2), "float32"))["logits"])
     for row in range(3):
         for column in range(5):
@@ -65,7 +66,9 @@ def test_errors_of_masked_images(masked, rng):
     images = normal(rng, 2, 9, 15, 2)
     with pytest.raises(ValueError, match=r"`bool_masked_pos` must have shape \(2, 15\); got \(2, 14\)"):
         masked(images, bool_masked_pos=np.zeros((2, 14), bool))
-    with pytest.raises(ValueError, match=r"`patch_size` of ViTForMaskedImageModeling must be square"):
+    with pytest.raises(
+        ValueError, match=r"`patch_size` of a masked image model must be square; got patches of \(3, 5\)"
+    ):
         ViTForMaskedImageModeling(TINY_SQUARE, patch_size=(3, 5))
     fresh = ViTForMaskedImageModeling(TINY_SQUARE)
     fresh.compile("sgd")
@@ -93,7 +96,7 @@ def test_positions_on_a_grid():
 
 
 def test_fixed_tables_are_no_trainable_weights(mae):
-    for table, dim in ((mae.position_embedding, 20), (mae.decoder_position_embedding, 12)):
+    for table, dim in ((mae.backbone.position_embedding, 20), (mae.head.position_embedding, 12)):
         assert not table.trainable and not numpy(table)[:, 0].any()
         np.testing.assert_allclose(numpy(table)[0, 1:], sinusoids_on_grid((3, 7), dim), atol=1e-6)
 

@@ -74,7 +74,7 @@ def test_other_sizes_patches_and_channels_at_load(case, native, tmp_path):
         VisionTransformer.from_pretrained(directory).save_pretrained(tmp_path)
         directory = tmp_path
     model = VisionTransformer.from_pretrained(directory, **override)
-    assert model.config.image_size == (20, 18) and model.patch_embedding.kernel.shape == (4, 3, 5, 15)
+    assert model.config.image_size == (20, 18) and model.backbone.patch_embedding.kernel.shape == (4, 3, 5, 15)
     np.testing.assert_allclose(model(given["adapted"]), expected["adapted"], atol=1e-4)
 
 

@@ -171,7 +171,8 @@ def test_bad_recipes(fields, words):
 
 
 def depths(model) -> dict[str, int | None]:
-    return {w.path.partition("/")[2]: model.layer_depth(w.path) for w in model.trainable_variables}
+    trainable = {path for path, weight in model.weights_by_path().items() if weight.trainable}
+    return {path.partition("/")[2]: model.layer_depth(path) for path in trainable}
 
 
 def test_depths_of_a_vit():
@@ -179,7 +180,7 @@ def test_depths_of_a_vit():
     assert found["class_token"] == found["position_embedding"] == 0
     assert {depth for path, depth in found.items() if path.startswith("patch_embedding")} == {0}
     assert {depth for path, depth in found.items() if path.startswith("block_2")} == {3}
-    assert {depth for path, depth in found.items() if path.startswith(("norm", "head"))} == {None}
+    assert {depth for path, depth in found.items() if path.startswith(("norm", "classifier"))} == {None}
 
 
 def test_depths_of_a_swin():
@@ -189,7 +190,7 @@ def test_depths_of_a_swin():
     assert {depth for path, depth in found.items() if path.startswith("patch")} == {0}
     assert {depth for path, depth in found.items() if path.startswith("stage_0_block_1")} == {2}
     assert {depth for path, depth in found.items() if path.startswith(("merging_0", "stage_1_block_0"))} == {3}
-    assert {depth for path, depth in found.items() if path.startswith(("final_norm", "head"))} == {None}
+    assert {depth for path, depth in found.items() if path.startswith(("final_norm", "classifier"))} == {None}
     scales = layer_scales(model, 0.5)
     assert set(scales) == {0.125, 0.25, 0.5, 1.0}
 
@@ -198,7 +199,7 @@ def test_depths_of_dense_heads():
     """They learn at the highest rate, as all above the blocks."""
     found = depths(ViTForSemanticSegmentation(MODELS["ViTForSemanticSegmentation"].tiny[0]))
     heads = {path.split("/")[0] for path, depth in found.items() if depth is None}
-    assert {"decoder", "classifier", "pyramid"} <= heads and not {"patch_embedding", "class_token"} & heads
+    assert {"decoder", "pixel_classifier", "neck"} <= heads and not {"patch_embedding", "class_token"} & heads
 
 
 # === Data ===

@@ -32,6 +32,14 @@ class Config:
         """
         return cls().replace(**fields)
 
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """A config of this class with the fields that it has in common with another, the others at their defaults."""
+        if type(config) is cls:
+            return config
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls.from_dict({name: value for name, value in config.to_dict().items() if name in known})
+
     def replace(self, **fields: Any) -> Self:
         """A copy with other values in some fields; these may be of JSON's types, which `to_dict` gives.
 

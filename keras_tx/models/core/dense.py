@@ -1,8 +1,4 @@
-"""What models that say something of every place of an image share: maps of features, and a classifier's weights.
-
-A head goes before a family's maps in a class's bases, as in `class ViTForSemanticSegmentation(SemanticSegmentation,
-ViTFeatures)`. The backbone's constructor calls `make_head`, and the head's `call` asks for `features`.
-"""
+"""What models that say something of every place of an image share: images of any size, and a classifier's weights."""
 
 from __future__ import annotations
 
@@ -10,52 +6,30 @@ import dataclasses
 from typing import Any, ClassVar
 
 from keras_tx.convert import Head, Rule
-from keras_tx.layers.core.linear import Linear
-from keras_tx.models.core.base import Model
-from keras_tx.models.core.images import ImageHeadModel
+from keras_tx.models.core.images import ImageModel
 from keras_tx.models.core.pretrained import NATIVE
+from keras_tx.ops.image.windows import pad
 
 
-class DenseModel(ImageHeadModel):
-    """A model that reads maps of features, with a head that no peer has: a classifier's checkpoint fills the rest."""
+class DenseModel(ImageModel):
+    """A model that reads maps, with a head that no peer has: a classifier's checkpoint fills the backbone.
 
-    config: Any
-    backbone_class: ClassVar[type[Model]]
-    """The family's classifier, whose checkpoints give the backbone."""
+    Images may be of any size: they are padded with zeros at the bottom and the right, to whole patches.
+    """
 
-    @property
-    def feature_widths(self) -> tuple[int, ...]:
-        """The widths of the maps that `features` gives."""
-        raise NotImplementedError
+    backbone_options: ClassVar[dict[str, Any]] = {"mask_token": False}
 
-    def padded(self, images):
-        """Images with zeros at the bottom and the right, so that they are made of whole patches."""
-        raise NotImplementedError
+    def run_backbone(self, given, **options):
+        return super().run_backbone(self._padded(given), **options)
 
-    def features(
-        self, images, *, return_attention: bool = False, return_hidden_states: bool = False, training=None
-    ) -> tuple[tuple, dict[str, tuple]]:
-        """The normalized maps, `(B, h, w, c)`, from fine to coarse, and what else was asked for, by name.
+    def run_head(self, hidden, given, training=None):
+        maps = self.backbone.feature_maps(hidden, self._padded(given)["images"], self.head.levels)
+        return self.head({**hidden, "feature_maps": maps}, {"images": given["images"]}, training=training)
 
-        Args:
-            images: `(B, H, W, C)`, whole patches.
-            return_attention, return_hidden_states: what is asked for.
-            training: whether dropout is active.
-        """
-        raise NotImplementedError
+    def _padded(self, given: dict[str, Any]) -> dict[str, Any]:
+        return {**given, "images": pad(given["images"], self.config.stride)}
 
-    def initializer(self):
-        """A new initializer of kernels."""
-        raise NotImplementedError
-
-    def linear(self, units: int, name: str) -> Linear:
-        """A linear map."""
-        return Linear(units, kernel_initializer=self.initializer(), dtype=self.dtype_policy, name=name)
-
-    def make_head(self) -> None:
-        """Makes the head's layers."""
-
-    # --- From a classifier's checkpoint ---
+    # === From a classifier's checkpoint ===
 
     @classmethod
     def read_config(cls, checkpoint):
@@ -75,6 +49,6 @@ class DenseModel(ImageHeadModel):
         filled = {path for rule, _ in account.found for path in rule.ours}
         parts: dict[str, list[str]] = {}
         for path in model.weights_by_path().keys() - filled:
-            parts.setdefault(path.split("/")[0], []).append(path)
+            parts.setdefault(path.removeprefix("head/").split("/")[0], []).append(path)
         account.fresh = [Rule(part, (), tuple(paths)) for part, paths in sorted(parts.items())]
         return model, account

@@ -5,30 +5,40 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 from keras import ops
 
+from keras_tx.layers.core.base import register
 from keras_tx.layers.core.linear import Linear
 from keras_tx.layers.image.query_decoder import QueryDecoder
 from keras_tx.models.core.dense import DenseModel
-from keras_tx.models.core.images import ImageConfig
+from keras_tx.models.core.images import ImageConfig, ImageHead
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.image.boxes import center_to_corners
 from keras_tx.ops.image.detection import best_classes, detection_loss
-
-_WEIGHTS = (
-    "class_cost",
-    "bbox_cost",
-    "giou_cost",
-    "bbox_loss_coefficient",
-    "giou_loss_coefficient",
-    "eos_coefficient",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DetectionConfig(ImageConfig):
     """What all models have that detect objects; `num_classes` counts the classes, "no object" apart."""
+
+    head_fields = ImageConfig.head_fields | {
+        "num_queries",
+        "decoder_num_layers",
+        "decoder_num_heads",
+        "decoder_d_model",
+        "decoder_d_ff",
+        "decoder_dropout",
+        "encoder_num_layers",
+        "auxiliary_loss",
+        "class_cost",
+        "bbox_cost",
+        "giou_cost",
+        "bbox_loss_coefficient",
+        "giou_loss_coefficient",
+        "eos_coefficient",
+    }
 
     num_queries: int = 100
     """The most objects that can be found in an image."""
@@ -71,84 +81,117 @@ class DetectionConfig(ImageConfig):
             raise ValueError("one of `class_cost`, `bbox_cost` and `giou_cost` must not be 0: there would be no match.")
 
 
-class ObjectDetection(DenseModel):
-    """Learned queries that decode the last map of features, each to the logits of a class and a box."""
+@register
+class ObjectDetectionHead(ImageHead):
+    """Learned queries that decode a map, each to the logits of a class and a box.
+
+    A map `(B, h, w, D)` becomes logits `(B, num_queries, num_classes + 1)`, the last one of "no object", and, as
+    `"pred_boxes"`, float32 `(B, num_queries, 4)`: centre, width and height, in shares of the image. In training with
+    `auxiliary_loss`, `"auxiliary_outputs"` are those of each block but the last. The loss is that of
+    `ops.image.detection.detection_loss`, summed over the blocks.
+
+    Args:
+        width: D.
+        levels: the level whose map is read.
+        num_classes: "no object" apart.
+        num_queries: the most objects that can be found in an image.
+        d_model, num_heads, d_ff, num_layers, encoder_num_layers, dropout: of the decoder, as `QueryDecoder` takes them.
+        auxiliary_loss: whether the predictions of every block are trained.
+        class_cost, bbox_cost, giou_cost, bbox_loss_coefficient, giou_loss_coefficient, eos_coefficient: as
+            `detection_loss` takes them.
+        kernel_initializer: of the classes' linear map.
+    """
 
     targets: ClassVar = {"logits": "class_labels", "pred_boxes": "boxes"}
 
-    def make_head(self):
-        c = self.config
-        super().make_head()
-        require_positive(num_classes=c.num_classes)
-        self.decoder = QueryDecoder(
-            self.feature_widths[-1],
-            c.num_queries,
-            c.decoder_d_model,
-            c.decoder_num_heads,
-            c.decoder_d_ff,
-            c.decoder_num_layers,
-            c.encoder_num_layers,
-            c.decoder_dropout,
-            dtype=self.dtype_policy,
-            name="decoder",
-        )
-        self.class_head = self.linear(c.num_classes + 1, "class_head")
-        width = c.decoder_d_model
+    def __init__(
+        self,
+        width: int,
+        levels: tuple[int, ...],
+        num_classes: int,
+        num_queries: int = 100,
+        d_model: int = 256,
+        num_heads: int = 8,
+        d_ff: int = 2048,
+        num_layers: int = 6,
+        encoder_num_layers: int = 0,
+        dropout: float = 0.0,
+        auxiliary_loss: bool = True,
+        class_cost: float = 1.0,
+        bbox_cost: float = 5.0,
+        giou_cost: float = 2.0,
+        bbox_loss_coefficient: float = 5.0,
+        giou_loss_coefficient: float = 2.0,
+        eos_coefficient: float = 0.1,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        require_positive(num_classes=num_classes)
+        self.width = width
+        self.levels = tuple(levels)
+        self.num_classes = num_classes
+        self.num_queries = num_queries
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.d_ff = d_ff
+        self.num_layers = num_layers
+        self.encoder_num_layers = encoder_num_layers
+        self.dropout = dropout
+        self.auxiliary_loss = auxiliary_loss
+        self.class_cost = class_cost
+        self.bbox_cost = bbox_cost
+        self.giou_cost = giou_cost
+        self.bbox_loss_coefficient = bbox_loss_coefficient
+        self.giou_loss_coefficient = giou_loss_coefficient
+        self.eos_coefficient = eos_coefficient
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        sizes = (width, num_queries, d_model, num_heads, d_ff, num_layers, encoder_num_layers, dropout)
+        self.decoder = QueryDecoder(*sizes, dtype=self.dtype_policy, name="decoder")
+        self.class_head = self.linear(num_classes + 1, "class_head")
         self.box_layers = [
             Linear(units, activation, dtype=self.dtype_policy, name=f"box_head_{i}")
-            for i, (units, activation) in enumerate(((width, "relu"), (width, "relu"), (4, None)))
+            for i, (units, activation) in enumerate(((d_model, "relu"), (d_model, "relu"), (4, None)))
         ]
 
+    @classmethod
+    def of(cls, backbone, config, **options):
+        levels = backbone.levels(1)
+        return cls(
+            backbone.widths[levels[-1] - 1],
+            levels,
+            config.num_classes,
+            config.num_queries,
+            config.decoder_d_model,
+            config.decoder_num_heads,
+            config.decoder_d_ff,
+            config.decoder_num_layers,
+            config.encoder_num_layers,
+            config.decoder_dropout,
+            config.auxiliary_loss,
+            config.class_cost,
+            config.bbox_cost,
+            config.giou_cost,
+            config.bbox_loss_coefficient,
+            config.giou_loss_coefficient,
+            config.eos_coefficient,
+            backbone.initializer(),
+            **options,
+        )
+
     def build(self, input_shape=None):
-        super().build(input_shape)
         self.decoder.build()
         for layer in (self.class_head, *self.box_layers):
-            layer.build((None, None, self.config.decoder_d_model))
+            layer.build((None, None, self.d_model))
 
-    def call(
-        self,
-        images,
-        class_labels=None,
-        boxes=None,
-        return_attention: bool = False,
-        return_hidden_states: bool = False,
-        training=None,
-    ):
-        """What each query finds and, given what there is, the loss.
-
-        Args:
-            images: `(B, H, W, C)`, floating point, of any size, or a dict with them as `"images"` and all else.
-            class_labels: integers `(B, M)`, the classes of the objects, as many slots for each image and no more than
-                `num_queries`; -100 for those left over.
-            boxes: `(B, M, 4)`, centre, width and height `(x, y, w, h)` of the objects, in shares of the image.
-            return_attention: also give the backbone's attention maps, `"attentions"`; those of the queries on the last
-                map of features, `"cross_attentions"`, `(B, heads, num_queries, h * w)` for each block, and on each
-                other, `"decoder_attentions"`; and those of the encoder, if there is one, `"encoder_attentions"`.
-            return_hidden_states: as the family's classifier takes it.
-            training: whether dropout is active.
-
-        Returns:
-            A dict of `"logits"`, `(B, num_queries, num_classes + 1)`, the last one of "no object"; `"pred_boxes"`,
-            float32 `(B, num_queries, 4)`, as `boxes`; `"loss"` where there are labels; in training with
-            `auxiliary_loss`, `"auxiliary_outputs"`, the first two of each block but the last; and what was asked for.
-
-        Raises:
-            ValueError: for images of another rank, order of axes, number of channels or dtype; and as
-                `ops.detection.detection_loss`.
-        """
-        given = self.named_inputs(images, class_labels=class_labels, boxes=boxes)
-        maps, asked = self.features(
-            self.padded(given["images"]),
-            return_attention=return_attention,
-            return_hidden_states=return_hidden_states,
-            training=training,
-        )
-        decoded = self.decoder(maps[-1], return_attention=return_attention, training=training)
-        outputs = {**self._predictions(decoded.states[-1]), **asked}
-        if training and self.config.auxiliary_loss:
-            outputs["auxiliary_outputs"] = tuple(map(self._predictions, decoded.states[:-1]))
-        outputs |= {name: of_blocks for name, of_blocks in decoded._asdict().items() if name != "states" and of_blocks}
-        return outputs | self.own_losses(outputs, given)
+    def call(self, outputs, inputs, training=None):
+        asked = "attentions" in outputs
+        decoded = self.decoder(outputs["feature_maps"][-1], return_attention=asked, training=training)
+        found: dict[str, Any] = self._predictions(decoded.states[-1])
+        if training and self.auxiliary_loss:
+            found["auxiliary_outputs"] = tuple(map(self._predictions, decoded.states[:-1]))
+        maps = {name: of_blocks for name, of_blocks in decoded._asdict().items() if name != "states" and of_blocks}
+        return found | maps
 
     def _predictions(self, queries) -> dict[str, Any]:
         """The logits and boxes of decoded queries."""
@@ -165,8 +208,26 @@ class ObjectDetection(DenseModel):
         # All blocks at once: each has as many objects and queries, so that a mean over all is the mean of theirs.
         logits, pred_boxes = (ops.concatenate([x[name] for x in every]) for name in self.targets)
         classes, boxes = (ops.concatenate([ops.convert_to_tensor(x)] * len(every)) for x in (classes, boxes))
-        weights = {name: getattr(self.config, name) for name in _WEIGHTS}
+        weights = {
+            "class_cost": self.class_cost,
+            "bbox_cost": self.bbox_cost,
+            "giou_cost": self.giou_cost,
+            "bbox_loss_coefficient": self.bbox_loss_coefficient,
+            "giou_loss_coefficient": self.giou_loss_coefficient,
+            "eos_coefficient": self.eos_coefficient,
+        }
         return {"loss": len(every) * detection_loss(logits, pred_boxes, classes, boxes, **weights)}
+
+
+class ObjectDetection(DenseModel):
+    """A model that finds objects.
+
+    `model(images)` gives `{"logits": (B, num_queries, num_classes + 1), "pred_boxes": (B, num_queries, 4)}`; with
+    `class_labels`, `(B, M)`, and `boxes`, `(B, M, 4)`, also `"loss"`. `detect` gives the objects of each image. It
+    trains with `compile(optimizer)` alone, on `y` a dict of both labels; `AveragePrecision` is its metric.
+    """
+
+    head_class = ObjectDetectionHead
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss is not None:

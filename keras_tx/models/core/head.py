@@ -111,7 +111,7 @@ class HeadModel(Model):
         super().__init__(config, name=name, dtype=dtype, **overrides)
         if backbone is None:
             options = {"name": "backbone", "dtype": self.dtype_policy, **self.backbone_options}
-            backbone = self.backbone_class(self.config, **options)
+            backbone = self.backbone_class(self.backbone_class.config_class.of(self.config), **options)
         self.backbone = backbone
         self.head = self._checked(head, self.make_head())
         if self.head is not None and not self.head.built:
@@ -131,9 +131,9 @@ class HeadModel(Model):
                     f"a {type(self).__name__} needs a backbone with `{option}={needed!r}`: make it with "
                     f"{type(backbone).__name__}(config, {option}={needed!r})."
                 )
-        wanted = (config or backbone.config).replace(**overrides)
+        wanted = self.config_class.of(config or backbone.config).replace(**overrides)
         fields, own = wanted.to_dict(), backbone.config.to_dict()
-        differing = [name for name in fields if fields[name] != own[name] and name not in wanted.head_fields]
+        differing = [name for name in fields if name not in wanted.head_fields and fields[name] != own[name]]
         if differing:
             raise ValueError(
                 f"the backbone has `{differing[0]}={own[differing[0]]!r}`; got {fields[differing[0]]!r}: make or load "
@@ -235,7 +235,7 @@ class HeadModel(Model):
         if self.loss is not None:
             return super().compute_loss(x, self._as_predicted(y), self._predicted(y_pred), sample_weight, training)
         if not self.targets:
-            raise ValueError("a model without a head has no loss of its own: compile it with a Keras loss.")
+            raise ValueError("this model has no loss of its own: compile it with a Keras loss.")
         if sample_weight is not None:
             raise ValueError(
                 "the head's own loss takes no `sample_weight`: label what shall not count -100, or compile with a "

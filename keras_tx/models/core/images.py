@@ -1,20 +1,22 @@
-"""What all models of images share: fields of their configs, checks of their inputs, losses of masked images."""
+"""Models of images: what all configs, backbones, heads and models of them share.
+
+Shape letters: B batch, H and W height and width of images, C channels, N patches, h and w height and width of maps.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import re
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
-from keras import ops
 
-from keras_tx.models.core.base import LOSSES, Model
+from keras_tx.models.core.backbone import Backbone
+from keras_tx.models.core.base import LOSSES
 from keras_tx.models.core.config import Config
-from keras_tx.models.core.head import HeadModel
-from keras_tx.models.core.inputs import inputs_by_name
-from keras_tx.ops.checks import require_positive, require_rank, require_shape
+from keras_tx.models.core.head import Head, HeadModel
+from keras_tx.models.core.inputs import image_inputs
+from keras_tx.ops.checks import require_positive
 from keras_tx.ops.image.patches import Size, grid, pair
 from keras_tx.ops.image.resample import adapt_kernel
 
@@ -23,11 +25,13 @@ from keras_tx.ops.image.resample import adapt_kernel
 class ImageConfig(Config):
     """What the configs of all image families have."""
 
+    head_fields = frozenset({"num_classes", "label_names"})
+
     image_size: Size = 224
     """Height and width of the images, or one number for both."""
     channels: int = 3
     num_classes: int = 1000
-    """Classes to tell apart; 0 for a model without a head, whose output is the pooled features."""
+    """Classes to tell apart; 0 for a classifier that gives the pooled features instead."""
     label_names: tuple[str, ...] | None = None
     """What the classes are called."""
 
@@ -42,6 +46,21 @@ class ImageConfig(Config):
                 f"`label_names` must be as many as `num_classes` = {self.num_classes}; got {self.label_names}."
             )
 
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Pixels between neighbouring patches, down and across."""
+        raise NotImplementedError
+
+    @property
+    def decoder_stride(self) -> tuple[int, int]:
+        """Pixels, down and across, that a masked image model makes of one token of the last map."""
+        return self.stride
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """How many patches an image is high and wide."""
+        return grid(self.image_size, self.stride)
+
     def replace(self, **fields: Any) -> Self:
         """As `Config.replace`; another `num_classes` drops the names of the old classes."""
         if fields.get("num_classes", self.num_classes) != self.num_classes:
@@ -49,43 +68,194 @@ class ImageConfig(Config):
         return super().replace(**fields)
 
 
-_EMBEDDINGS = re.compile(
-    r"(stem|patch_embedding|patch_norm|position_embedding|positions|embedding_norm"
-    r"|(class|distillation|mask)_token|register_tokens)(/|$)"
-)
-"""What lies below the blocks."""
+class ImageBackbone(Backbone):
+    """A backbone that reads images, `(B, H, W, C)`: floating point, scaled as it was trained with.
 
+    `backbone(images)` gives a dict with `"last_hidden_state"`, normalized.
+    """
 
-class ImageModel(Model):
-    """A model of images, `(B, H, W, C)`: floating point, scaled as it was trained with."""
-
-    config: ImageConfig
+    input_names = ("images",)
+    config: Any
 
     @property
-    def output_keys(self):
-        return ("logits",) if self.config.num_classes else ("features",)
+    def num_levels(self) -> int:
+        """How many maps of an image `feature_maps` can give: one a block, or one a stage."""
+        raise NotImplementedError
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of each level's map."""
+        return (self.width,) * self.num_levels
+
+    def levels(self, count: int) -> tuple[int, ...]:
+        """The numbers, from 1, of `count` levels at equal distances, the last one among them."""
+        return tuple(-(-self.num_levels * i // count) for i in range(1, count + 1))
+
+    def feature_maps(self, outputs: dict[str, Any], images, levels: tuple[int, ...]) -> tuple:
+        """The maps of some levels, `(B, h, w, width)` each.
+
+        Args:
+            outputs: what the backbone gave, with hidden states.
+            images: that it was called with.
+            levels: their numbers, from 1.
+        """
+        raise NotImplementedError
 
     def input_signature(self, image_size: Size | None = None) -> dict[str, keras.InputSpec]:
         """The input tensors by name, of images of this size; the config's unless given. The batch is free."""
-        shape = (None, *pair(image_size or self.config.image_size), self.config.channels)
-        return {"images": keras.InputSpec(name="images", shape=shape, dtype="float32")}
+        size = image_size or self.config.image_size
+        patches = math.prod(grid(size, self.config.stride))
+        specs = {
+            "images": ((None, *pair(size), self.config.channels), "float32"),
+            "bool_masked_pos": ((None, patches), "bool"),
+            "noise": ((None, patches), "float32"),
+        }
+        named = {name: specs[name] for name in self.input_names}
+        return {name: keras.InputSpec(name=name, shape=shape, dtype=dtype) for name, (shape, dtype) in named.items()}
 
-    def named_inputs(self, images, **named) -> dict[str, Any]:
-        """`image_inputs` of this model."""
-        return image_inputs(images, self.config.channels, **named)
+    def call(
+        self,
+        images,
+        bool_masked_pos=None,
+        noise=None,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ) -> dict[str, Any]:
+        """The hidden states of images. Takes what `ImageModel.call` takes, without labels.
+
+        Returns:
+            A dict with `"last_hidden_state"`, normalized: a Vision Transformer's tokens, `(B, T, d_model)`, or the map
+            of a Swin Transformer's last stage, `(B, h, w, width)`; of a masked autoencoder also `"mask"` and
+            `"ids_restore"`, `(B, N)`; and `"hidden_states"`, `"feature_maps"` and `"attentions"` as asked for.
+        """
+        named = {"bool_masked_pos": bool_masked_pos, "noise": noise}
+        given = image_inputs(images, named, self.input_names, self.config.channels)
+        outputs = self.hidden(**given, return_attention=return_attention, training=training)
+        inner = () if return_hidden_states else ("hidden_states", "feature_maps")
+        return {name: x for name, x in outputs.items() if name not in inner}
+
+    def hidden(self, images, *, return_attention: bool = False, training=None, **inputs) -> dict[str, Any]:
+        """What `call` gives, always with hidden states, of inputs that were checked, by `input_names`."""
+        raise NotImplementedError
 
     @classmethod
     def adapt(cls, path, values, before, after):
-        if path == "patch_embedding/kernel":
+        if path == "backbone/patch_embedding/kernel":
             return adapt_kernel(values, after.patch_size, after.channels)
         return values
 
-    def layer_depth(self, path):
-        _, _, path = path.partition("/")
-        block = re.match(r"block_(\d+)/", path)
-        if block:
-            return int(block[1]) + 1
-        return 0 if _EMBEDDINGS.match(path) else None
+
+class ImageHead(Head):
+    """A head on what a backbone makes of images.
+
+    Attributes:
+        levels: the numbers of the backbone's levels whose maps it reads, as `"feature_maps"` among the outputs.
+    """
+
+    targets: ClassVar = {}
+    levels: tuple[int, ...] = ()
+
+    def own_losses(self, outputs, labels):
+        return {}
+
+
+class ImageModel(HeadModel):
+    """A model of images, `(B, H, W, C)`: floating point, scaled as it was trained with."""
+
+    config: Any
+    gives_features: ClassVar[bool] = False
+    """Whether there are pooled features that may be asked for in place of the logits."""
+
+    def input_signature(self, image_size: Size | None = None) -> dict[str, keras.InputSpec]:
+        """The input tensors by name, of images of this size; the config's unless given. The batch is free."""
+        taken = self.taken()
+        return {name: spec for name, spec in self.backbone.input_signature(image_size).items() if name in taken}
+
+    def call(
+        self,
+        images,
+        bool_masked_pos=None,
+        noise=None,
+        labels=None,
+        class_labels=None,
+        boxes=None,
+        return_features: bool = False,
+        return_attention: bool = False,
+        return_hidden_states: bool = False,
+        training=None,
+    ):
+        """What the head makes of images and, where it can be told, the loss.
+
+        Each model takes the inputs and labels that its backbone and its head have a use for, and refuses others.
+
+        Args:
+            images: `(B, H, W, C)`, floating point, or a dict of any of the tensors below with `"images"`.
+            bool_masked_pos: `(B, N)`, True or not 0 for each of the N patches, row by row, that is hidden.
+            noise: `(B, N)`, a number for each patch; those with the lowest are seen by a masked autoencoder. Drawn
+                unless given, at inference too.
+            labels: of pixels, integers `(B, H, W)`; `semantic_loss_ignore_index`, or -100, does not count.
+            class_labels: integers `(B, M)`, the classes of the objects in each image, in as many slots for each and no
+                more than `num_queries`; -100 for those left over.
+            boxes: `(B, M, 4)`, centre, width and height `(x, y, w, h)` of the objects, in shares of the image.
+            return_features: give a classifier's pooled features in place of its logits.
+            return_attention: also give every block's attention map, `"attentions"`: `(B, heads, T, T)`, or of windows
+                `(B * windows, heads, queries, keys)`, an image's row by row as they lie after the shift. A detector
+                also gives its decoder's: of the queries on the map, `"cross_attentions"`, `(B, heads, num_queries,
+                h * w)` for each block, and on each other, `"decoder_attentions"`; and of its encoder, if there is one,
+                `"encoder_attentions"`.
+            return_hidden_states: also give `"hidden_states"`: the embedded patches, then each block's output, tokens
+                `(B, T, d_model)` or maps `(B, h, w, width)`; of a Swin Transformer also `"feature_maps"`, the last of
+                each stage.
+            training: whether dropout is active.
+
+        Returns:
+            As the class says: a dict with the logits, `"loss"` and what was asked for; of a classifier the logits
+            alone, `(B, num_classes)`, where nothing else was asked for.
+
+        Raises:
+            ValueError: for images of another rank, order of axes, number of channels or dtype, or that are no whole
+                number of patches; for other inputs that do not fit them.
+        """
+        if return_features and not self.gives_features:
+            raise ValueError(f"a {type(self).__name__} has no pooled features: `return_features` is for classifiers.")
+        named = {
+            "bool_masked_pos": bool_masked_pos,
+            "noise": noise,
+            "labels": labels,
+            "class_labels": class_labels,
+            "boxes": boxes,
+        }
+        given = image_inputs(images, named, self.taken(), self.config.channels)
+        hidden = self.run_backbone(given, return_attention=return_attention, training=training)
+        outputs = self.run_head(hidden, given, training)
+        outputs |= self.own_losses(outputs, given)
+        asked = ["attentions"] * return_attention + ["hidden_states", "feature_maps"] * return_hidden_states
+        outputs |= {name: hidden[name] for name in asked if name in hidden}
+        return self.answer(outputs, return_features=return_features)
+
+    def run_backbone(self, given: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """What the backbone gives, hidden states too, of the model's inputs."""
+        inputs = {name: given[name] for name in self.backbone.input_names if given.get(name) is not None}
+        return self.backbone(inputs, return_hidden_states=True, **options)
+
+    def run_head(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> dict[str, Any]:
+        """What the head gives, of what the backbone gave and the model's inputs."""
+        if self.head.levels:
+            hidden = hidden | {"feature_maps": self.backbone.feature_maps(hidden, given["images"], self.head.levels)}
+        return self.head(hidden, {name: x for name, x in given.items() if x is not None}, training=training)
+
+    def answer(self, outputs: dict[str, Any], *, return_features: bool = False) -> Any:
+        """What `call` returns of all outputs."""
+        return outputs
+
+    def predict_step(self, *arguments):
+        """Without the losses: `predict` puts the rows of all batches together, and a loss has none."""
+        result = super().predict_step(*arguments)
+        outputs, *state = result if isinstance(result, tuple) else (result,)
+        if isinstance(outputs, dict):
+            outputs = {name: x for name, x in outputs.items() if name not in LOSSES}
+        return (outputs, *state) if state else outputs
 
     def get_attention_maps(self, images, block_idx: int = -1):
         """The attention map of one block.
@@ -104,103 +274,3 @@ class ImageModel(Model):
         if not -len(maps) <= block_idx < len(maps):
             raise ValueError(f"`block_idx` must lie in [-{len(maps)}, {len(maps)}); got {block_idx}.")
         return maps[block_idx]
-
-
-class ImageHeadModel(ImageModel, HeadModel):
-    """A model of images whose outputs are a dict with logits, and a loss where there is one."""
-
-    def predict_step(self, *arguments):
-        """Without the losses: `predict` puts the rows of all batches together, and a loss has none."""
-        result = super().predict_step(*arguments)
-        outputs, *state = result if isinstance(result, tuple) else (result,)
-        outputs = {name: x for name, x in outputs.items() if name not in LOSSES}
-        return (outputs, *state) if state else outputs
-
-
-class MaskedImageModel(ImageHeadModel):
-    """A model that paints patches hidden from it."""
-
-    config: Any
-
-    def input_signature(self, image_size: Size | None = None) -> dict[str, keras.InputSpec]:
-        patches = math.prod(grid(image_size or self.config.image_size, self.config.patch_size))
-        masked = keras.InputSpec(name="bool_masked_pos", shape=(None, patches), dtype="bool")
-        return {**super().input_signature(image_size), "bool_masked_pos": masked}
-
-    def masked_inputs(self, images, bool_masked_pos) -> tuple[Any, Any]:
-        """Images and what is hidden of them, `(B, N)` or None, from images or a dict and the keyword argument.
-
-        Raises:
-            ValueError: as `image_inputs`, and for `bool_masked_pos` that is not one for each patch.
-        """
-        given = self.named_inputs(images, bool_masked_pos=bool_masked_pos)
-        images, masked = given["images"], given["bool_masked_pos"]
-        if masked is not None:
-            size = tuple(images.shape[1:3])
-            patches = None if None in size else math.prod(grid(size, self.config.patch_size))
-            require_shape(masked, (images.shape[0], patches), "bool_masked_pos")
-        return images, masked
-
-    def own_losses(self, outputs, labels):
-        raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
-
-
-def image_inputs(inputs, channels: int, **named) -> dict[str, Any]:
-    """The inputs of an image model by name, from images or a dict, and keyword arguments beside it.
-
-    Args:
-        inputs: images `(B, H, W, channels)`, or a dict with `"images"`.
-        channels: of the images.
-        named: all other inputs the model takes; None for those not given.
-
-    Raises:
-        ValueError: as `inputs_by_name`, and for images of another rank, order of axes, number of channels or dtype.
-    """
-    given = inputs_by_name(inputs, "images", named)
-    require_images(given["images"], channels)
-    return given
-
-
-def require_images(images, channels: int) -> None:
-    """Raise ValueError unless these are images `(B, H, W, channels)` in floating point."""
-    require_rank(images, 4, "images", "(batch, height, width, channels)")
-    shape = tuple(images.shape)
-    if shape[3] is not None and shape[3] != channels:
-        turned = shape[1] == channels
-        raise ValueError(
-            f"the last axis of `images` must be {channels}, the channels; got shape {shape}"
-            + (": turn them, by `ops.transpose(images, (0, 2, 3, 1))`." if turned else ".")
-        )
-    if 0 in shape[1:3]:
-        raise ValueError(f"`images` must have height and width; got shape {shape}.")
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if "float" not in dtype:
-        raise ValueError(
-            f"`images` must be floating point, scaled as the model was trained with, as by `images / 127.5 - 1` to "
-            f"[-1, 1]; got dtype {dtype}."
-        )
-
-
-def hide_patches(x, masked, mask_token):
-    """Embedded patches `(B, N, D)`, with the mask token, `(1, 1, D)`, for those that are masked, `(B, N)`."""
-    hidden = ops.expand_dims(ops.cast(masked, "bool"), -1)
-    return ops.where(hidden, ops.cast(mask_token, x.dtype), x)
-
-
-def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
-    """The mean absolute error of the pixels that were hidden (SimMIM, Xie et al. 2021).
-
-    Args:
-        images, reconstruction: `(B, H, W, C)`.
-        masked: `(B, H/p * W/p)`, True or not 0 where a patch was hidden.
-        patch_size: p, height and width of a patch.
-
-    Returns:
-        float32 scalar.
-    """
-    batch, height, width, channels = ops.shape(images)
-    shape = (batch, height // patch_size, width // patch_size, 1)
-    mask = ops.cast(ops.reshape(masked, shape), "float32")
-    mask = ops.repeat(ops.repeat(mask, patch_size, axis=1), patch_size, axis=2)
-    errors = ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32"))
-    return ops.sum(errors * mask) / (ops.sum(mask) + 1e-5) / channels

@@ -1,17 +1,21 @@
-"""Semantic segmentation: a class for each pixel, from maps of features of several scales."""
+"""Semantic segmentation: a class for each pixel, from maps of several scales."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+import keras
 from keras import ops
 
+from keras_tx.layers.core.base import register
 from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers.core.feedforward import clone
 from keras_tx.layers.image.feature_pyramid import PyramidDecoder
-from keras_tx.models.core.dense import DenseModel
-from keras_tx.models.core.images import ImageConfig
+from keras_tx.models.core.images import ImageBackbone, ImageConfig, ImageHead
 from keras_tx.ops.checks import require_integer, require_positive
+from keras_tx.ops.image.patches import pair
 from keras_tx.ops.image.resample import resize_maps
 from keras_tx.ops.losses import IGNORED, token_cross_entropy
 
@@ -19,6 +23,8 @@ from keras_tx.ops.losses import IGNORED, token_cross_entropy
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SegmentationConfig(ImageConfig):
     """What all models have that segment images; `num_classes` counts the classes of pixels."""
+
+    head_fields = ImageConfig.head_fields | {"decoder_width", "semantic_loss_ignore_index"}
 
     decoder_width: int = 256
     semantic_loss_ignore_index: int = 255
@@ -29,58 +35,89 @@ class SegmentationConfig(ImageConfig):
         require_positive(decoder_width=self.decoder_width)
 
 
-class SemanticSegmentation(DenseModel):
-    """A feature pyramid's decoder, and a linear map of each of its vectors to logits, enlarged to the image."""
+Neck = Callable[[ImageBackbone, Any], keras.Layer]
+"""Makes, for a backbone and a model's config, a layer from a tuple of the backbone's maps to one of maps from fine to
+coarse, whose widths are its `widths`."""
 
-    def make_head(self):
-        c = self.config
-        super().make_head()
-        require_positive(num_classes=c.num_classes)
+
+@register
+class SemanticSegmentationHead(ImageHead):
+    """A feature pyramid's decoder, and a linear map of each of its vectors to logits, enlarged to the image.
+
+    Maps `(B, h, w, c)` become logits `(B, H, W, num_classes)`. The loss is the mean cross-entropy of the pixels.
+
+    Args:
+        neck: the layer that makes the maps to be decoded, from fine to coarse, of the backbone's.
+        levels: whose maps the neck reads.
+        num_classes: of the logits.
+        decoder_width: of the decoder.
+        dropout: rate before the linear map.
+        stride: pixels between neighbouring patches, of whole numbers of which the backbone saw the images.
+        ignore_index: the label of pixels that do not count.
+        kernel_initializer: of all kernels.
+    """
+
+    targets: ClassVar = {"logits": "labels"}
+
+    def __init__(
+        self,
+        neck: keras.Layer,
+        levels: tuple[int, ...],
+        num_classes: int,
+        decoder_width: int = 256,
+        dropout: float = 0.0,
+        stride: tuple[int, int] = (1, 1),
+        ignore_index: int = 255,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        require_positive(num_classes=num_classes)
+        self.neck = neck if isinstance(neck, keras.Layer) else keras.saving.deserialize_keras_object(neck)
+        self.levels = tuple(levels)
+        self.num_classes = num_classes
+        self.decoder_width = decoder_width
+        self.dropout = dropout
+        self.stride = pair(stride)
+        self.ignore_index = ignore_index
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.decoder = PyramidDecoder(
-            self.feature_widths,
-            c.decoder_width,
-            kernel_initializer=self.initializer(),
+            self.neck.widths,
+            decoder_width,
+            kernel_initializer=clone(self.kernel_initializer),
             dtype=self.dtype_policy,
             name="decoder",
         )
-        self.head_drop = Dropout(c.head_dropout, dtype=self.dtype_policy, name="head_drop")
-        self.classifier = self.linear(c.num_classes, "classifier")
+        self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
+        self.pixel_classifier = self.linear(num_classes, "pixel_classifier")
+
+    @classmethod
+    def of(cls, backbone, config, *, neck: Neck, **options):
+        """A new head with the neck that `neck(backbone, config)` makes."""
+        made = neck(backbone, config)
+        return cls(
+            made,
+            backbone.levels(len(made.widths)),
+            config.num_classes,
+            config.decoder_width,
+            config.head_dropout,
+            config.stride,
+            config.semantic_loss_ignore_index,
+            backbone.initializer(),
+            **options,
+        )
 
     def build(self, input_shape=None):
-        super().build(input_shape)
+        self.neck.build()
         self.decoder.build()
-        self.classifier.build((None, None, None, self.config.decoder_width))
+        self.pixel_classifier.build((None, None, None, self.decoder_width))
 
-    def call(
-        self, images, labels=None, return_attention: bool = False, return_hidden_states: bool = False, training=None
-    ):
-        """The logits of each pixel and, given labels, the loss.
-
-        Args:
-            images: `(B, H, W, C)`, floating point, of any size, or a dict with them as `"images"` and `"labels"`.
-            labels: integers `(B, H, W)`; `semantic_loss_ignore_index`, or -100, does not count.
-            return_attention, return_hidden_states: as the family's classifier takes them.
-            training: whether dropout is active.
-
-        Returns:
-            A dict of `"logits"`, `(B, H, W, num_classes)`; given labels of `"loss"`, their mean cross-entropy in nats;
-            and of what was asked for.
-
-        Raises:
-            ValueError: for images of another rank, order of axes, number of channels or dtype; for labels that are no
-                integers, of another shape, or known to be no class.
-        """
-        given = self.named_inputs(images, labels=labels)
-        images = given["images"]
-        _, height, width, _ = ops.shape(images)
-        padded = self.padded(images)
-        maps, asked = self.features(
-            padded, return_attention=return_attention, return_hidden_states=return_hidden_states, training=training
-        )
-        logits = self.classifier(self.head_drop(self.decoder(maps), training=training))
-        logits = resize_maps(logits, tuple(ops.shape(padded)[1:3]))[:, :height, :width]
-        outputs: dict[str, Any] = {"logits": logits, **asked}
-        return outputs | self.own_losses(outputs, given)
+    def call(self, outputs, inputs, training=None):
+        _, height, width, _ = ops.shape(inputs["images"])
+        seen = (height + -height % self.stride[0], width + -width % self.stride[1])
+        x = self.decoder(self.neck(outputs["feature_maps"]))
+        logits = self.pixel_classifier(self.classifier_drop(x, training=training))
+        return {"logits": resize_maps(logits, seen)[:, :height, :width]}
 
     def own_losses(self, outputs, labels):
         if labels["labels"] is None:
@@ -88,5 +125,5 @@ class SemanticSegmentation(DenseModel):
         labels = ops.convert_to_tensor(labels["labels"])
         require_integer(labels, "labels")
         labels = ops.cast(labels, "int32")
-        counts = ops.not_equal(labels, self.config.semantic_loss_ignore_index)
+        counts = ops.not_equal(labels, self.ignore_index)
         return {"loss": token_cross_entropy(outputs["logits"], ops.where(counts, labels, IGNORED))}

@@ -7,13 +7,15 @@ from typing import Any, Literal, get_args
 
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
-from keras_tx.ops.image.patches import Size, grid, pair
+from keras_tx.ops.image.patches import Size, pair
 from keras_tx.ops.image.windows import Shift, Window, WindowFit, fit_windows, window_of_each
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SwinConfig(ImageConfig):
     """A Swin Transformer; the defaults are Swin-T of the first paper."""
+
+    head_fields = ImageConfig.head_fields | {"head_dropout", "encoder_stride"}
 
     patch_size: Size = 4
     """Height and width of the patches, or one number for both."""
@@ -102,9 +104,12 @@ class SwinConfig(ImageConfig):
         self.pretrained_windows()
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """How many patches an image is high and wide."""
-        return grid(self.image_size, self.patch_size)
+    def stride(self):
+        return pair(self.patch_size)
+
+    @property
+    def decoder_stride(self):
+        return pair(self.encoder_stride)
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -3,60 +3,65 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, ClassVar
 
+import keras
+
+from keras_tx.layers.core.base import Layer, register
 from keras_tx.models.core.dense import DenseModel
 from keras_tx.models.core.detection import DetectionConfig, ObjectDetection
+from keras_tx.models.core.images import ImageBackbone
 from keras_tx.models.core.registry import register_model
-from keras_tx.models.core.segmentation import SegmentationConfig, SemanticSegmentation
+from keras_tx.models.core.segmentation import SegmentationConfig, SemanticSegmentationHead
+from keras_tx.models.swin.backbone import SwinBackbone
 from keras_tx.models.swin.config import TINY, SwinConfig
-from keras_tx.models.swin.model import SwinBackbone, SwinTransformer
-from keras_tx.ops.image.patches import pair
-from keras_tx.ops.image.windows import pad
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SwinSegmentationConfig(SegmentationConfig, SwinConfig):
     """A Swin Transformer that segments images."""
 
+    head_fields = SegmentationConfig.head_fields | SwinConfig.head_fields
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SwinDetectionConfig(DetectionConfig, SwinConfig):
     """A Swin Transformer that detects objects."""
 
+    head_fields = DetectionConfig.head_fields | SwinConfig.head_fields
 
-class SwinFeatures(SwinBackbone, DenseModel):
-    """The maps of all stages of a Swin Transformer, each with a norm of its own."""
 
-    backbone_class = SwinTransformer
+@register
+class StageNorms(Layer):
+    """A norm for each stage's map but the last, which comes normalized.
 
-    @property
-    def read_stages(self) -> tuple[int, ...]:
-        """The numbers of the stages that are read."""
-        return tuple(range(len(self.config.depths)))
+    Input and output: a tuple of maps, `(B, h, w, widths[i])`.
 
-    @property
-    def feature_widths(self):
-        return tuple(self.config.widths[stage] for stage in self.read_stages)
+    Args:
+        widths: of the maps.
+        norm_epsilon: added to the variance.
+    """
 
-    def make_head(self):
-        super().make_head()
-        earlier = self.read_stages[:-1]
-        self.stage_norms = [self.norm(f"stage_norm_{stage}", self.config.norm_epsilon) for stage in earlier]
+    def __init__(self, widths: tuple[int, ...], norm_epsilon: float = 1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.widths = tuple(widths)
+        self.norm_epsilon = norm_epsilon
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=norm_epsilon, dtype=self.dtype_policy, name=f"stage_norm_{stage}")
+            for stage in range(len(self.widths) - 1)
+        ]
 
     def build(self, input_shape=None):
-        super().build(input_shape)
-        for norm, width in zip(self.stage_norms, self.feature_widths, strict=False):
+        for norm, width in zip(self.norms, self.widths, strict=False):
             norm.build((None, None, None, width))
 
-    def padded(self, images):
-        return pad(images, pair(self.config.patch_size))
+    def call(self, maps):
+        return (*(norm(x) for norm, x in zip(self.norms, maps, strict=False)), maps[-1])
 
-    def features(self, images, *, return_attention=False, return_hidden_states=False, training=None):
-        inside = self.encode(images, return_attention=return_attention, training=training)
-        norms = (*self.stage_norms, self.final_norm)
-        maps = (inside["feature_maps"][stage] for stage in self.read_stages)
-        normalized = tuple(norm(x) for norm, x in zip(norms, maps, strict=True))
-        return normalized, self.asked(inside, return_attention, return_hidden_states)
+
+def stage_norms(backbone: ImageBackbone, config: Any) -> StageNorms:
+    """The layer that normalizes the maps of all stages."""
+    return StageNorms(backbone.widths, config.norm_epsilon, dtype=backbone.dtype_policy, name="neck")
 
 
 TINY_ODD = TINY.replace(image_size=(13, 17), pad_images=True)
@@ -73,7 +78,7 @@ TINY_DETECTION = SwinDetectionConfig.from_dict(TINY_ODD.to_dict()).replace(
 
 
 @register_model(TINY_SEGMENTATION)
-class SwinForSemanticSegmentation(SemanticSegmentation, SwinFeatures):
+class SwinForSemanticSegmentation(DenseModel):
     """A Swin Transformer that gives each pixel a class.
 
     `model(images)` gives `{"logits": (B, H, W, num_classes)}`; with `labels`, `(B, H, W)`, also `"loss"`: their mean
@@ -81,35 +86,21 @@ class SwinForSemanticSegmentation(SemanticSegmentation, SwinFeatures):
     `compile(optimizer)` alone; its metric is Keras's, `MeanIoU(num_classes, sparse_y_pred=False, ignore_class=255)`.
 
     The maps of all stages become one (Kirillov et al. 2019), whose logits are enlarged to the image.
-
-    Args:
-        config: a `SwinSegmentationConfig`; Swin-T unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
     """
 
     config_class = SwinSegmentationConfig
-    config: SwinSegmentationConfig
+    backbone_class, head_class = SwinBackbone, SemanticSegmentationHead
+    head_options: ClassVar = {"neck": stage_norms}
+    formats: ClassVar = {}
 
 
 @register_model(TINY_DETECTION)
-class SwinForObjectDetection(ObjectDetection, SwinFeatures):
+class SwinForObjectDetection(ObjectDetection):
     """A Swin Transformer that finds objects: DETR's decoder (Carion et al. 2020) over the last stage's map.
 
-    `model(images)` gives `{"logits": (B, num_queries, num_classes + 1), "pred_boxes": (B, num_queries, 4)}`; with
-    `class_labels`, `(B, M)`, and `boxes`, `(B, M, 4)`, also `"loss"`. `detect` gives the objects of each image. Images
-    may be of any size. It trains with `compile(optimizer)` alone, on `y` a dict of both labels; `AveragePrecision` is
-    its metric.
-
-    Args:
-        config: a `SwinDetectionConfig`; Swin-T unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
+    What it takes and gives stands at `ObjectDetection`.
     """
 
     config_class = SwinDetectionConfig
-    config: SwinDetectionConfig
-
-    @property
-    def read_stages(self):
-        return (len(self.config.depths) - 1,)
+    backbone_class = SwinBackbone
+    formats: ClassVar = {}

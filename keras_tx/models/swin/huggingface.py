@@ -79,7 +79,7 @@ def _backbone(prefix: str) -> Callable[[Fields], list[Rule]]:
                 own += below(f"{layer}blocks.{i}.", f"stage_{stage}_block_{i}/", _block(stage, fields))
             if stage < len(fields["depths"]) - 1:
                 own += below(f"{layer}downsample.", f"merging_{stage}/", merging(stage, fields))
-        return below(prefix, "", own)
+        return below(prefix, "backbone/", own)
 
     return rules
 
@@ -114,13 +114,13 @@ def _windows(fields: Fields, fit: WindowFit) -> list:
 
 def classifier(name: str) -> Callable[[Fields], list[Rule]]:
     """The rules of a classifier of that name; none without classes."""
-    return lambda fields: linear(name, "N D", "head") if fields["num_classes"] else []
+    return lambda fields: linear(name, "N D", "head/classifier") if fields["num_classes"] else []
 
 
 def _decoder(prefix: str) -> Callable[[Fields], list[Rule]]:
     return lambda fields: [
-        same(f"{prefix}embeddings.mask_token", "1 1 D0", "mask_token"),
-        *convolution("decoder.0", "X D 1 1", "decoder"),
+        same(f"{prefix}embeddings.mask_token", "1 1 D0", "backbone/mask_token"),
+        *convolution("decoder.0", "X D 1 1", "head/decoder"),
     ]
 
 
@@ -205,6 +205,7 @@ SWIN = Family(
     heads={
         "SwinTransformer": Head("SwinForImageClassification", classifier("classifier")),
         "SwinForMaskedImageModeling": Head("SwinForMaskedImageModeling", _decoder("swin.")),
+        "SwinBackbone": Head("SwinModel", alone=True),
     },
     plain=plain("shorter_side", True),
     ignored=(r".*\.relative_position_index",),
@@ -248,6 +249,7 @@ SWIN_V2 = dataclasses.replace(
     heads={
         "SwinTransformer": Head("Swinv2ForImageClassification", classifier("classifier")),
         "SwinForMaskedImageModeling": Head("Swinv2ForMaskedImageModeling", _decoder("swinv2.")),
+        "SwinBackbone": Head("Swinv2Model", alone=True),
     },
     plain=plain("height", True),
     ignored=(r".*\.relative_(position_index|coords_table)",),
@@ -264,7 +266,7 @@ def _headless(family: Family, architecture: str) -> Family:
     return dataclasses.replace(
         family,
         fixed={**family.fixed, "num_classes": 0},
-        heads={"SwinTransformer": Head(architecture)},
+        heads={"SwinTransformer": Head(architecture), "SwinBackbone": Head(architecture, alone=True)},
         inferred=lambda config: {**family.inferred(config), "num_classes": 0},
     )
 

@@ -62,7 +62,7 @@ def _backbone(fields: Fields) -> list[Rule]:
             rules += below(f"layers.{stage}.downsample.", f"merging_{stage - 1}/", merging(stage - 1, fields))
         for i in range(depth):
             rules += below(f"layers.{stage}.blocks.{i}.", f"stage_{stage}_block_{i}/", _block(stage, fields))
-    return rules
+    return below("", "backbone/", rules)
 
 
 # === Architectures ===
@@ -148,7 +148,10 @@ SWIN = TimmFamily(
     demanded={"global_pool": "avg", "always_partition": False, "head_dim": None},
     dims=dims,
     backbone=_backbone,
-    heads={"SwinTransformer": Head("SwinTransformer", classifier("head.fc"))},
+    heads={
+        "SwinTransformer": Head("SwinTransformer", classifier("head.fc")),
+        "SwinBackbone": Head("SwinTransformer", alone=True),
+    },
     plain=plain("axes", False),
     ignored=(r".*\.(relative_position_index|attn_mask)",),
     left_out=(r"head\.fc\.\w+",),

@@ -1,8 +1,9 @@
-"""What all Vision Transformers share: from an image to hidden states."""
+"""The Vision Transformers' backbones: patches, tokens, positions, blocks and the final norm."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, ClassVar
 
 import keras
@@ -11,26 +12,32 @@ from keras import ops
 
 from keras_tx.layers import PatchEmbedding, TransformerBlock
 from keras_tx.layers.core.dropout import Dropout
-from keras_tx.layers.core.linear import Linear
 from keras_tx.layers.image.patch_dropout import PatchDropout
 from keras_tx.layers.image.patches import require_whole_patches
 from keras_tx.layers.image.resnet_stem import ResNetStem, resnet_width
-from keras_tx.models.core.images import ImageModel, hide_patches
+from keras_tx.models.core.backbone import run_blocks
+from keras_tx.models.core.images import ImageBackbone
+from keras_tx.models.core.masked_images import hide_patches, require_masks
+from keras_tx.models.core.registry import register_model
+from keras_tx.models.vit import huggingface, npz, timm
 from keras_tx.models.vit.config import ViTConfig
-from keras_tx.ops.image.patches import Size, grid
 from keras_tx.ops.image.resample import adapt_kernel, resample_positions
+from keras_tx.ops.image.windows import pad
+
+_EMBEDDINGS = re.compile(
+    r"backbone/(stem|patch_embedding|position_embedding|embedding_norm|(class|distillation|mask)_token"
+    r"|register_tokens)(/|$)"
+)
+"""What lies below the blocks."""
 
 
-class ViTBackbone(ImageModel):
-    """Patches, tokens, positions and blocks; a head makes a model of it.
+class ViTEncoder(ImageBackbone):
+    """What the backbones of Vision Transformers share. Subclasses make the positions, and embed images.
 
-    Args:
-        config: a `ViTConfig`; ViT-B/16 unless given.
-        name, dtype: as in Keras.
-        overrides: fields of the config to replace.
+    Attributes:
+        norm: the final norm, of all tokens; a head that pools first applies it to what it has pooled instead.
     """
 
-    config_class = ViTConfig
     config: ViTConfig
     adaptable: ClassVar[tuple[str, ...]] = ("image_size", "patch_size", "channels")
 
@@ -51,11 +58,10 @@ class ViTBackbone(ImageModel):
         self.patch_drop = PatchDropout(c.patch_dropout, dtype=self.dtype_policy, name="patch_drop")
         self.embedding_drop = Dropout(c.position_dropout, dtype=self.dtype_policy, name="embedding_drop")
         if c.pre_norm:
-            self.embedding_norm = self.norm_layer("embedding_norm")
+            self.embedding_norm = self._norm("embedding_norm")
         rates = np.linspace(0.0, c.drop_path, c.num_layers)
         self.blocks = [self._block(i, float(rate)) for i, rate in enumerate(rates)]
-        self.make_head()
-        self.build()
+        self.norm = self._norm("norm")
 
     def _block(self, index: int, drop_path: float) -> TransformerBlock:
         c = self.config
@@ -78,21 +84,11 @@ class ViTBackbone(ImageModel):
             name=f"block_{index}",
         )
 
-    def norm_layer(self, name: str) -> keras.layers.LayerNormalization:
-        """A layer norm with the config's epsilon."""
+    def _norm(self, name: str) -> keras.layers.LayerNormalization:
         return keras.layers.LayerNormalization(epsilon=self.config.norm_epsilon, dtype=self.dtype_policy, name=name)
 
-    def linear(self, units: int, name: str) -> Linear:
-        """A linear map."""
-        return Linear(units, kernel_initializer=self.initializer(), dtype=self.dtype_policy, name=name)
-
     def initializer(self):
-        """A new initializer of kernels, tokens and tables."""
         return keras.initializers.TruncatedNormal(stddev=self.config.initializer_range)
-
-    def make_head(self) -> None:
-        """Makes the layers after the blocks."""
-        self.norm = self.norm_layer("norm")
 
     def build(self, input_shape=None):
         c = self.config
@@ -101,8 +97,7 @@ class ViTBackbone(ImageModel):
             self.stem.build()
         self.patch_embedding.build()
         for name, count in self._prefix().items():
-            setattr(self, name, self.token(name, count))
-        self.position_embedding = self.make_positions()
+            setattr(self, name, self._token(name, count))
         if c.pre_norm:
             self.embedding_norm.build(hidden)
         for block in self.blocks:
@@ -119,28 +114,13 @@ class ViTBackbone(ImageModel):
         }
         return {name: count for name, count in counts.items() if count}
 
-    def token(self, name: str, count: int = 1):
+    def _token(self, name: str, count: int = 1):
         """A weight `(1, count, d_model)`."""
         return self.add_weight(shape=(1, count, self.config.d_model), initializer=self.initializer(), name=name)
 
-    def make_positions(self):
-        """The position table, `(1, rows, d_model)`."""
-        rows = self.config.position_rows + self.patches_in()
-        return self.token("position_embedding", rows)
+    # === From images to hidden states ===
 
-    @classmethod
-    def adapt(cls, path, values, before, after):
-        if path == "position_embedding":
-            return resample_positions(values, before.position_rows, before.grid, after.grid)
-        if path == "stem/conv/kernel":
-            return adapt_kernel(values, values.shape[:2], after.channels)
-        if path == "patch_embedding/kernel" and after.stem is not None:
-            return adapt_kernel(values, after.patch_size, values.shape[2])
-        return super().adapt(path, values, before, after)
-
-    # --- From images to hidden states ---
-
-    def embed_patches(self, images, masked=None):
+    def _patches(self, images, masked=None):
         """The patches' embeddings with their positions, `(B, N, d_model)`; and the positions of what comes before.
 
         Args:
@@ -148,30 +128,21 @@ class ViTBackbone(ImageModel):
             masked: `(B, N)`, True where a patch's embedding is to be the mask token.
         """
         c = self.config
-        images = self._padded(images) if c.pad_images else images
+        images = pad(images, c.stride) if c.pad_images else images
         require_whole_patches(images, c.stride)
+        new = self._grid(images)
         x = self.patch_embedding(images if c.stem is None else self.stem(images))
-        if masked is not None:
-            x = hide_patches(x, masked, self.mask_token)
-        new = self._new_grid(images)
+        x = x if masked is None else hide_patches(x, masked, self.mask_token)
         table = resample_positions(ops.cast(self.position_embedding, x.dtype), c.position_rows, c.grid, new)
         return x + table[:, c.position_rows :], table[:, : c.position_rows]
 
-    def _new_grid(self, images) -> tuple:
-        """How many patches these images are high and wide; tensors where it is not known yet."""
-        _, height, width, _ = ops.shape(images)
-        return grid((height, width), self.config.stride)
+    def _grid(self, images) -> tuple:
+        """How many patches images are high and wide, those that are padded too; tensors where it is not known yet."""
+        return tuple(
+            -(-length // part) for length, part in zip(ops.shape(images)[1:3], self.config.stride, strict=True)
+        )
 
-    def patches_in(self, image_size: Size | None = None) -> int:
-        """The number of patches of an image of this size; the config's unless given."""
-        return math.prod(grid(image_size or self.config.image_size, self.config.stride))
-
-    def _padded(self, images):
-        _, height, width, _ = ops.shape(images)
-        p, q = self.config.stride
-        return ops.pad(images, [(0, 0), (0, -height % p), (0, -width % q), (0, 0)])
-
-    def with_prefix(self, x, positions):
+    def _with_prefix(self, x, positions):
         """The tokens before the patches, then the patches: `(B, prefix + N, d_model)`."""
         names = list(self._prefix())
         if not names:
@@ -180,23 +151,91 @@ class ViTBackbone(ImageModel):
         prefix = prefix if self.config.no_embed_class else prefix + positions
         return ops.concatenate([ops.repeat(prefix, ops.shape(x)[0], axis=0), x], axis=1)
 
-    def embed(self, images, masked=None, training=None):
-        """What the first block gets: `(B, prefix + N, d_model)`."""
-        x, positions = self.embed_patches(images, masked)
-        x = self.with_prefix(self.patch_drop(x, training=training), positions)
-        return self.normed_embeddings(x, training)
-
-    def normed_embeddings(self, x, training=None):
-        """Dropout on the embeddings, and their norm where there is one."""
+    def _encode(self, x, *, return_attention: bool = False, training=None) -> dict[str, Any]:
+        """The outputs, of tokens and patches with their positions."""
         x = self.embedding_drop(x, training=training)
-        return self.embedding_norm(x) if self.config.pre_norm else x
+        x = self.embedding_norm(x) if self.config.pre_norm else x
+        outputs = run_blocks(self.blocks, x, return_attention=return_attention, training=training).named
+        return {"last_hidden_state": self.norm(outputs["hidden_states"][-1]), **outputs}
 
-    def run_blocks(self, x, *, return_attention: bool = False, training=None) -> tuple[tuple, tuple]:
-        """The hidden states, of the embeddings and of each block, and the attention maps if asked for."""
-        states, maps = [x], list[Any]()
-        for block in self.blocks:
-            result = block(x, return_attention=return_attention, training=training)
-            x, *weights = result if return_attention else (result,)
-            states.append(x)
-            maps.extend(weights)
-        return tuple(states), tuple(maps)
+    # === Maps ===
+
+    @property
+    def num_levels(self):
+        return self.config.num_layers
+
+    def levels(self, count):
+        if self.config.patch_dropout:
+            raise ValueError("`patch_dropout` is for classifiers: a patch that is left out has no place in a map.")
+        return super().levels(count)
+
+    def feature_maps(self, outputs, images, levels):
+        """The patches of some blocks' outputs, after the final norm."""
+        c = self.config
+        shape = (-1, *self._grid(images), c.d_model)
+        last, states = outputs["last_hidden_state"], outputs["hidden_states"]
+        normed = [last if level == self.num_levels else self.norm(states[level]) for level in levels]
+        return tuple(ops.reshape(x[:, c.prefix_tokens :], shape) for x in normed)
+
+    # === Checkpoints ===
+
+    def layer_depth(self, path):
+        return 0 if _EMBEDDINGS.match(path) else super().layer_depth(path)
+
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        if path == "backbone/position_embedding":
+            return resample_positions(values, before.position_rows, before.grid, after.grid)
+        if path == "backbone/stem/conv/kernel":
+            return adapt_kernel(values, values.shape[:2], after.channels)
+        if path == "backbone/patch_embedding/kernel" and after.stem is not None:
+            return adapt_kernel(values, after.patch_size, values.shape[2])
+        return super().adapt(path, values, before, after)
+
+
+@register_model()
+class ViTBackbone(ViTEncoder):
+    """The Vision Transformer's encoder: `backbone(images)` gives `{"last_hidden_state": (B, T, d_model)}`.
+
+    Images may be of any size that is a whole number of patches: the position table is resampled to it, bicubically.
+
+    Args:
+        config: a `ViTConfig`; ViT-B/16 unless given.
+        mask_token: whether there is one, for patches that `bool_masked_pos` hides.
+        name, dtype, overrides: as `Model` takes them.
+    """
+
+    config_class = ViTConfig
+    formats: ClassVar = {"huggingface": huggingface.FAMILIES, "timm": timm.FAMILIES, "npz": npz.FAMILIES}
+
+    def __init__(
+        self,
+        config: ViTConfig | None = None,
+        *,
+        mask_token: bool = False,
+        name: str | None = None,
+        dtype=None,
+        **overrides: Any,
+    ):
+        super().__init__(config, name=name, dtype=dtype, **overrides)
+        self.mask_token = None
+        if mask_token:
+            self.input_names = ("images", "bool_masked_pos")
+        self.build()
+
+    def get_config(self):
+        return {**super().get_config(), "mask_token": self.mask_token is not None}
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.position_embedding = self._token(
+            "position_embedding", self.config.position_rows + math.prod(self.config.grid)
+        )
+        if "bool_masked_pos" in self.input_names:
+            self.mask_token = self._token("mask_token")
+
+    def hidden(self, images, bool_masked_pos=None, *, return_attention=False, training=None):
+        require_masks(bool_masked_pos, images, self.config.stride)
+        x, positions = self._patches(images, bool_masked_pos)
+        x = self._with_prefix(self.patch_drop(x, training=training), positions)
+        return self._encode(x, return_attention=return_attention, training=training)

@@ -9,7 +9,7 @@ from keras_tx.layers import AttentionConfig
 from keras_tx.layers.image.resnet_stem import resnet_stride
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
-from keras_tx.ops.image.patches import Size, grid, pair
+from keras_tx.ops.image.patches import Size, pair
 from keras_tx.ops.image.pooling import REDUCTIONS
 
 _Pooling = Literal["token", "mean", "max", "mean_max", "attention"]
@@ -18,6 +18,15 @@ _Pooling = Literal["token", "mean", "max", "mean_max", "attention"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViTConfig(ImageConfig):
     """An encoder of an image's patches; the defaults are ViT-B/16."""
+
+    head_fields = ImageConfig.head_fields | {
+        "pooling",
+        "pool_prefix",
+        "fc_norm",
+        "representation_size",
+        "distillation_head",
+        "head_dropout",
+    }
 
     patch_size: Size = 16
     """Height and width of the patches, or one number for both; with a stem, of those of its map."""
@@ -123,16 +132,10 @@ class ViTConfig(ImageConfig):
             raise ValueError("`distillation_head` and `representation_size` do not go together: give one of them.")
 
     @property
-    def stride(self) -> tuple[int, int]:
-        """Pixels between neighbouring patches, down and across."""
+    def stride(self):
         height, width = pair(self.patch_size)
         scale = 1 if self.stem is None else resnet_stride(self.stem)
         return height * scale, width * scale
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """How many patches an image is high and wide."""
-        return grid(self.image_size, self.stride)
 
     @property
     def prefix_tokens(self) -> int:

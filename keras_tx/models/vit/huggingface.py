@@ -50,7 +50,7 @@ def _backbone(prefix: str) -> Callable[[Fields], list[Rule]]:
             ),
             *norm("layernorm", "D", "norm"),
         ]
-        return below(prefix, "", own)
+        return below(prefix, "backbone/", own)
 
     return rules
 
@@ -75,22 +75,24 @@ def dims(fields: Fields) -> dict[str, int]:
     }
 
 
-def _classifier(*names: tuple[str, str]) -> Callable[[Fields], list[Rule]]:
-    """The rules of classifiers, theirs and ours; none without classes."""
-    rules = [rule for theirs, ours in names for rule in linear(theirs, "N D", ours)]
+def _classifier(theirs: str = "classifier", distilled: str | None = None) -> Callable[[Fields], list[Rule]]:
+    """The rules of a classifier, and of the distillation token's if there is one; none without classes."""
+    rules = linear(theirs, "N D", "head/classifier")
+    if distilled is not None:
+        rules = [*rules, *linear(distilled, "N D", "head/distillation_classifier")]
     return lambda fields: rules if fields["num_classes"] else []
 
 
 def _pooler(prefix: str) -> Callable[[Fields], list[Rule]]:
     """The rules of the layer after an encoder by itself, and of a classifier that it is given."""
-    pooler, classifier = linear(f"{prefix}pooler.dense", "E D", "representation"), _classifier(("classifier", "head"))
+    pooler, classifier = linear(f"{prefix}pooler.dense", "E D", "head/representation"), _classifier()
     return lambda fields: [*(pooler if fields["representation_size"] else []), *classifier(fields)]
 
 
 def _decoder(prefix: str) -> Callable[[Fields], list[Rule]]:
     return lambda fields: [
-        same(f"{prefix}embeddings.mask_token", "1 1 D", "mask_token"),
-        *convolution("decoder.0", "X D 1 1", "decoder"),
+        same(f"{prefix}embeddings.mask_token", "1 1 D", "backbone/mask_token"),
+        *convolution("decoder.0", "X D 1 1", "head/decoder"),
     ]
 
 
@@ -145,6 +147,9 @@ def _without(*names: str) -> dict[str, Any]:
     return {name: value for name, value in FIXED.items() if name not in names}
 
 
+_ALONE = {"ViTBackbone": Head("ViTModel", alone=True)}
+_DISTILLED_ALONE = {"ViTBackbone": Head("DeiTModel", alone=True)}
+
 VIT = Family(
     model_type="vit",
     prefix="vit.",
@@ -154,8 +159,9 @@ VIT = Family(
     dims=dims,
     backbone=_backbone("vit."),
     heads={
-        "VisionTransformer": Head("ViTForImageClassification", _classifier(("classifier", "head"))),
+        "VisionTransformer": Head("ViTForImageClassification", _classifier()),
         "ViTForMaskedImageModeling": Head("ViTForMaskedImageModeling", _decoder("vit.")),
+        **_ALONE,
     },
     tensorflow={"qkv_bias": True},  # always, whatever the config says
     plain=plain,
@@ -169,7 +175,7 @@ VIT_MODEL = dataclasses.replace(
     fixed={**_without("representation_size"), "num_classes": 0},
     settings=(*SETTINGS, Setting("pooler_output_size", "representation_size", None)),
     demanded={"pooler_act": "tanh"},
-    heads={"VisionTransformer": Head("ViTModel", _pooler("vit."))},
+    heads={"VisionTransformer": Head("ViTModel", _pooler("vit.")), **_ALONE},
     inferred=lambda config: {"num_classes": 0, **_pooler_width(config)},
 )
 """The encoder by itself, whose tensors are called as those of the others, or without their prefix."""
@@ -180,7 +186,7 @@ DEIT = dataclasses.replace(
     prefix="deit.",
     backbone=_backbone("deit."),
     fixed={**FIXED, "distillation_token": True},
-    heads={"VisionTransformer": Head("DeiTForImageClassification", _classifier(("classifier", "head")))},
+    heads={"VisionTransformer": Head("DeiTForImageClassification", _classifier()), **_DISTILLED_ALONE},
     left_out=(r"(cls_|distillation_)?classifier\.\w+", r"(deit\.)?pooler\.dense\.\w+", r"decoder\..*"),
 )
 
@@ -190,8 +196,9 @@ DEIT_WITH_TEACHER = dataclasses.replace(
     heads={
         "VisionTransformer": Head(
             "DeiTForImageClassificationWithTeacher",
-            _classifier(("cls_classifier", "head"), ("distillation_classifier", "distillation_head")),
-        )
+            _classifier("cls_classifier", "distillation_classifier"),
+        ),
+        **_DISTILLED_ALONE,
     },
 )
 
@@ -200,7 +207,7 @@ DEIT_MODEL = dataclasses.replace(
     fixed={**_without("representation_size"), "distillation_token": True, "num_classes": 0},
     settings=VIT_MODEL.settings,
     demanded=VIT_MODEL.demanded,
-    heads={"VisionTransformer": Head("DeiTModel", _pooler("deit."))},
+    heads={"VisionTransformer": Head("DeiTModel", _pooler("deit.")), **_DISTILLED_ALONE},
     inferred=VIT_MODEL.inferred,
 )
 
@@ -212,16 +219,16 @@ def _mae_decoder(fields: Fields) -> list[Rule]:
         """A rule of the decoder's block i, which newer versions write under another name."""
         shape = tuple(widths[axis] for axis in rule.shape)
         copies = tuple(f"decoder.decoder_encoder.layer.{i}.{name}" for name in (rule.theirs, *rule.copies))
-        (rule,) = below(f"decoder.decoder_layers.{i}.", f"decoder_block_{i}/", [rule])
+        (rule,) = below(f"decoder.decoder_layers.{i}.", f"head/block_{i}/", [rule])
         return dataclasses.replace(rule, shape=shape, copies=(*rule.copies, *copies))
 
     return [
-        same("decoder.mask_token", "1 1 I", "decoder_mask_token"),
-        same("decoder.decoder_pos_embed", "1 P I", "decoder_position_embedding"),
-        *linear("decoder.decoder_embed", "I D", "decoder_embedding"),
+        same("decoder.mask_token", "1 1 I", "head/mask_token"),
+        same("decoder.decoder_pos_embed", "1 P I", "head/position_embedding"),
+        *linear("decoder.decoder_embed", "I D", "head/embedding"),
         *(renamed(rule, i) for i in range(fields["decoder_num_layers"]) for rule in _block(fields["qkv_bias"])),
-        *norm("decoder.decoder_norm", "I", "decoder_norm"),
-        *linear("decoder.decoder_pred", "X I", "decoder_prediction"),
+        *norm("decoder.decoder_norm", "I", "head/norm"),
+        *linear("decoder.decoder_pred", "X I", "head/prediction"),
     ]
 
 
@@ -238,14 +245,17 @@ MAE = dataclasses.replace(
         Setting("norm_pix_loss", "norm_pix_loss", False),
     ),
     dims=lambda fields: {**dims(fields), "I": fields["decoder_d_model"], "J": fields["decoder_d_ff"]},
-    heads={"ViTMAEForPreTraining": Head("ViTMAEForPreTraining", _mae_decoder)},
+    heads={
+        "ViTMAEForPreTraining": Head("ViTMAEForPreTraining", _mae_decoder),
+        "ViTMAEBackbone": Head("ViTMAEModel", alone=True),
+    },
     derived=lambda fields: {},
 )
 
 MAE_ENCODER = dataclasses.replace(
     VIT,
     model_type="vit_mae",
-    heads={"VisionTransformer": Head("ViTMAEModel", _classifier(("classifier", "head")))},
+    heads={"VisionTransformer": Head("ViTMAEModel", _classifier()), **_ALONE},
     inferred=lambda config: {"num_classes": 0},
     derived=lambda fields: {},
     read_only=True,

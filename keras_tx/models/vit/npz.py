@@ -50,7 +50,7 @@ _BLOCK = [
 
 def _backbone(fields: Fields) -> list[Rule]:
     stem = fields["stem"]
-    return [
+    own = [
         same("cls", "1 1 D", "class_token"),
         same("Transformer/posembed_input/pos_embedding", "1 P D", "position_embedding"),
         *below("", "stem/", [] if stem is None else resnet_stem.npz(stem)),
@@ -63,12 +63,13 @@ def _backbone(fields: Fields) -> list[Rule]:
         ),
         *_norm("Transformer/encoder_norm", "norm"),
     ]
+    return below("", "backbone/", own)
 
 
 def _head(fields: Fields) -> list[Rule]:
     width = "E" if fields["representation_size"] else "D"
-    representation = _linear("pre_logits", "D E", "representation") if fields["representation_size"] else []
-    return [*representation, *(_linear("head", f"{width} N", "head") if fields["num_classes"] else [])]
+    representation = _linear("pre_logits", "D E", "head/representation") if fields["representation_size"] else []
+    return [*representation, *(_linear("head", f"{width} N", "head/classifier") if fields["num_classes"] else [])]
 
 
 def _from_shapes(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ VIT = _Npz(
         "K": fields["d_model"] // fields["num_heads"],
     },
     backbone=_backbone,
-    heads={"VisionTransformer": Head("VisionTransformer", _head)},
+    heads={"VisionTransformer": Head("VisionTransformer", _head), "ViTBackbone": Head("", alone=True)},
     left_out=(r"head/\w+", r"pre_logits/\w+"),
     classes="num_classes",
     inferred=_from_shapes,

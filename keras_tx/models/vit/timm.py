@@ -71,12 +71,12 @@ def _backbone(fields: Fields) -> list[Rule]:
         rules.append(same("reg_token", "1 R D", "register_tokens"))
     if fields["pre_norm"]:
         rules += norm("norm_pre", "D", "embedding_norm")
-    return rules
+    return below("", "backbone/", rules)
 
 
 _ATTENTION_POOLING = below(
     "attn_pool.",
-    "attention_pooling/",
+    "head/attention_pooling/",
     [
         same("latent", "1 1 D", "query"),
         *linear("q", "D D", "attention/query"),
@@ -91,11 +91,13 @@ _ATTENTION_POOLING = below(
 
 def _head(fields: Fields) -> list[Rule]:
     pooling = _ATTENTION_POOLING if fields["pooling"] == "attention" else []
-    return [*pooling, *(linear("head", "N D", "head") if fields["num_classes"] else [])]
+    return [*pooling, *(linear("head", "N D", "head/classifier") if fields["num_classes"] else [])]
 
 
 def _two_heads(fields: Fields) -> list[Rule]:
-    return [*_head(fields), *linear("head_dist", "N D", "distillation_head")] if fields["num_classes"] else []
+    return (
+        [*_head(fields), *linear("head_dist", "N D", "head/distillation_classifier")] if fields["num_classes"] else []
+    )
 
 
 def _dims(fields: Fields) -> dict[str, int]:
@@ -162,6 +164,8 @@ def _mlp_ratio(fields: Fields) -> dict[str, float]:
     return {"mlp_ratio": ratio if exact else math.nextafter(ratio, math.inf)}
 
 
+_ALONE = {"ViTBackbone": Head("VisionTransformer", alone=True)}
+
 VIT = TimmFamily(
     model_type="timm/vit",
     prefix="",
@@ -170,7 +174,7 @@ VIT = TimmFamily(
     demanded={"pos_embed": "learn", "final_norm": True, "proj_bias": True},
     dims=_dims,
     backbone=_backbone,
-    heads={"VisionTransformer": Head("VisionTransformer", _head)},
+    heads={"VisionTransformer": Head("VisionTransformer", _head), **_ALONE},
     plain=plain,
     left_out=(r"head(_dist)?\.\w+",),
     classes="num_classes",
@@ -185,7 +189,7 @@ DISTILLED_VIT = dataclasses.replace(
     VIT,
     model_type="timm/deit_distilled",
     fixed={**VIT.fixed, "distillation_token": True, "distillation_head": True},
-    heads={"VisionTransformer": Head("VisionTransformerDistilled", _two_heads)},
+    heads={"VisionTransformer": Head("VisionTransformerDistilled", _two_heads), **_ALONE},
     architectures=DISTILLED,
     pretrained_cfg={"first_conv": "patch_embed.proj", "classifier": ["head", "head_dist"]},
 )
