@@ -1,4 +1,4 @@
-"""The models, one family a file, and their registry."""
+"""The models, a folder a family, and their registry."""
 
 from keras_tx.models.bert.backbone import BERTBackbone
 from keras_tx.models.bert.config import BERTConfig
@@ -11,9 +11,8 @@ from keras_tx.models.bert.model import (
     BERTForSequenceClassification,
     BERTForTokenClassification,
     BERTModel,
-    bert_base,
-    bert_large,
 )
+from keras_tx.models.bert.variants import bert_base, bert_large
 from keras_tx.models.bigram.model import BigramConfig, BigramModel
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.grouped_query import to_grouped_query
@@ -26,6 +25,8 @@ from keras_tx.models.gpt.model import (
     GPTForSequenceClassification,
     GPTForTokenClassification,
     GPTModel,
+)
+from keras_tx.models.gpt.variants import (
     gpt2_large,
     gpt2_medium,
     gpt2_small,
@@ -48,8 +49,9 @@ from keras_tx.models.swin.dense import (
     SwinForSemanticSegmentation,
     SwinSegmentationConfig,
 )
-from keras_tx.models.swin.model import (
-    SwinTransformer,
+from keras_tx.models.swin.model import SwinTransformer
+from keras_tx.models.swin.pretraining import SwinForMaskedImageModeling
+from keras_tx.models.swin.variants import (
     swin_base_patch4_window7_224,
     swin_base_patch4_window12_384,
     swin_large_patch4_window7_224,
@@ -63,7 +65,6 @@ from keras_tx.models.swin.model import (
     swinv2_tiny_patch4_window8_256,
     swinv2_tiny_patch4_window16_256,
 )
-from keras_tx.models.swin.pretraining import SwinForMaskedImageModeling
 from keras_tx.models.t5.backbone import T5Backbone, T5EncoderModel
 from keras_tx.models.t5.config import T5Config
 from keras_tx.models.t5.model import (
@@ -71,6 +72,8 @@ from keras_tx.models.t5.model import (
     T5ForSequenceClassification,
     T5ForTokenClassification,
     T5Model,
+)
+from keras_tx.models.t5.variants import (
     t5_base,
     t5_large,
     t5_small,
@@ -84,7 +87,8 @@ from keras_tx.models.t5.model import (
 )
 from keras_tx.models.transformer.backbone import TransformerBackbone
 from keras_tx.models.transformer.config import TransformerConfig
-from keras_tx.models.transformer.model import Transformer, transformer_base, transformer_big
+from keras_tx.models.transformer.model import Transformer
+from keras_tx.models.transformer.variants import transformer_base, transformer_big
 from keras_tx.models.vit.backbone import ViTBackbone
 from keras_tx.models.vit.config import ViTConfig
 from keras_tx.models.vit.dense import (
@@ -94,8 +98,9 @@ from keras_tx.models.vit.dense import (
     ViTSegmentationConfig,
 )
 from keras_tx.models.vit.mae import ViTMAEConfig
-from keras_tx.models.vit.model import (
-    VisionTransformer,
+from keras_tx.models.vit.model import VisionTransformer
+from keras_tx.models.vit.pretraining import ViTForMaskedImageModeling, ViTMAEForPreTraining
+from keras_tx.models.vit.variants import (
     vit_base_patch16_224,
     vit_base_patch32_224,
     vit_huge_patch14_224,
@@ -103,7 +108,6 @@ from keras_tx.models.vit.model import (
     vit_small_patch16_224,
     vit_tiny_patch16_224,
 )
-from keras_tx.models.vit.pretraining import ViTForMaskedImageModeling, ViTMAEForPreTraining
 
 __all__ = [
     "BERTBackbone",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from keras_tx.models.bert.backbone import BERTBackbone
-from keras_tx.models.bert.config import TINY, TINY_HEAD, VARIANTS
+from keras_tx.models.bert.config import TINY, TINY_HEAD
 from keras_tx.models.bert.heads import NextSentenceHead, PreTrainingHead
 from keras_tx.models.core.heads import ChoiceHead, MaskedLanguageModelHead, PooledSequenceHead, SpanHead, TokenHead
-from keras_tx.models.core.registry import register_model, register_variant
+from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import TextModel
 
 POOLED = ("right",)
@@ -120,18 +120,3 @@ class BERTForMultipleChoice(TextModel):
     backbone_class, head_class = BERTBackbone, ChoiceHead
     choices = True
     padding_sides = POOLED
-
-
-# === Variants ===
-
-
-@register_variant
-def bert_base(**overrides: Any) -> BERTModel:
-    """BERT base: 109.5 million parameters."""
-    return BERTModel(VARIANTS["bert_base"], **overrides)
-
-
-@register_variant
-def bert_large(**overrides: Any) -> BERTModel:
-    """BERT large: 335.1 million parameters."""
-    return BERTModel(VARIANTS["bert_large"], **overrides)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
 from keras_tx.layers.core.base import register as register_serializable
 from keras_tx.models.core.base import Model
@@ -27,8 +27,13 @@ class Entry:
 MODELS: dict[str, Entry] = {}
 """Model classes by name; the contract suite runs over all of them."""
 
-VARIANTS: dict[str, Callable[..., Model]] = {}
+Builder = Callable[..., Model]
+
+VARIANTS: dict[str, Builder] = {}
 """Builders by name."""
+
+HUB_IDS: dict[str, tuple[str, ...]] = {}
+"""Checkpoints on the hub of each variant's size."""
 
 
 def register_model(*tiny: Config) -> Callable[[type], type]:
@@ -41,15 +46,35 @@ def register_model(*tiny: Config) -> Callable[[type], type]:
     return decorate
 
 
-def register_variant(builder: Callable[..., Model]) -> Callable[..., Model]:
-    """Decorator of a builder function, `builder(**overrides) -> model`."""
-    VARIANTS[builder.__name__] = builder
-    return builder
+def register_variant(*hub_ids: str) -> Callable[[Builder], Builder]:
+    """Decorator of a builder function, `builder(**overrides) -> model`.
+
+    Args:
+        hub_ids: checkpoints on the hub of models of this size.
+    """
+
+    def decorate(builder: Builder) -> Builder:
+        VARIANTS[builder.__name__] = builder
+        HUB_IDS[builder.__name__] = hub_ids
+        return builder
+
+    return decorate
 
 
-def list_models() -> list[str]:
-    """The names that `create_model` knows."""
-    return sorted(VARIANTS)
+@overload
+def list_models() -> list[str]: ...
+@overload
+def list_models(*, hub_ids: Literal[False]) -> list[str]: ...
+@overload
+def list_models(*, hub_ids: Literal[True]) -> dict[str, tuple[str, ...]]: ...
+def list_models(*, hub_ids: bool = False) -> list[str] | dict[str, tuple[str, ...]]:
+    """The names that `create_model` knows.
+
+    Args:
+        hub_ids: whether to tell, for each name, of which checkpoints on the hub `load_pretrained` gives such a model.
+    """
+    names = sorted(VARIANTS)
+    return {name: HUB_IDS[name] for name in names} if hub_ids else names
 
 
 def create_model(name: str, **overrides: Any) -> Model:

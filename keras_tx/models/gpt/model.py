@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 from keras import ops
 
 from keras_tx.layers import Experts, SlidingWindow
 from keras_tx.models.core.heads import CausalLanguageModelHead, SpanHead, TokenHead
-from keras_tx.models.core.registry import register_model, register_variant
+from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import CausalLanguageModel, TextModel
 from keras_tx.models.gpt import huggingface, llama
 from keras_tx.models.gpt.backbone import GPTBackbone
-from keras_tx.models.gpt.config import TINY, TINY_HEAD, TINY_LLAMA, VARIANTS
+from keras_tx.models.gpt.config import TINY, TINY_HEAD, TINY_LLAMA
 from keras_tx.models.gpt.heads import DoubleHead, LastTokenHead
 
 
@@ -102,84 +102,3 @@ class GPTDoubleHeadsModel(TextModel):
     def input_signature(self):
         summary = keras.InputSpec(name="mc_token_ids", shape=(None, None), dtype="int32")
         return {**super().input_signature(), "mc_token_ids": summary}
-
-
-# === Variants ===
-
-
-@register_variant
-def gpt_small(**overrides: Any) -> GPTModel:
-    """GPT-1: 116.5 million parameters."""
-    return GPTModel(VARIANTS["gpt_small"], **overrides)
-
-
-@register_variant
-def gpt2_small(**overrides: Any) -> GPTModel:
-    """GPT-2 small: 124.4 million parameters."""
-    return GPTModel(VARIANTS["gpt2_small"], **overrides)
-
-
-@register_variant
-def gpt2_medium(**overrides: Any) -> GPTModel:
-    """GPT-2 medium: 354.8 million parameters."""
-    return GPTModel(VARIANTS["gpt2_medium"], **overrides)
-
-
-@register_variant
-def gpt2_large(**overrides: Any) -> GPTModel:
-    """GPT-2 large: 774.0 million parameters."""
-    return GPTModel(VARIANTS["gpt2_large"], **overrides)
-
-
-@register_variant
-def gpt2_xl(**overrides: Any) -> GPTModel:
-    """GPT-2 XL: 1557.6 million parameters."""
-    return GPTModel(VARIANTS["gpt2_xl"], **overrides)
-
-
-@register_variant
-def llama2_7b(**overrides: Any) -> GPTModel:
-    """LLaMA 2 7B: 6.7 billion parameters."""
-    return GPTModel(VARIANTS["llama2_7b"], **overrides)
-
-
-@register_variant
-def llama2_13b(**overrides: Any) -> GPTModel:
-    """LLaMA 2 13B: 13.0 billion parameters."""
-    return GPTModel(VARIANTS["llama2_13b"], **overrides)
-
-
-@register_variant
-def llama2_70b(**overrides: Any) -> GPTModel:
-    """LLaMA 2 70B: 69.0 billion parameters."""
-    return GPTModel(VARIANTS["llama2_70b"], **overrides)
-
-
-@register_variant
-def llama3_8b(**overrides: Any) -> GPTModel:
-    """LLaMA 3 8B: 8.0 billion parameters."""
-    return GPTModel(VARIANTS["llama3_8b"], **overrides)
-
-
-@register_variant
-def llama3_70b(**overrides: Any) -> GPTModel:
-    """LLaMA 3 70B: 70.6 billion parameters."""
-    return GPTModel(VARIANTS["llama3_70b"], **overrides)
-
-
-@register_variant
-def llama3_2_1b(**overrides: Any) -> GPTModel:
-    """LLaMA 3.2 1B: 1.2 billion parameters."""
-    return GPTModel(VARIANTS["llama3_2_1b"], **overrides)
-
-
-@register_variant
-def llama3_2_3b(**overrides: Any) -> GPTModel:
-    """LLaMA 3.2 3B: 3.2 billion parameters."""
-    return GPTModel(VARIANTS["llama3_2_3b"], **overrides)
-
-
-@register_variant
-def gpt_char(**overrides: Any) -> GPTModel:
-    """A character model of 6 layers, 6 heads and width 384: 10.7 million parameters with 65 characters."""
-    return GPTModel(VARIANTS["gpt_char"], **overrides)

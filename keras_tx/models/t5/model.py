@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from keras_tx.models.core.heads import Seq2SeqLanguageModelHead, SpanHead, TokenHead
-from keras_tx.models.core.registry import register_model, register_variant
+from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.seq2seq import EncoderDecoderModel, Seq2SeqLanguageModel
 from keras_tx.models.core.text import TextModel
 from keras_tx.models.t5.backbone import T5Backbone, T5EncoderModel
-from keras_tx.models.t5.config import TINY, TINY_HEAD, VARIANTS
+from keras_tx.models.t5.config import TINY, TINY_HEAD
 from keras_tx.models.t5.heads import EndTokenHead
 from keras_tx.models.t5.huggingface import T5_IN_CLASSIFIER, T5_IN_TAGGER
 
@@ -73,66 +73,3 @@ class T5ForQuestionAnswering(EncoderDecoderModel):
 
     backbone_class, head_class = T5Backbone, SpanHead
     padding_sides = SHIFTED
-
-
-# === Variants ===
-
-
-@register_variant
-def t5_small(**overrides: Any) -> T5Model:
-    """T5 small: 60.5 million parameters."""
-    return T5Model(VARIANTS["t5_small"], **overrides)
-
-
-@register_variant
-def t5_base(**overrides: Any) -> T5Model:
-    """T5 base: 222.9 million parameters."""
-    return T5Model(VARIANTS["t5_base"], **overrides)
-
-
-@register_variant
-def t5_large(**overrides: Any) -> T5Model:
-    """T5 large: 737.7 million parameters."""
-    return T5Model(VARIANTS["t5_large"], **overrides)
-
-
-@register_variant
-def t5_xl(**overrides: Any) -> T5Model:
-    """T5 3B: 2851.6 million parameters."""
-    return T5Model(VARIANTS["t5_xl"], **overrides)
-
-
-@register_variant
-def t5_xxl(**overrides: Any) -> T5Model:
-    """T5 11B: 11307.3 million parameters."""
-    return T5Model(VARIANTS["t5_xxl"], **overrides)
-
-
-@register_variant
-def t5_v1_1_small(**overrides: Any) -> T5Model:
-    """T5 small of version 1.1: 77.0 million parameters."""
-    return T5Model(VARIANTS["t5_v1_1_small"], **overrides)
-
-
-@register_variant
-def t5_v1_1_base(**overrides: Any) -> T5Model:
-    """T5 base of version 1.1: 247.6 million parameters."""
-    return T5Model(VARIANTS["t5_v1_1_base"], **overrides)
-
-
-@register_variant
-def t5_v1_1_large(**overrides: Any) -> T5Model:
-    """T5 large of version 1.1: 783.2 million parameters."""
-    return T5Model(VARIANTS["t5_v1_1_large"], **overrides)
-
-
-@register_variant
-def t5_v1_1_xl(**overrides: Any) -> T5Model:
-    """T5 XL of version 1.1: 2849.8 million parameters."""
-    return T5Model(VARIANTS["t5_v1_1_xl"], **overrides)
-
-
-@register_variant
-def t5_v1_1_xxl(**overrides: Any) -> T5Model:
-    """T5 XXL of version 1.1: 11135.3 million parameters."""
-    return T5Model(VARIANTS["t5_v1_1_xxl"], **overrides)

@@ -6,10 +6,10 @@ from typing import Any
 
 from keras_tx.models.core.head import Head
 from keras_tx.models.core.heads import Seq2SeqLanguageModelHead
-from keras_tx.models.core.registry import register_model, register_variant
+from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 from keras_tx.models.transformer.backbone import TransformerBackbone
-from keras_tx.models.transformer.config import TINY, VARIANTS, TransformerConfig
+from keras_tx.models.transformer.config import TINY, TransformerConfig
 
 
 @register_model(TINY.replace(source_vocab_size=67, label_smoothing=0.1))
@@ -59,18 +59,3 @@ class Transformer(Seq2SeqLanguageModel):
 
     def head_arguments(self):
         return {"use_bias": True, "label_smoothing": self.config.label_smoothing}
-
-
-# === Variants ===
-
-
-@register_variant
-def transformer_base(**overrides: Any) -> Transformer:
-    """The paper's base model: 63.1 million parameters with a vocabulary of 37,000 tokens."""
-    return Transformer(VARIANTS["transformer_base"], **overrides)
-
-
-@register_variant
-def transformer_big(**overrides: Any) -> Transformer:
-    """The paper's big model: 214.2 million parameters with a vocabulary of 37,000 tokens."""
-    return Transformer(VARIANTS["transformer_big"], **overrides)

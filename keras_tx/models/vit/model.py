@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras_tx.layers import Linear
 from keras_tx.models.core.classification import ImageClassifier
-from keras_tx.models.core.registry import register_model, register_variant
+from keras_tx.models.core.registry import register_model
 from keras_tx.models.vit.backbone import ViTBackbone
-from keras_tx.models.vit.config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_HYBRID, TINY_MEAN, VARIANTS
+from keras_tx.models.vit.config import TINY, TINY_DISTILLED, TINY_HEADLESS, TINY_HYBRID, TINY_MEAN
 from keras_tx.models.vit.heads import ViTClassificationHead, mean
 
 
@@ -44,46 +42,3 @@ class VisionTransformer(ImageClassifier):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y = y[0] if isinstance(y, tuple) else y
         return super().compute_metrics(x, y, mean(y_pred) if isinstance(y_pred, tuple) else y_pred, sample_weight)
-
-
-# === Variants ===
-
-
-def _build(name: str, num_classes: int, overrides: dict[str, Any]) -> VisionTransformer:
-    return VisionTransformer(VARIANTS[name], num_classes=num_classes, **overrides)
-
-
-@register_variant
-def vit_tiny_patch16_224(num_classes: int = 1000, **overrides: Any) -> VisionTransformer:
-    """ViT-Ti/16: 5.7 million parameters."""
-    return _build("vit_tiny_patch16_224", num_classes, overrides)
-
-
-@register_variant
-def vit_small_patch16_224(num_classes: int = 1000, **overrides: Any) -> VisionTransformer:
-    """ViT-S/16: 22.1 million parameters."""
-    return _build("vit_small_patch16_224", num_classes, overrides)
-
-
-@register_variant
-def vit_base_patch16_224(num_classes: int = 1000, **overrides: Any) -> VisionTransformer:
-    """ViT-B/16: 86.6 million parameters."""
-    return _build("vit_base_patch16_224", num_classes, overrides)
-
-
-@register_variant
-def vit_base_patch32_224(num_classes: int = 1000, **overrides: Any) -> VisionTransformer:
-    """ViT-B/32: 88.2 million parameters."""
-    return _build("vit_base_patch32_224", num_classes, overrides)
-
-
-@register_variant
-def vit_large_patch16_224(num_classes: int = 1000, **overrides: Any) -> VisionTransformer:
-    """ViT-L/16: 304.3 million parameters."""
-    return _build("vit_large_patch16_224", num_classes, overrides)
-
-
-@register_variant
-def vit_huge_patch14_224(num_classes: int = 1000, **overrides: Any) -> VisionTransformer:
-    """ViT-H/14: 632.0 million parameters."""
-    return _build("vit_huge_patch14_224", num_classes, overrides)
