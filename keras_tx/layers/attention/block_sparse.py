@@ -11,7 +11,6 @@ from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.block_sparse import BlockPattern
 from keras_tx.ops.attention.blocks import attend_blocks, from_blocks, to_blocks
-from keras_tx.ops.attention.cache import key_slots, query_slots, update_cache
 from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import ceil_div
@@ -83,8 +82,8 @@ class BlockSparseAttention(AttentionVariant):
         if cache is not None:
             if not self.causal:
                 raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-            positions, slots = query_slots(cache, ops.shape(query)[2]), key_slots(cache)
-            cache = update_cache(cache, key, value)
+            positions, slots = cache.query_positions(ops.shape(query)[2]), cache.key_positions()
+            cache = cache.append(key, value)
             key, value = cache.key, cache.value
         mask = masks.combine(self._pattern.allowed(positions, slots, ops.shape(key)[2]), mask)
         options |= {"bias": bias, "return_weights": return_attention}

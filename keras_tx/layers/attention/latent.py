@@ -15,7 +15,6 @@ from keras_tx.ops.attention.cache import LatentCache
 from keras_tx.ops.attention.rotary import rotary, rotate
 from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.checks import require_positive, require_rank, require_rate, require_width
-from keras_tx.ops.primitives import write
 
 
 @register
@@ -132,9 +131,9 @@ class LatentAttention(Layer):
         require_width(x, self.dim, "x")
         if context is not None:
             raise ValueError("`context` has no meaning in LatentAttention, which is self-attention.")
-        start = 0 if cache is None else cache.index
-        new = start + ops.arange(ops.shape(x)[1], dtype="int32")
-        slots = new if cache is None else ops.arange(ops.shape(cache.latent)[2], dtype="int32")
+        length = ops.shape(x)[1]
+        new = ops.arange(length, dtype="int32") if cache is None else cache.query_positions(length)
+        slots = new if cache is None else cache.key_positions()
         turns = rotary(new if positions is None else positions, self.rotary_dim, self.rotary_base)
         query, query_turned = self._queries(x, turns)
         latent = self._latents(x, turns)
@@ -152,7 +151,7 @@ class LatentAttention(Layer):
             attended = attention(query, key, value, mask=mask, causal=self.causal, **options)
             output, *extras = attended if return_attention else (attended,)
         else:
-            cache = self._updated(cache, latent)
+            cache = cache.append(latent)
             mask = masks.combine(mask, masks.causal(new if self.causal else new[-1:], slots))
             keys, values = self._kernels(query.dtype)
             query = ops.concatenate([ops.einsum("bhtd,chd->bhtc", query, keys), query_turned], axis=-1)
@@ -192,13 +191,6 @@ class LatentAttention(Layer):
         kernel = ops.reshape(kernel, (self.latent_dim, self.num_heads, self.head_dim + self.value_dim))
         return kernel[..., : self.head_dim], kernel[..., self.head_dim :]
 
-    def _updated(self, cache: LatentCache, latent) -> LatentCache:
-        slots, new = cache.latent.shape[2], latent.shape[2]
-        if None not in (slots, new) and new > slots:
-            raise ValueError(f"{new} positions do not fit into a cache of {slots}.")
-        written = write(cache.latent, ops.cast(latent, cache.latent.dtype), cache.index, axis=2)
-        return LatentCache(written, cache.index + ops.shape(latent)[2])
-
     def _split(self, x):
         """`(B, T, H * D)` to `(B, H, T, D)`."""
         batch, length, width = ops.shape(x)
@@ -206,8 +198,7 @@ class LatentAttention(Layer):
 
     def init_cache(self, batch_size, length: int) -> LatentCache:
         """An empty cache for `length` positions."""
-        shape = (batch_size, 1, length, self.latent_dim + self.rotary_dim)
-        return LatentCache(ops.zeros(shape, self.compute_dtype), ops.zeros((), "int32"))
+        return LatentCache.empty(batch_size, length, self.latent_dim + self.rotary_dim, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -13,7 +13,6 @@ from keras_tx.layers.core.base import register
 from keras_tx.ops.attention.linear import (
     LinearState,
     elu_features,
-    init_linear_state,
     linear_attention,
     linear_attention_map,
     orthogonal_frequencies,
@@ -125,9 +124,9 @@ class LinearAttention(AttentionVariant):
         if cache is None:
             require_keys(mask, key)
             return real
-        return ops.take(real, cache.index + ops.arange(ops.shape(key)[2], dtype="int32"), axis=2)
+        return ops.take(real, cache.query_positions(ops.shape(key)[2]), axis=2)
 
     def init_cache(self, batch_size, length: int | None = None) -> LinearState:
         """The state before the first position; it takes any number of them."""
         features = self._features()
-        return init_linear_state(batch_size, self.num_kv_heads, features, self.head_dim, self.compute_dtype)
+        return LinearState.empty(batch_size, self.num_kv_heads, features, self.head_dim, self.compute_dtype)

@@ -11,7 +11,7 @@ from keras_tx.layers.core.base import Layer, register
 from keras_tx.layers.core.feedforward import clone
 from keras_tx.layers.core.linear import Linear
 from keras_tx.ops.attention import masks
-from keras_tx.ops.attention.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention.cache import KVCache
 from keras_tx.ops.attention.positions import alibi
 from keras_tx.ops.attention.rotary import Rotary, rotate
 from keras_tx.ops.attention.softmax import attention
@@ -235,10 +235,10 @@ class MultiHeadAttention(Layer):
         """By `ops.attention`; `causal` where it is not the layer's own."""
         causal = self.causal if causal is None else causal
         if cache is not None:
-            slots = query_slots(cache, ops.shape(query)[2])
-            seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
+            slots = cache.query_positions(ops.shape(query)[2])
+            seen = masks.causal(slots if causal else slots[-1:], cache.key_positions())
             mask, causal = masks.combine(mask, seen), False
-            cache = update_cache(cache, key, value)
+            cache = cache.append(key, value)
             key, value = cache.key, cache.value
         attended = attention(
             query,
@@ -268,15 +268,15 @@ class MultiHeadAttention(Layer):
         """The positions of the queries, `(T,)`, and of all keys, `(S,)`, counted from 0."""
         length = ops.shape(x)[1]
         if self.context_dim is None and cache is not None:
-            return query_slots(cache, length), key_slots(cache)
+            return cache.query_positions(length), cache.key_positions()
         positions = ops.arange(length, dtype="int32")
         if self.context_dim is None:
             return positions, positions
-        return positions, key_slots(cache) if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
+        return positions, cache.key_positions() if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
 
     def init_cache(self, batch_size, length: int) -> Any:
         """An empty cache for `length` positions of self-attention."""
-        return init_cache(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
+        return KVCache.empty(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
 
     def project_context(self, context) -> KVCache:
         """The keys and values of a context `(B, S, context_dim)`, to be computed once and attended to often.
@@ -305,7 +305,7 @@ class MultiHeadAttention(Layer):
 
     def _rotate(self, query, key, rotary: Rotary, positions, cache):
         if positions is None:
-            start = 0 if cache is None else cache.index
+            start = 0 if cache is None else cache.fill
             positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
         tables = rotary.tables(positions, self.head_dim)
         return tuple(rotate(x, *tables, interleaved=rotary.interleaved) for x in (query, key))

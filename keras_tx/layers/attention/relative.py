@@ -67,7 +67,7 @@ class RelativePositionAttention(AttentionVariant):
 
     def _attend(self, query, key, value, mask, bias, cache, **asked):
         keys = ops.shape(key)[2] if cache is None else ops.shape(cache.key)[2]
-        offsets = relative_offsets(0 if cache is None else cache.index, ops.shape(query)[2], keys)
+        offsets = relative_offsets(0 if cache is None else cache.fill, ops.shape(query)[2], keys)
         farthest = self.max_relative_position
         rows = ops.clip(offsets, -farthest, farthest) + farthest
         scores = ops.einsum("bhtd,rd->bhtr", query * self._scale(query), _take(self.key_table, rows, query.dtype))
@@ -172,7 +172,7 @@ class TransformerXLAttention(AttentionVariant):
     def _attend(self, query, key, value, mask, bias, cache, **asked):
         queries = ops.shape(query)[2]
         keys = ops.shape(key)[2] if cache is None else ops.shape(cache.key)[2]
-        start = keys - queries if cache is None else cache.index
+        start = keys - queries if cache is None else cache.fill
         sinusoids = ops.cast(sinusoidal(-relative_offsets(start, queries, keys), self.d_model), query.dtype)
         vectors = ops.reshape(self.position(sinusoids), (-1, self.num_heads, self.head_dim))
         by_position = (query + ops.cast(self.position_bias, query.dtype)) * self._scale(query)

@@ -10,14 +10,8 @@ from keras_tx.layers.attention.variant import AttentionVariant, of_keys, require
 from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.blocks import SharedKeys, band, band_attention
-from keras_tx.ops.attention.cache import KVCache, key_slots, query_slots
-from keras_tx.ops.attention.ring_cache import (
-    RingCache,
-    init_ring_cache,
-    last_positions,
-    ring_positions,
-    update_ring_cache,
-)
+from keras_tx.ops.attention.cache import KVCache
+from keras_tx.ops.attention.ring_cache import RingCache
 from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import is_converted
@@ -82,8 +76,8 @@ class SlidingWindowAttention(AttentionVariant):
         options = self._softmax_options(training)
         if cache is not None and not self.causal:
             raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-        if isinstance(cache, KVCache):
-            seen = self.allowed(query_slots(cache, ops.shape(query)[2]), key_slots(cache))
+        if cache is not None and cache.by_position:
+            seen = self.allowed(cache.query_positions(ops.shape(query)[2]), cache.key_positions())
             asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
             return self._attend_by_softmax(query, key, value, masks.combine(seen, mask), bias, cache, **asked)
         if cache is not None:
@@ -108,8 +102,8 @@ class SlidingWindowAttention(AttentionVariant):
         if not self.num_global:
             return band_attention(query, key, value, mask=real, **self._band, **options)
         count = self.num_global
-        pinned = positions[:count]  # fewer in a short sequence
-        seen = pinned <= positions[:, None] if self.causal else ops.ones_like(pinned[None], dtype="bool")
+        sinks = positions[:count]  # fewer in a short sequence
+        seen = sinks <= positions[:, None] if self.causal else ops.ones_like(sinks[None], dtype="bool")
         seen = seen[None] if real is None else ops.logical_and(seen, real[:, None, :count])
         shared = SharedKeys(key[:, :, :count], value[:, :, :count], seen)
         others = masks.combine((positions >= count)[None], real)
@@ -120,23 +114,22 @@ class SlidingWindowAttention(AttentionVariant):
         return ops.concatenate([everywhere, near[:, :, count:]], axis=2)
 
     def _attend_cached(self, query, key, value, mask, cache: RingCache, options: dict):
-        new = ops.shape(query)[2]
-        positions = cache.index + ops.arange(new, dtype="int32")
-        updated = update_ring_cache(cache, key, value, self.num_global)
+        positions = cache.query_positions(ops.shape(query)[2])
+        updated = cache.append(key, value, self.num_global)
         if query.shape[2] == 1:
-            held = ring_positions(updated, self.num_global)
+            held = updated.held(self.num_global)
             seen = _held(held, mask)[:, None, None] & self.allowed(positions, held)
             return attention(query, updated.key, updated.value, mask=seen, **options), updated
         # The last positions come first again, for the new ones to look at; nobody looks with them.
-        old_key, old_value, old = last_positions(cache, self.num_global)
+        old_key, old_value, old = cache.last(self.num_global)
         query = ops.pad(query, ((0, 0), (0, 0), (old_key.shape[2], 0), (0, 0)))
         key, value = ops.concatenate([old_key, key], axis=2), ops.concatenate([old_value, value], axis=2)
         held = ops.concatenate([old, ops.where(positions >= self.num_global, positions, -1)])
         shared = None
         if count := self.num_global:
             at = ops.concatenate([old, positions])
-            pinned = ops.arange(count, dtype="int32")
-            seen = (pinned <= at[:, None])[None] & _held(pinned, mask)[:, None]
+            sinks = ops.arange(count, dtype="int32")
+            seen = (sinks <= at[:, None])[None] & _held(sinks, mask)[:, None]
             shared = SharedKeys(updated.key[:, :, :count], updated.value[:, :, :count], seen)
         near = band_attention(query, key, value, mask=_held(held, mask), shared=shared, **self._band, **options)
         return near[:, :, old_key.shape[2] :], updated
@@ -157,8 +150,8 @@ class SlidingWindowAttention(AttentionVariant):
             return super().init_cache(batch_size, length)
         reach = (self.window_size - 1) * self.dilation + 1
         slots = max(1, min(reach, length - self.num_global))
-        return init_ring_cache(
-            batch_size, self.num_kv_heads, slots, self.head_dim, self.compute_dtype, pinned=self.num_global
+        return RingCache.empty(
+            batch_size, self.num_kv_heads, slots, self.head_dim, self.compute_dtype, sink_tokens=self.num_global
         )
 
 
@@ -167,5 +160,5 @@ def _held(positions, mask):
     held = (positions >= 0)[None]
     if mask is None:
         return held
-    positions = ops.clip(positions, 0, ops.shape(mask)[-1] - 1)  # a sequence may end before the pinned ones do
+    positions = ops.clip(positions, 0, ops.shape(mask)[-1] - 1)  # a sequence may end before the sink tokens do
     return ops.logical_and(held, ops.take(mask[:, 0, 0], positions, axis=-1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import keras
 
@@ -13,16 +13,45 @@ from keras_tx.layers.core.dropout import Dropout, DropPath
 from keras_tx.layers.core.feedforward import FeedForward
 from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.core.scale import LayerScale
+from keras_tx.ops.attention.cache import Cache, LayerCache
 from keras_tx.ops.attention.rotary import Rotary
 from keras_tx.ops.checks import require_rank, require_width
 from keras_tx.ops.fields import from_json
 
 
-class BlockCache(NamedTuple):
-    """The caches of one block: `attention` is its layer's, of what was before; `cross` is the context's `KVCache`."""
-
-    attention: Any
+class _OfBlock(NamedTuple):
+    attention: LayerCache
     cross: Any = ()
+
+
+class BlockCache(_OfBlock, Cache):
+    """The caches of one block.
+
+    Attributes:
+        attention: its layer's, of the positions before.
+        cross: the `KVCache` of the context, which is only read; `()` for none.
+    """
+
+    __slots__ = ()
+
+    @property
+    def fill(self) -> Any:
+        return self.attention.fill
+
+    @property
+    def capacity(self) -> int | None:
+        return self.attention.capacity
+
+    def rewind(self, index) -> Self:
+        return self._replace(attention=self.attention.rewind(index))
+
+    def repeat_rows(self, copies: int) -> Self:
+        cross = self.cross.repeat_rows(copies) if self.cross else ()
+        return self._replace(attention=self.attention.repeat_rows(copies), cross=cross)
+
+    def take_rows(self, rows) -> Self:
+        # The context's keys and values are most of what the cache holds, and the same in all rows of a prompt.
+        return self._replace(attention=self.attention.take_rows(rows))
 
 
 @register

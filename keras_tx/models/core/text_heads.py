@@ -14,7 +14,7 @@ from keras import ops
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.layers.core.linear import Linear
 from keras_tx.models.core.base import TextModel, text_inputs
-from keras_tx.ops.attention.cache import capacity
+from keras_tx.ops.attention.cache import least_capacity
 from keras_tx.ops.losses import (
     binary_cross_entropy,
     next_token_loss,
@@ -63,7 +63,7 @@ class Backbone(TextModel):
         self, inputs, *, cache=None, return_attention=False, return_hidden_states=False, training=None, **named
     ) -> dict:
         """What a model's `call` returns; `named` are its inputs and labels, None for those not given."""
-        slots = None if cache is None else capacity(cache[0].attention)
+        slots = None if cache is None else least_capacity(cache) or 0
         given = text_inputs(inputs, slots=slots, choices=self.choices, **named)
         names = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
         tokens = {name: as_rows(given[name]) if self.choices else given[name] for name in names}

@@ -107,7 +107,7 @@ class GPTBackbone(Backbone):
         """As of all backbones; with `cache`, also the new `"cache"`."""
         length = known_length(input_ids, self.config.max_positions, in_table=self.config.positions == "learned")
         if position_ids is None:
-            start = 0 if cache is None else cache[0].attention.index
+            start = 0 if cache is None else cache[0].fill
             position_ids = start + ops.arange(length, dtype="int32")
         x = self.token_embedding(input_ids)
         if self.config.positions == "learned":
