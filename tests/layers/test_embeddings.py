@@ -9,7 +9,7 @@ from keras import ops
 from keras_tx.layers import PositionalEncoding, PositionEmbedding, RotaryPositionalEmbedding, TokenEmbedding
 from keras_tx.layers.core.embeddings import lookup
 from keras_tx.ops import sinusoidal
-from keras_tx.ops.attention import rotary
+from keras_tx.ops.attention.rotary import rotary
 
 TABLES = [TokenEmbedding, PositionEmbedding]
 IDS, TARGETS = np.array([[1, 1, 1, 2, 2, 3]]), np.array([3.0, 2.0, 1.5, 1.5, 3.0, 4.0])

@@ -74,20 +74,15 @@ class BlockSparseAttention(AttentionVariant):
         blocks = self.window_blocks, self.random_blocks, self.global_blocks
         return BlockPattern(self.block_size, *blocks, self.causal, self.seed)
 
+    def visible(self, query_positions, key_positions):
+        return self._pattern.allowed(query_positions, key_positions, ops.shape(key_positions)[0])
+
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
-        options = self._softmax_options(training)
+        self._require_causal(cache)
         if cache is None and bias is None and not return_attention and of_keys(mask):
-            return self._attend_blocks(query, key, value, mask, options), None
-        positions = slots = ops.arange(ops.shape(query)[2], dtype="int32")
-        if cache is not None:
-            if not self.causal:
-                raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-            positions, slots = cache.query_positions(ops.shape(query)[2]), cache.key_positions()
-            cache = cache.append(key, value)
-            key, value = cache.key, cache.value
-        mask = masks.combine(self._pattern.allowed(positions, slots, ops.shape(key)[2]), mask)
-        options |= {"bias": bias, "return_weights": return_attention}
-        return attention(query, key, value, mask=mask, **options), cache
+            return self._attend_blocks(query, key, value, mask, self._softmax_options(training)), None
+        keys = self._meet((key, value), mask, cache, queries=ops.shape(query)[2], explicit=True)
+        return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _attend_blocks(self, query, key, value, mask, options: dict):
         """All positions at once, `mask` being `(B, 1, 1, T)` or None."""

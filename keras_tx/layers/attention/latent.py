@@ -7,9 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
-from keras_tx.layers.core.linear import Linear
+from keras_tx.layers.attention.base import Attention
+from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.cache import LatentCache
 from keras_tx.ops.attention.rotary import rotary, rotate
@@ -18,7 +17,7 @@ from keras_tx.ops.checks import require_positive, require_rank, require_rate, re
 
 
 @register
-class LatentAttention(Layer):
+class LatentAttention(Attention):
     """Multi-head latent attention (DeepSeek-V2, 2024, section 2.1): compressed keys and values, a rotary part apart.
 
     A position's latent c = norm(W x) gives each head's key and value, of widths `head_dim` and `value_dim`;
@@ -88,21 +87,14 @@ class LatentAttention(Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         if query_dim is not None:
-            self.query_latent = self._projection(query_dim, "query_latent")
-            self.query_norm = self._norm("query_norm")
-        self.query = self._projection(num_heads * (self.head_dim + self.rotary_dim), "query")
-        self.latent = self._projection(latent_dim + self.rotary_dim, "latent")
-        self.latent_norm = self._norm("latent_norm")
-        self.key_value = self._projection(num_heads * (self.head_dim + self.value_dim), "key_value")
-        self.output_projection = self._projection(dim, "output", self.output_initializer)
+            self.query_latent = self._projection(query_dim, "query_latent", False)
+            self.query_norm = self._norm("rms", "query_norm")
+        self.query = self._projection(num_heads * (self.head_dim + self.rotary_dim), "query", False)
+        self.latent = self._projection(latent_dim + self.rotary_dim, "latent", False)
+        self.latent_norm = self._norm("rms", "latent_norm")
+        self.key_value = self._projection(num_heads * (self.head_dim + self.value_dim), "key_value", False)
+        self.output_projection = self._projection(dim, "output", False, self.output_initializer)
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
-
-    def _projection(self, width: int, name: str, initializer=None) -> Linear:
-        initializer = clone(initializer or self.kernel_initializer)
-        return Linear(width, use_bias=False, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
-
-    def _norm(self, name: str):
-        return keras.layers.RMSNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         if self.query_dim is not None:
@@ -136,40 +128,37 @@ class LatentAttention(Layer):
         slots = new if cache is None else cache.key_positions()
         turns = rotary(new if positions is None else positions, self.rotary_dim, self.rotary_base)
         query, query_turned = self._queries(x, turns)
-        latent = self._latents(x, turns)
         mask = masks.given_to_layer(attention_mask, segments, lambda: (new, slots))
+        keys = self._meet((self._latents(x, turns),), mask, cache, queries=length)
         options: dict[str, Any] = {
+            "mask": keys.mask,
+            "causal": keys.causal,
             "bias": bias,
             "scale": (self.head_dim + self.rotary_dim) ** -0.5,
             "dropout": self.dropout,
             "seed": self.seed_generator if training else None,
             "return_weights": return_attention,
         }
+        (latents,) = keys.tensors
         if cache is None:
-            key, value = self._expanded(latent)
-            query = ops.concatenate([query, query_turned], axis=-1)
-            attended = attention(query, key, value, mask=mask, causal=self.causal, **options)
-            output, *extras = attended if return_attention else (attended,)
-        else:
-            cache = cache.append(latent)
-            mask = masks.combine(mask, masks.causal(new if self.causal else new[-1:], slots))
-            keys, values = self._kernels(query.dtype)
-            query = ops.concatenate([ops.einsum("bhtd,chd->bhtc", query, keys), query_turned], axis=-1)
-            latents = cache.latent  # one head's keys, and values with the rotary part, which is cut off after
-            attended = attention(query, latents, latents, mask=mask, **options)
-            output, *extras = attended if return_attention else (attended,)
-            output = ops.einsum("bhtc,chd->bhtd", output[..., : self.latent_dim], values)
-            extras = [*extras, cache]
-        batch, heads, length, width = ops.shape(output)
-        output = ops.reshape(ops.swapaxes(output, 1, 2), (batch, length, heads * width))
-        output = self.output_projection(output)
+            key, value = self._expanded(latents)
+        else:  # one head's keys, and values with the rotary part, which is cut off after
+            key = value = latents
+            to_keys, to_values = self._kernels(query.dtype)
+            query = ops.einsum("bhtd,chd->bhtc", query, to_keys)
+        attended = attention(ops.concatenate([query, query_turned], axis=-1), key, value, **options)
+        output, *weights = attended if return_attention else (attended,)
+        if cache is not None:
+            output = ops.einsum("bhtc,chd->bhtd", output[..., : self.latent_dim], to_values)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (keys.cache,)))
         return (output, *extras) if extras else output
 
     def _queries(self, x, turns):
         """Each head's queries, `(B, H, T, head_dim)`, and their rotary parts, `(B, H, T, rotary_dim)`."""
         if self.query_dim is not None:
             x = self.query_norm(self.query_latent(x))
-        query = self._split(self.query(x))
+        query = self._split(self.query(x), self.num_heads)
         return query[..., : self.head_dim], rotate(query[..., self.head_dim :], *turns)
 
     def _latents(self, x, turns):
@@ -180,7 +169,7 @@ class LatentAttention(Layer):
 
     def _expanded(self, latent):
         """Each head's keys and values, `(B, H, S, ·)`."""
-        both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]))
+        both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]), self.num_heads)
         batch, heads, length, _ = ops.shape(both)
         turned = ops.broadcast_to(latent[..., self.latent_dim :], (batch, heads, length, self.rotary_dim))
         return ops.concatenate([both[..., : self.head_dim], turned], axis=-1), both[..., self.head_dim :]
@@ -191,14 +180,6 @@ class LatentAttention(Layer):
         kernel = ops.reshape(kernel, (self.latent_dim, self.num_heads, self.head_dim + self.value_dim))
         return kernel[..., : self.head_dim], kernel[..., self.head_dim :]
 
-    def _split(self, x):
-        """`(B, T, H * D)` to `(B, H, T, D)`."""
-        batch, length, width = ops.shape(x)
-        return ops.swapaxes(ops.reshape(x, (batch, length, self.num_heads, width // self.num_heads)), 1, 2)
-
     def init_cache(self, batch_size, length: int) -> LatentCache:
         """An empty cache for `length` positions."""
         return LatentCache.empty(batch_size, length, self.latent_dim + self.rotary_dim, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape

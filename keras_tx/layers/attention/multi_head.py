@@ -7,9 +7,8 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
-from keras_tx.layers.core.linear import Linear
+from keras_tx.layers.attention.base import Attention, Keys
+from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.cache import KVCache
 from keras_tx.ops.attention.positions import alibi
@@ -25,7 +24,7 @@ from keras_tx.ops.checks import (
 
 
 @register
-class MultiHeadAttention(Layer):
+class MultiHeadAttention(Attention):
     """Attention in several heads (Vaswani et al. 2017, section 3.2.2), with any number of key/value heads.
 
     Args:
@@ -139,21 +138,9 @@ class MultiHeadAttention(Layer):
         self.value = self._projection(self.num_kv_heads * self.head_dim, "value", qkv_bias)
         self.output_projection = self._projection(d_model, "output", use_bias, self.output_initializer)
         if qk_norm:
-            self.query_norm, self.key_norm = self._norm("query_norm"), self._norm("key_norm")
+            kind: Literal["layer", "rms"] = "rms" if qk_norm == "rms" else "layer"
+            self.query_norm, self.key_norm = self._norm(kind, "query_norm"), self._norm(kind, "key_norm")
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
-
-    def _projection(self, width: int, name: str, use_bias: bool, initializer=None):
-        return Linear(
-            width,
-            use_bias=use_bias,
-            kernel_initializer=clone(initializer or self.kernel_initializer),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def _norm(self, name: str):
-        norm = keras.layers.RMSNormalization if self.qk_norm == "rms" else keras.layers.LayerNormalization
-        return norm(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         self.query.build((None, self.d_model))
@@ -226,37 +213,26 @@ class MultiHeadAttention(Layer):
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
         """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
-        asked = {"return_attention": return_attention, "training": training}
-        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
+        keys = self._meet((key, value), mask, cache, queries=ops.shape(query)[2])
+        return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
-    def _attend_by_softmax(
-        self, query, key, value, mask, bias, cache, *, return_attention, training, causal=None, value_bias=None
-    ):
-        """By `ops.attention`; `causal` where it is not the layer's own."""
-        causal = self.causal if causal is None else causal
-        if cache is not None:
-            slots = cache.query_positions(ops.shape(query)[2])
-            seen = masks.causal(slots if causal else slots[-1:], cache.key_positions())
-            mask, causal = masks.combine(mask, seen), False
-            cache = cache.append(key, value)
-            key, value = cache.key, cache.value
-        attended = attention(
-            query,
-            key,
-            value,
-            mask=mask,
-            bias=bias,
-            causal=causal,
-            scale=self.scale,
-            soft_cap=self.soft_cap,
-            sinks=self.sink_scores if self.sinks else None,
-            value_bias=value_bias,
-            dropout=self.dropout,
-            seed=self.seed_generator if training else None,
-            chunk_size=self.chunk_size,
-            return_weights=return_attention,
-        )
-        return attended, cache
+    def _softmax(self, query, keys: Keys, *, return_attention: bool, training, **others: Any):
+        """By `ops.attention`: the output `(B, H, T, D)`, with the map if asked for; `others` are arguments of it."""
+        options = self._softmax_options(training) | others
+        options |= {"mask": keys.mask, "causal": keys.causal, "return_weights": return_attention}
+        key, value = keys.tensors
+        return attention(query, key, value, **options)
+
+    def _softmax_options(self, training) -> dict[str, Any]:
+        """What `ops.attention` takes from this layer, apart from masks and biases."""
+        return {
+            "scale": self.scale,
+            "soft_cap": self.soft_cap,
+            "sinks": self.sink_scores if self.sinks else None,
+            "dropout": self.dropout,
+            "seed": self.seed_generator if training else None,
+            "chunk_size": self.chunk_size,
+        }
 
     def _mask(self, attention_mask, segments, x, context, cache):
         """As `ops.attention` takes it."""
@@ -313,19 +289,6 @@ class MultiHeadAttention(Layer):
     def _scale(self, query):
         scale = self.head_dim**-0.5 if self.scale is None else self.scale
         return ops.cast(scale, query.dtype)
-
-    def _split(self, x, heads: int):
-        """`(B, T, heads * D)` to `(B, heads, T, D)`."""
-        batch, length, _ = ops.shape(x)
-        return ops.swapaxes(ops.reshape(x, (batch, length, heads, self.head_dim)), 1, 2)
-
-    def _merge(self, x):
-        """`(B, H, T, D)` to `(B, T, H * D)`."""
-        batch, _, length, _ = ops.shape(x)
-        return ops.reshape(ops.swapaxes(x, 1, 2), (batch, length, self.num_heads * self.head_dim))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
 
 def GroupedQueryAttention(dim: int, num_heads: int, num_kv_heads: int, **kwargs) -> MultiHeadAttention:

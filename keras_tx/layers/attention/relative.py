@@ -13,7 +13,6 @@ from keras import ops
 
 from keras_tx.layers.attention.variant import AttentionVariant
 from keras_tx.layers.core.base import register
-from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.positions import by_key, by_offset, relative_offsets, sinusoidal
 from keras_tx.ops.checks import require_positive, require_rank, require_width
 
@@ -66,20 +65,21 @@ class RelativePositionAttention(AttentionVariant):
             self.value_table = self.add_weight(name="value_table", **options)
 
     def _attend(self, query, key, value, mask, bias, cache, **asked):
-        keys = ops.shape(key)[2] if cache is None else ops.shape(cache.key)[2]
-        offsets = relative_offsets(0 if cache is None else cache.fill, ops.shape(query)[2], keys)
+        queries = ops.shape(query)[2]
+        keys = self._meet((key, value), mask, cache, queries=queries)
+        count = ops.shape(keys.tensors[0])[2]
+        offsets = relative_offsets(0 if cache is None else cache.fill, queries, count)
         farthest = self.max_relative_position
         rows = ops.clip(offsets, -farthest, farthest) + farthest
         scores = ops.einsum("bhtd,rd->bhtr", query * self._scale(query), _take(self.key_table, rows, query.dtype))
-        scores = by_key(scores, keys)
+        scores = by_key(scores, count)
         bias = scores if bias is None else scores + ops.cast(bias, scores.dtype)
-        if not self.relative_values:
-            return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
 
         def value_bias(weights):
             return ops.einsum("bhtr,rd->bhtd", by_offset(weights), _take(self.value_table, rows, weights.dtype))
 
-        return self._attend_by_softmax(query, key, value, mask, bias, cache, value_bias=value_bias, **asked)
+        asked["value_bias"] = value_bias if self.relative_values else None
+        return self._softmax(query, keys, bias=bias, **asked), keys.cache
 
 
 @register
@@ -171,19 +171,16 @@ class TransformerXLAttention(AttentionVariant):
 
     def _attend(self, query, key, value, mask, bias, cache, **asked):
         queries = ops.shape(query)[2]
-        keys = ops.shape(key)[2] if cache is None else ops.shape(cache.key)[2]
-        start = keys - queries if cache is None else cache.fill
-        sinusoids = ops.cast(sinusoidal(-relative_offsets(start, queries, keys), self.d_model), query.dtype)
+        keys = self._meet((key, value), mask, cache, queries=queries, explicit=self.causal)
+        count = ops.shape(keys.tensors[0])[2]
+        start = count - queries if cache is None else cache.fill
+        sinusoids = ops.cast(sinusoidal(-relative_offsets(start, queries, count), self.d_model), query.dtype)
         vectors = ops.reshape(self.position(sinusoids), (-1, self.num_heads, self.head_dim))
         by_position = (query + ops.cast(self.position_bias, query.dtype)) * self._scale(query)
-        scores = by_key(ops.einsum("bhtd,rhd->bhtr", by_position, vectors), keys)
+        scores = by_key(ops.einsum("bhtd,rhd->bhtr", by_position, vectors), count)
         bias = scores if bias is None else scores + ops.cast(bias, scores.dtype)
         query = query + ops.cast(self.content_bias, query.dtype)
-        if cache is None and self.causal:
-            seen = ops.arange(keys, dtype="int32")
-            mask = masks.combine(mask, masks.causal(start + ops.arange(queries, dtype="int32"), seen))
-            asked = {"causal": False, **asked}
-        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
+        return self._softmax(query, keys, bias=bias, **asked), keys.cache
 
 
 def _take(table, rows, dtype: str):

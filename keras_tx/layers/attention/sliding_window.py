@@ -66,34 +66,26 @@ class SlidingWindowAttention(AttentionVariant):
         reach = self.window_size - 1
         return {"before": reach, "after": 0 if self.causal else reach, "dilation": self.dilation}
 
-    def allowed(self, query_positions, key_positions):
-        """The mask by definition: which of `(..., S)` keys each of `(..., T)` queries may look at."""
+    def visible(self, query_positions, key_positions):
         query, key = ops.expand_dims(query_positions, -1), ops.expand_dims(key_positions, -2)
         seen = ops.logical_or(band(query_positions, key_positions, **self._band), key < self.num_global)
         return ops.logical_and(seen, key <= query) if self.causal else ops.logical_or(seen, query < self.num_global)
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
-        options = self._softmax_options(training)
-        if cache is not None and not self.causal:
-            raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-        if cache is not None and cache.by_position:
-            seen = self.allowed(cache.query_positions(ops.shape(query)[2]), cache.key_positions())
-            asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
-            return self._attend_by_softmax(query, key, value, masks.combine(seen, mask), bias, cache, **asked)
-        if cache is not None:
+        self._require_causal(cache)
+        if cache is not None and not cache.by_position:
             self._require_cacheable(mask, bias, return_attention)
-            return self._attend_cached(query, key, value, mask, cache, options)
+            return self._attend_ring(query, key, value, mask, cache, self._softmax_options(training))
         length = query.shape[2]
         short = length is not None and length <= self.window_size
         # Converters confuse the shapes of bands of unknown length.
-        if short or is_converted() or return_attention or bias is not None or not of_keys(mask):
-            positions = ops.arange(ops.shape(query)[2], dtype="int32")
-            mask = masks.combine(self.allowed(positions, positions), mask)
-            options |= {"bias": bias, "return_weights": return_attention}
-            return attention(query, key, value, mask=mask, **options), None
-        if mask is not None:
-            require_keys(mask, key)
-        return self._attend_near(query, key, value, mask, options), None
+        all_pairs = cache is not None or short or is_converted()
+        if not all_pairs and bias is None and not return_attention and of_keys(mask):
+            if mask is not None:
+                require_keys(mask, key)
+            return self._attend_near(query, key, value, mask, self._softmax_options(training)), None
+        keys = self._meet((key, value), mask, cache, queries=ops.shape(query)[2], explicit=True)
+        return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _attend_near(self, query, key, value, mask, options: dict):
         """All positions at once, `mask` being `(B, 1, 1, T)` or None."""
@@ -113,12 +105,12 @@ class SlidingWindowAttention(AttentionVariant):
         everywhere = attention(query[:, :, :count], key, value, mask=mask, **options)
         return ops.concatenate([everywhere, near[:, :, count:]], axis=2)
 
-    def _attend_cached(self, query, key, value, mask, cache: RingCache, options: dict):
+    def _attend_ring(self, query, key, value, mask, cache: RingCache, options: dict):
         positions = cache.query_positions(ops.shape(query)[2])
         updated = cache.append(key, value, self.num_global)
         if query.shape[2] == 1:
             held = updated.held(self.num_global)
-            seen = _held(held, mask)[:, None, None] & self.allowed(positions, held)
+            seen = _held(held, mask)[:, None, None] & self.visible(positions, held)
             return attention(query, updated.key, updated.value, mask=seen, **options), updated
         # The last positions come first again, for the new ones to look at; nobody looks with them.
         old_key, old_value, old = cache.last(self.num_global)

@@ -32,10 +32,10 @@ class AttentionVariant(MultiHeadAttention):
     def get_config(self) -> dict:
         return {**super().get_config(), **{name: plain(getattr(self, name)) for name in self.handed_on}}
 
-    def _softmax_options(self, training) -> dict[str, Any]:
-        """What `ops.attention` takes from this layer, apart from masks and biases."""
-        seed = self.seed_generator if training else None
-        return {"scale": self.scale, "dropout": self.dropout, "seed": seed}
+    def _require_causal(self, cache) -> None:
+        """Raises ValueError for a cache of a layer that looks ahead."""
+        if cache is not None and not self.causal:
+            raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
 
 
 def of_keys(mask) -> bool:

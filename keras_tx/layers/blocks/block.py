@@ -12,6 +12,7 @@ from keras_tx.layers.core.base import Layer, register
 from keras_tx.layers.core.dropout import Dropout, DropPath
 from keras_tx.layers.core.feedforward import FeedForward
 from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
+from keras_tx.layers.core.norm import make_norm
 from keras_tx.layers.core.scale import LayerScale
 from keras_tx.ops.attention.cache import Cache, LayerCache
 from keras_tx.ops.attention.rotary import Rotary
@@ -325,9 +326,3 @@ class TransformerBlock(Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-
-def make_norm(kind: Literal["layer", "rms"], epsilon: float, **options) -> keras.layers.Layer:
-    """The norm of that kind, over the last axis."""
-    norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
-    return norms[kind](epsilon=epsilon, **options)

@@ -8,7 +8,8 @@ import keras
 from keras import ops
 
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import FeedForward, clone
+from keras_tx.layers.core.feedforward import FeedForward
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.ops import routing
 from keras_tx.ops.checks import require_positive, require_width
 from keras_tx.ops.fields import from_json
@@ -97,7 +98,7 @@ class MixtureOfExperts(FeedForward):
             self.experts.num_experts,
             units,
             use_bias=self.use_bias,
-            kernel_initializer=clone(initializer),
+            kernel_initializer=clone_initializer(initializer),
             dtype=dtype or self.dtype_policy,
             name=name,
         )
@@ -106,7 +107,7 @@ class MixtureOfExperts(FeedForward):
         super().build(input_shape)
         self.router = self.add_weight(
             shape=(self.d_model, self.experts.num_experts),
-            initializer=clone(self.kernel_initializer),
+            initializer=clone_initializer(self.kernel_initializer),
             autocast=False,
             name="router",
         )
@@ -155,7 +156,7 @@ class ExpertLinear(Layer):
 
     def _drawn(self, shape, dtype=None):
         """Each expert's kernel by itself: an initializer would take the experts' axis for one of the map's."""
-        return ops.stack([clone(self.kernel_initializer)(shape[1:], dtype) for _ in range(shape[0])])
+        return ops.stack([clone_initializer(self.kernel_initializer)(shape[1:], dtype) for _ in range(shape[0])])
 
     def call(self, x, chosen=None):
         """`chosen`, int32 `(N,)`, names the expert of each of as many rows `(N, 1, in)`."""

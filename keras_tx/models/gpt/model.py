@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import Experts, PositionEmbedding, SlidingWindow, TokenEmbedding, TransformerBlock
-from keras_tx.layers.blocks.block import make_norm
 from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers.core.norm import make_norm
 from keras_tx.models.core.registry import register_model, register_variant
 from keras_tx.models.core.text_heads import Backbone, CausalLanguageModel, known_length, take_positions
 from keras_tx.models.gpt import huggingface as gpt
