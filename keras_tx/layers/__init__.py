@@ -1,20 +1,6 @@
 """Keras layers: attention, embeddings, feed-forward networks, blocks."""
 
 from keras_tx.layers.attention.block_sparse import BlockSparseAttention
-from keras_tx.layers.attention.config import (
-    AttentionConfig,
-    BlockSparse,
-    GroupedQuery,
-    Latent,
-    Linear,
-    Linformer,
-    MultiHead,
-    MultiQuery,
-    Nystrom,
-    RelativePosition,
-    SlidingWindow,
-    TransformerXL,
-)
 from keras_tx.layers.attention.latent import LatentAttention, LatentCache
 from keras_tx.layers.attention.linear import LinearAttention
 from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
@@ -28,6 +14,7 @@ from keras_tx.layers.attention.pooling import AttentionPooling
 from keras_tx.layers.attention.relative import RelativePositionAttention, TransformerXLAttention
 from keras_tx.layers.attention.relative_bias import BucketedPositionBias
 from keras_tx.layers.attention.sliding_window import SlidingWindowAttention
+from keras_tx.layers.attention.variants import AttentionConfig
 from keras_tx.layers.blocks.block import BlockCache, TransformerBlock
 from keras_tx.layers.blocks.stack import TransformerDecoder, TransformerEncoder
 from keras_tx.layers.core.dropout import DropPath
@@ -52,29 +39,21 @@ __all__ = [
     "AttentionConfig",
     "AttentionPooling",
     "BlockCache",
-    "BlockSparse",
     "BlockSparseAttention",
     "BucketedPositionBias",
     "CrossAttention",
     "DropPath",
     "Experts",
     "FeedForward",
-    "GroupedQuery",
     "GroupedQueryAttention",
-    "Latent",
     "LatentAttention",
     "LatentCache",
     "LayerScale",
-    "Linear",
     "LinearAttention",
-    "Linformer",
     "LinformerAttention",
     "MixtureOfExperts",
-    "MultiHead",
     "MultiHeadAttention",
-    "MultiQuery",
     "MultiQueryAttention",
-    "Nystrom",
     "NystromAttention",
     "PatchEmbedding",
     "PatchMerging",
@@ -83,11 +62,9 @@ __all__ = [
     "PyramidDecoder",
     "QueryDecoder",
     "ReGLU",
-    "RelativePosition",
     "RelativePositionAttention",
     "RotaryPositionalEmbedding",
     "SimpleFeaturePyramid",
-    "SlidingWindow",
     "SlidingWindowAttention",
     "SwiGLU",
     "SwinBlock",
@@ -95,7 +72,6 @@ __all__ = [
     "TransformerBlock",
     "TransformerDecoder",
     "TransformerEncoder",
-    "TransformerXL",
     "TransformerXLAttention",
     "WindowAttention",
 ]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from keras_tx.layers import Experts, SlidingWindow
+from keras_tx.attention import SlidingWindow
+from keras_tx.layers import Experts
 from keras_tx.models import GPTConfig
 from keras_tx.models.gpt.config import TINY_LLAMA
 from keras_tx.models.gpt.llama import FAMILIES, LLAMA, MISTRAL, MIXTRAL

@@ -8,7 +8,7 @@ import pytest
 from helpers import normal, numpy, randomize
 from keras.src.backend import compute_output_spec
 
-from keras_tx import layers
+from keras_tx import attention, layers
 from keras_tx.ops import Rotary, RotaryScaling
 
 B, T, S, D, C = 2, 5, 7, 15, 11
@@ -69,7 +69,7 @@ LAYERS = {
     "LinformerAttention": (lambda **k: layers.LinformerAttention(D, 3, S, 2, dropout=0.1, **k), vectors),
     "NystromAttention": (lambda **k: layers.NystromAttention(D, 3, 2, iterations=4, **k), vectors),
     "block with another attention": (
-        lambda **k: layers.TransformerBlock(D, 3, attention_variant=layers.SlidingWindow(window_size=2), **k),
+        lambda **k: layers.TransformerBlock(D, 3, attention_variant=attention.SlidingWindow(window_size=2), **k),
         vectors,
     ),
     "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),

@@ -9,7 +9,7 @@ from helpers import normal, numpy
 from helpers import rotate as turned_by
 
 from keras_tx.ops import Rotary, RotaryScaling, apply_rotary_pos_emb, rotate
-from keras_tx.ops.attention import rotary
+from keras_tx.ops.attention.rotary import rotary
 
 B, H, T, D = 2, 3, 5, 14
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "rotary.npz")

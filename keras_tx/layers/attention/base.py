@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import keras
 from keras import ops
@@ -36,7 +36,14 @@ class Attention(Layer):
 
     Subclasses have the attributes below; one with another pattern than causality overrides `visible`, and whatever it
     does with its keys, once or twice, it gets them by `_meet`.
+
+    Attributes:
+        without: the arguments of `MultiHeadAttention` that have no meaning here.
+        by_distance: whether it counts how far apart two tokens stand in a row, so that padding between them changes it.
     """
+
+    without: ClassVar[tuple[str, ...]] = ()
+    by_distance: ClassVar[bool] = False
 
     causal: bool
     norm_epsilon: float

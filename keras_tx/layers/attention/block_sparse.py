@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -43,6 +43,8 @@ class BlockSparseAttention(AttentionVariant):
     Raises:
         ValueError: as `MultiHeadAttention` does; for a block size less than 1, and negative numbers of blocks.
     """
+
+    by_distance: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -44,6 +44,21 @@ class LatentAttention(Attention):
         ValueError: for sizes less than 1, heads that do not divide, an odd `rotary_dim`, a rate outside [0, 1); at
             call, for ranks, widths and masks that do not fit, a context, and more positions than the cache has.
     """
+
+    without: ClassVar[tuple[str, ...]] = (
+        "num_kv_heads",
+        "context_dim",
+        "rotary",
+        "alibi",
+        "scale",
+        "soft_cap",
+        "sinks",
+        "chunk_size",
+        "use_bias",
+        "qkv_bias",
+        "qk_norm",
+        "query_initializer",
+    )
 
     def __init__(
         self,

@@ -73,7 +73,7 @@ class LinformerAttention(_LowRankAttention):
         dim: int,
         num_heads: int,
         max_length: int,
-        rank: int,
+        rank: int = 64,
         num_kv_heads: int | None = None,
         *,
         share_projection: bool = False,

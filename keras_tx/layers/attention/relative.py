@@ -38,12 +38,13 @@ class RelativePositionAttention(AttentionVariant):
     """
 
     without: ClassVar = ("context_dim", "chunk_size")
+    by_distance: ClassVar[bool] = True
 
     def __init__(
         self,
         d_model: int,
         num_heads: int,
-        max_relative_position: int,
+        max_relative_position: int = 16,
         num_kv_heads: int | None = None,
         *,
         relative_values: bool = True,
@@ -103,6 +104,7 @@ class TransformerXLAttention(AttentionVariant):
     """
 
     without: ClassVar = ("context_dim", "rotary", "rotary_base", "alibi")
+    by_distance: ClassVar[bool] = True
 
     def __init__(
         self,

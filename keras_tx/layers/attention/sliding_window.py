@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -42,11 +42,13 @@ class SlidingWindowAttention(AttentionVariant):
             call, for a cache if it is not causal, or together with a map, a bias or a mask for each query.
     """
 
+    by_distance: ClassVar[bool] = True
+
     def __init__(
         self,
         dim: int,
         num_heads: int,
-        window_size: int,
+        window_size: int = 256,
         num_kv_heads: int | None = None,
         *,
         dilation: int = 1,

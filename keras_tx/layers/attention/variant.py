@@ -12,11 +12,7 @@ _OF_LAYERS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 
 
 class AttentionVariant(MultiHeadAttention):
-    """Self-attention whose `_attend` is another; what `options` say is `MultiHeadAttention`'s.
-
-    Attributes:
-        without: the arguments of `MultiHeadAttention` that have no meaning here.
-    """
+    """Self-attention whose `_attend` is another; what `options` say is `MultiHeadAttention`'s, but for `without`."""
 
     without: ClassVar[tuple[str, ...]] = ("context_dim", "chunk_size", "alibi", "soft_cap", "sinks")
 

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple, Self
 
 import keras
 
-from keras_tx.layers.attention.config import AttentionConfig, MultiHead
 from keras_tx.layers.attention.multi_head import MultiHeadAttention
+from keras_tx.layers.attention.variants import AttentionConfig, Given, of_layer
 from keras_tx.layers.core.base import Layer, register
 from keras_tx.layers.core.dropout import Dropout, DropPath
 from keras_tx.layers.core.feedforward import FeedForward
@@ -92,7 +92,9 @@ class TransformerBlock(Layer):
         kernel_initializer: of all kernels.
         output_initializer: of the kernels that end a residual branch, if other.
         query_initializer: of the kernels to queries, if other.
-        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given.
+        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given. Of
+            several, in turn, the block has the one of its `layer_index`.
+        layer_index: how many blocks stand before this one, which attention may depend on.
         residual_dtype: dtype of what the branches are added to, of the norms and of the feed-forward network's last
             map, if other than the block's: "float32" where float16 would overflow.
 
@@ -131,7 +133,8 @@ class TransformerBlock(Layer):
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         query_initializer=None,
-        attention_variant: AttentionConfig | str | dict | None = None,
+        attention_variant: Given = None,
+        layer_index: int = 0,
         residual_dtype: str | None = None,
         **kwargs,
     ):
@@ -169,6 +172,7 @@ class TransformerBlock(Layer):
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
         self.attention_variant = AttentionConfig.of(attention_variant)
+        self.layer_index = layer_index
         self.residual_dtype = residual_dtype
 
         linear = {
@@ -188,8 +192,8 @@ class TransformerBlock(Layer):
             **linear,
         }
         own = {"num_kv_heads": num_kv_heads, "causal": causal, "rotary_base": rotary_base, "rotary": rotary}
-        variant = self.attention_variant or MultiHead()
-        self.attention = variant.make(d_model, num_heads, name="attention", **own, **heads)
+        variant = of_layer(self.attention_variant, layer_index)
+        self.attention = variant.make(d_model, num_heads, layer=layer_index, name="attention", **own, **heads)
         self.attention_norm = self._norm("attention_norm")
         self.attention_scale = self._scale("attention_scale")
         if context_dim is not None:

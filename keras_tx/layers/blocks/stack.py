@@ -57,6 +57,7 @@ class Stack(Layer):
             self.dropout,
             norm_position=self.norm_position,
             dtype=self.dtype_policy,
+            layer_index=index,
             name=f"block_{index}",
             **self.options,
         )

@@ -28,7 +28,9 @@ def _argument_names(cls: type) -> list[str]:
 
 
 def plain(value):
-    """Initializers as Keras's config dicts, dataclasses as their fields; everything else as it is."""
+    """Initializers as Keras's config dicts, dataclasses as their fields, in tuples too; everything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return keras.saving.serialize_keras_object(value) if hasattr(value, "get_config") else value

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers import AttentionConfig, PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.attention.variants import Pattern
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.bert.huggingface import FAMILIES as CHECKPOINTS
 from keras_tx.models.core.base import text_inputs
@@ -31,8 +32,9 @@ class BERTConfig(TextConfig):
     """Kinds of tokens: of the first text, of the second."""
     num_layers: int = 12
     num_heads: int = 12
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     d_model: int = 768
     d_ff: int = 3072
     """Width inside the feed-forward network."""
@@ -52,7 +54,7 @@ class BERTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, self.num_layers))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -122,6 +124,7 @@ class BERTBackbone(Backbone):
             activation=c.activation,
             attention_dropout=c.attention_dropout,
             attention_variant=c.attention,
+            layer_index=index,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
             name=f"block_{index}",

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from keras_tx.layers import AttentionConfig, Experts
+from keras_tx.layers.attention.variants import Pattern, variants_of
 from keras_tx.models.core.config import TextConfig
 from keras_tx.ops.attention.rotary import Rotary, RotaryScaling
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
@@ -22,8 +23,9 @@ class GPTConfig(TextConfig):
     num_heads: int = 12
     num_kv_heads: int | None = None
     """Key/value heads; None for as many as query heads."""
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     d_model: int = 768
     d_ff: int | None = None
     """Width inside the feed-forward network; None for 4 * d_model."""
@@ -70,7 +72,7 @@ class GPTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, self.num_layers))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -93,11 +95,12 @@ class GPTConfig(TextConfig):
             summary_dropout=self.summary_dropout,
         )
         scaled = self.scale_attention and not self.scale_attention_by_layer
-        if self.attention is not None and not self.attention.scales and not scaled:
-            raise ValueError(
-                "`scale_attention` and `scale_attention_by_layer` have no meaning with "
-                f"{type(self.attention).__name__} attention: leave them out."
-            )
+        for variant in variants_of(self.attention):
+            if not variant.scales and not scaled:
+                raise ValueError(
+                    "`scale_attention` and `scale_attention_by_layer` have no meaning with "
+                    f"{type(variant).__name__} attention: leave them out."
+                )
         if self.positions not in ("learned", "sinusoidal", "rotary"):
             raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.table import Rule, below, linear, same, transposed
-from keras_tx.layers import AttentionConfig, Experts, SlidingWindow
+from keras_tx.layers import AttentionConfig, Experts
+from keras_tx.layers.attention.variants import SlidingWindow
 from keras_tx.models.gpt.rotary import read_rotary, write_rotary
 from keras_tx.ops.fields import from_json
 
@@ -228,7 +229,7 @@ class _Window(Setting):
         attention = AttentionConfig.of(value)
         if attention is None:
             return None
-        if attention != SlidingWindow(window_size=getattr(attention, "window_size", 1)):
+        if not isinstance(attention, SlidingWindow) or attention != SlidingWindow(window_size=attention.window_size):
             raise ValueError(f'`attention={attention}` cannot be said in this format: save it with format="keras_tx".')
         return attention.window_size
 

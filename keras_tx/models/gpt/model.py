@@ -8,7 +8,8 @@ import keras
 from keras import ops
 
 from keras_tx.generation import GenerationMixin
-from keras_tx.layers import Experts, PositionEmbedding, SlidingWindow, TokenEmbedding, TransformerBlock
+from keras_tx.layers import Experts, PositionEmbedding, TokenEmbedding, TransformerBlock
+from keras_tx.layers.attention.variants import SlidingWindow, variants_of
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.layers.core.norm import make_norm
 from keras_tx.models.core.registry import register_model, register_variant
@@ -51,13 +52,14 @@ class GPTBackbone(Backbone):
 
     def _block(self, index: int) -> TransformerBlock:
         c = self.config
-        block = TransformerBlock(
+        return TransformerBlock(
             c.d_model,
             c.num_heads,
             c.d_ff,
             c.residual_dropout,
             num_kv_heads=c.num_kv_heads,
             head_dim=c.head_dim,
+            scale=self._attention_scale(index),
             causal=True,
             norm_position=c.norm_position,
             norm=c.norm,
@@ -68,6 +70,7 @@ class GPTBackbone(Backbone):
             attention_dropout=c.attention_dropout,
             rotary=c.rotary if c.positions == "rotary" else None,
             attention_variant=c.attention,
+            layer_index=index,
             use_bias=c.use_bias,
             feed_forward_bias=c.feed_forward_bias,
             kernel_initializer=self.initializer(),
@@ -75,10 +78,14 @@ class GPTBackbone(Backbone):
             dtype=self.dtype_policy,
             name=f"block_{index}",
         )
-        # Blocks take no scale of their own: their attention does.
-        scale = block.attention.head_dim**-0.5 if c.scale_attention else 1.0
-        block.attention.scale = scale / (index + 1) if c.scale_attention_by_layer else scale
-        return block
+
+    def _attention_scale(self, index: int) -> float | None:
+        """What the scores of a block are multiplied by, where it is not what attention does by itself."""
+        c = self.config
+        if c.scale_attention and not c.scale_attention_by_layer:
+            return None
+        scale = (c.head_dim or c.d_model // c.num_heads) ** -0.5 if c.scale_attention else 1.0
+        return scale / (index + 1) if c.scale_attention_by_layer else scale
 
     def initializer(self, scale: float = 1.0):
         return keras.initializers.RandomNormal(stddev=self.config.initializer_range * scale)
@@ -239,11 +246,11 @@ class GPTModel(GenerationMixin, GPTLanguageModel):
 
     def _prepare(self, input_ids, attention_mask, generation_config, options):
         config, ids, mask = super()._prepare(input_ids, attention_mask, generation_config, options)
-        attention = self.config.attention
-        if attention is not None and attention.by_distance and not ops.convert_to_numpy(mask)[:, -1].all():
+        counting = [type(variant).__name__ for variant in variants_of(self.config.attention) if variant.by_distance]
+        if counting and not ops.convert_to_numpy(mask)[:, -1].all():
             raise ValueError(
-                f"{type(attention).__name__} attention counts how far apart tokens stand: pad prompts on the left, so "
-                "that `attention_mask` ends with 1 in each row."
+                f"{counting[0]} attention counts how far apart tokens stand: pad prompts on the left, so that "
+                "`attention_mask` ends with 1 in each row."
             )
         return config, ids, mask
 

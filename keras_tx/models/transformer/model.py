@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers import AttentionConfig, TokenEmbedding, TransformerDecoder, TransformerEncoder
+from keras_tx.layers.attention.variants import Pattern
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.core.config import TextConfig
 from keras_tx.models.core.registry import register_model, register_variant
@@ -29,8 +30,9 @@ class TransformerConfig(TextConfig):
     """Tokens of the source; None where both share one vocabulary, and one table."""
     d_model: int = 512
     num_heads: int = 8
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     num_layers: int = 6
     """Blocks of the encoder."""
     num_decoder_layers: int | None = None
@@ -57,7 +59,8 @@ class TransformerConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        layers = max(self.num_layers, self.num_decoder_layers or 0)
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, layers))
         require_positive(
             vocab_size=self.vocab_size,
             source_vocab_size=self.source_vocab_size,

@@ -69,6 +69,7 @@ class ViTBackbone(ImageModel):
             gated=c.gated,
             attention_dropout=c.attention_dropout,
             attention_variant=c.attention,
+            layer_index=index,
             drop_path=drop_path,
             qkv_bias=c.qkv_bias,
             qk_norm=c.qk_norm,

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from keras import ops
 
-from keras_tx.layers import AttentionPooling, Linear
+from keras_tx.layers import AttentionPooling
+from keras_tx.layers.attention.variants import Linear
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.core.registry import register_model, register_variant
 from keras_tx.models.vit import huggingface as vit
