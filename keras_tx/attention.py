@@ -13,6 +13,7 @@ from keras_tx.layers.attention.variants import (
     RelativePosition,
     SlidingWindow,
     TransformerXL,
+    named,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "RelativePosition",
     "SlidingWindow",
     "TransformerXL",
+    "named",
 ]

@@ -4,15 +4,11 @@ from keras_tx.layers.attention.block_sparse import BlockSparseAttention
 from keras_tx.layers.attention.latent import LatentAttention, LatentCache
 from keras_tx.layers.attention.linear import LinearAttention
 from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
-from keras_tx.layers.attention.multi_head import (
-    CrossAttention,
-    GroupedQueryAttention,
-    MultiHeadAttention,
-    MultiQueryAttention,
-)
+from keras_tx.layers.attention.multi_head import MultiHeadAttention
 from keras_tx.layers.attention.pooling import AttentionPooling
 from keras_tx.layers.attention.relative import RelativePositionAttention, TransformerXLAttention
 from keras_tx.layers.attention.relative_bias import BucketedPositionBias
+from keras_tx.layers.attention.settings import CrossAttention, GroupedQueryAttention, MultiQueryAttention
 from keras_tx.layers.attention.sliding_window import SlidingWindowAttention
 from keras_tx.layers.attention.variants import AttentionConfig
 from keras_tx.layers.blocks.block import BlockCache, TransformerBlock
@@ -24,7 +20,8 @@ from keras_tx.layers.core.embeddings import (
     RotaryPositionalEmbedding,
     TokenEmbedding,
 )
-from keras_tx.layers.core.feedforward import GEGLU, FeedForward, ReGLU, SwiGLU
+from keras_tx.layers.core.feedforward import FeedForward
+from keras_tx.layers.core.gated import GEGLU, ReGLU, SwiGLU
 from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.core.scale import LayerScale
 from keras_tx.layers.image.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid

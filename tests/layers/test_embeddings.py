@@ -113,5 +113,5 @@ def test_rotary_positional_embedding(rng):
     for given, options in ((x, {"seq_len": 6}), (np.ones((2, 3, 6, 14)), {})):
         with pytest.raises(ValueError, match="6 is longer than `max_seq_len` = 5"):
             layer(given, **options)
-    with pytest.raises(ValueError, match="`dim` must be a multiple"):
+    with pytest.raises(ValueError, match="`dim` must be even"):
         RotaryPositionalEmbedding(7)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import normal, numpy, randomize
 from keras.src.backend import compute_output_spec
+from keras.src.utils.naming import to_snake_case
 
 from keras_tx import attention, layers
 from keras_tx.ops import Rotary, RotaryScaling
@@ -90,6 +91,8 @@ LAYERS = {
     "AttentionPooling": (lambda **k: layers.AttentionPooling(D, 3, 29, "gelu", 1e-3, "he_normal", **k), vectors),
     "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
     "SwiGLU": (lambda **k: layers.SwiGLU(D, 29, dropout=0.1, use_bias=False, **k), vectors),
+    "GEGLU": (lambda **k: layers.GEGLU(D, 29, **k), vectors),
+    "ReGLU": (lambda **k: layers.ReGLU(D, 29, 0.1, activation_dropout=0.1, **k), vectors),
     "MixtureOfExperts": (
         lambda **k: layers.MixtureOfExperts(
             D, 29, layers.Experts(num_experts=3, capacity_factor=1.1), 0.1, "silu", gated=True, **k
@@ -189,6 +192,26 @@ def test_config_round_trip_through_json(name):
         copy.build()
         assert shapes(copy) == shapes(layer)
         assert [w.name for w in copy.trainable_weights] == [w.name for w in layer.trainable_weights]
+
+
+@pytest.mark.parametrize(
+    ("cls", "sizes", "base"),
+    [
+        (layers.GroupedQueryAttention, (18, 6, 3), layers.MultiHeadAttention),
+        (layers.MultiQueryAttention, (18, 3), layers.MultiHeadAttention),
+        (layers.CrossAttention, (18, C, 3), layers.MultiHeadAttention),
+        (layers.SwiGLU, (18, 29), layers.FeedForward),
+        (layers.GEGLU, (18, 29), layers.FeedForward),
+        (layers.ReGLU, (18, 29), layers.FeedForward),
+    ],
+)
+def test_settings_with_names_are_classes(cls, sizes, base):
+    """That can be asked for, subclassed, and are called by their names."""
+    layer = cls(*sizes)
+    assert isinstance(layer, cls) and issubclass(cls, base)
+    assert layer.name.startswith(to_snake_case(cls.__name__))
+    assert keras.saving.get_registered_name(cls) == f"keras_tx>{cls.__name__}"
+    assert isinstance(type("Own", (cls,), {})(*sizes), base)
 
 
 @every_layer

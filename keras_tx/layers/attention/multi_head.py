@@ -1,8 +1,8 @@
-"""Multi-head attention, of which grouped-query, multi-query and cross attention are settings."""
+"""Multi-head attention: with fewer key/value heads, to itself or to a context."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
@@ -58,6 +58,9 @@ class MultiHeadAttention(Attention):
             that do not fit, and a context where there should be none or none where there should be one.
     """
 
+    width_name: ClassVar[str] = "d_model"
+    """What the first argument is called, for errors."""
+
     def __init__(
         self,
         d_model: int,
@@ -85,17 +88,11 @@ class MultiHeadAttention(Attention):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        require_positive(
-            d_model=d_model,
-            num_heads=num_heads,
-            num_kv_heads=num_kv_heads,
-            context_dim=context_dim,
-            head_dim=head_dim,
-            chunk_size=chunk_size,
-        )
+        require_positive(**{self.width_name: d_model}, num_heads=num_heads, num_kv_heads=num_kv_heads)
+        require_positive(context_dim=context_dim, head_dim=head_dim, chunk_size=chunk_size)
         require_rate(dropout=dropout)
         if head_dim is None:
-            require_divides(d_model, num_heads, "d_model", "num_heads")
+            require_divides(d_model, num_heads, self.width_name, "num_heads")
         if num_kv_heads is not None:
             require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
         if rotary_base and rotary:
@@ -289,18 +286,3 @@ class MultiHeadAttention(Attention):
     def _scale(self, query):
         scale = self.head_dim**-0.5 if self.scale is None else self.scale
         return ops.cast(scale, query.dtype)
-
-
-def GroupedQueryAttention(dim: int, num_heads: int, num_kv_heads: int, **kwargs) -> MultiHeadAttention:
-    """Multi-head attention whose query heads share `num_kv_heads` key/value heads (Ainslie et al. 2023)."""
-    return MultiHeadAttention(dim, num_heads, num_kv_heads, **kwargs)
-
-
-def MultiQueryAttention(dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
-    """Multi-head attention whose query heads share one key/value head (Shazeer 2019)."""
-    return MultiHeadAttention(dim, num_heads, 1, **kwargs)
-
-
-def CrossAttention(dim: int, context_dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
-    """Multi-head attention from one sequence to another, of width `context_dim`."""
-    return MultiHeadAttention(dim, num_heads, context_dim=context_dim, **kwargs)

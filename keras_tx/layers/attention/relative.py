@@ -14,7 +14,7 @@ from keras import ops
 from keras_tx.layers.attention.variant import AttentionVariant
 from keras_tx.layers.core.base import register
 from keras_tx.ops.attention.positions import by_key, by_offset, relative_offsets, sinusoidal
-from keras_tx.ops.checks import require_positive, require_rank, require_width
+from keras_tx.ops.checks import require_even, require_positive, require_rank, require_width
 
 
 @register
@@ -38,6 +38,7 @@ class RelativePositionAttention(AttentionVariant):
     """
 
     without: ClassVar = ("context_dim", "chunk_size")
+    width_name: ClassVar[str] = "d_model"
     by_distance: ClassVar[bool] = True
 
     def __init__(
@@ -104,6 +105,7 @@ class TransformerXLAttention(AttentionVariant):
     """
 
     without: ClassVar = ("context_dim", "rotary", "rotary_base", "alibi")
+    width_name: ClassVar[str] = "d_model"
     by_distance: ClassVar[bool] = True
 
     def __init__(
@@ -117,7 +119,7 @@ class TransformerXLAttention(AttentionVariant):
         **options: Any,
     ):
         super().__init__(d_model, num_heads, num_kv_heads, causal=causal, **options)
-        sinusoidal(0, d_model)  # an odd width is an error now, not at the first call
+        require_even(d_model=d_model)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.position = self._projection(self.num_heads * self.head_dim, "position", False)
 

@@ -33,6 +33,9 @@ OF_LAYER: Any = object()
 OF_ALL_LAYERS = ("dropout", "use_bias", "qkv_bias", "query_initializer")
 """What a model says of all its layers, and one that has nothing of the kind need not heed."""
 
+VARIANTS: dict[str, type[AttentionConfig]] = {}
+"""All variants by name, those that are defined elsewhere too."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttentionConfig:
@@ -43,6 +46,7 @@ class AttentionConfig:
     variant: str
 
     def __init_subclass__(cls):
+        VARIANTS[vars(cls)["variant"].default] = cls
         arguments = inspect.signature(cls.layer).parameters
         for name in [name for name, value in vars(cls).items() if value is OF_LAYER]:
             setattr(cls, name, arguments[name].default)
@@ -148,7 +152,8 @@ def of_layer(attention: Pattern, layer: int) -> AttentionConfig:
 # === The variants ===
 
 
-def _named(variant: str) -> Any:
+def named(variant: str) -> Any:
+    """The field `variant` of a variant of that name."""
     return dataclasses.field(default=variant, init=False)
 
 
@@ -157,7 +162,7 @@ class MultiHead(AttentionConfig):
     """`MultiHeadAttention`, with what can be added to it."""
 
     layer: ClassVar = MultiHeadAttention
-    variant: str = _named("multi_head")
+    variant: str = named("multi_head")
     num_kv_heads: int | None = OF_LAYER
     alibi: bool = OF_LAYER
     soft_cap: float | None = OF_LAYER
@@ -170,7 +175,7 @@ class MultiHead(AttentionConfig):
 class GroupedQuery(MultiHead):
     """`MultiHeadAttention` whose query heads share fewer key/value heads."""
 
-    variant: str = _named("grouped_query")
+    variant: str = named("grouped_query")
     num_kv_heads: int = dataclasses.field()  # needed here, where the parent has a default
 
 
@@ -178,7 +183,7 @@ class GroupedQuery(MultiHead):
 class MultiQuery(MultiHead):
     """`MultiHeadAttention` whose query heads share one key/value head."""
 
-    variant: str = _named("multi_query")
+    variant: str = named("multi_query")
     num_kv_heads: int = dataclasses.field(default=1, init=False)
 
 
@@ -187,7 +192,7 @@ class RelativePosition(AttentionConfig):
     """`RelativePositionAttention`."""
 
     layer: ClassVar = RelativePositionAttention
-    variant: str = _named("relative_position")
+    variant: str = named("relative_position")
     max_relative_position: int = OF_LAYER
     relative_values: bool = OF_LAYER
 
@@ -197,7 +202,7 @@ class TransformerXL(AttentionConfig):
     """`TransformerXLAttention`, without a memory."""
 
     layer: ClassVar = TransformerXLAttention
-    variant: str = _named("transformer_xl")
+    variant: str = named("transformer_xl")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,7 +210,7 @@ class SlidingWindow(AttentionConfig):
     """`SlidingWindowAttention`."""
 
     layer: ClassVar = SlidingWindowAttention
-    variant: str = _named("sliding_window")
+    variant: str = named("sliding_window")
     window_size: int = OF_LAYER
     dilation: int = OF_LAYER
     num_global: int = OF_LAYER
@@ -216,7 +221,7 @@ class BlockSparse(AttentionConfig):
     """`BlockSparseAttention`."""
 
     layer: ClassVar = BlockSparseAttention
-    variant: str = _named("block_sparse")
+    variant: str = named("block_sparse")
     block_size: int = OF_LAYER
     window_blocks: int = OF_LAYER
     random_blocks: int = OF_LAYER
@@ -229,7 +234,7 @@ class Linear(AttentionConfig):
     """`LinearAttention`; no weights are there to be dropped, whatever the model's `attention_dropout`."""
 
     layer: ClassVar = LinearAttention
-    variant: str = _named("linear")
+    variant: str = named("linear")
     feature_map: Literal["elu", "favor"] = OF_LAYER
     num_features: int | None = OF_LAYER
     seed: int | None = OF_LAYER
@@ -244,7 +249,7 @@ class Latent(AttentionConfig):
     """`LatentAttention`, which has no biases and turns a part of queries and keys by itself."""
 
     layer: ClassVar = LatentAttention
-    variant: str = _named("latent")
+    variant: str = named("latent")
     latent_dim: int
     rotary_dim: int | None = OF_LAYER
     value_dim: int | None = OF_LAYER
@@ -256,7 +261,7 @@ class Linformer(AttentionConfig):
     """`LinformerAttention`."""
 
     layer: ClassVar = LinformerAttention
-    variant: str = _named("linformer")
+    variant: str = named("linformer")
     max_length: int
     rank: int = OF_LAYER
     share_projection: bool = OF_LAYER
@@ -267,27 +272,9 @@ class Nystrom(AttentionConfig):
     """`NystromAttention`; no weights are there to be dropped, whatever the model's `attention_dropout`."""
 
     layer: ClassVar = NystromAttention
-    variant: str = _named("nystrom")
+    variant: str = named("nystrom")
     num_landmarks: int = OF_LAYER
     iterations: int = OF_LAYER
-
-
-VARIANTS: dict[str, type[AttentionConfig]] = {
-    dataclasses.fields(cls)[0].default: cls  # type: ignore[misc]
-    for cls in (
-        MultiHead,
-        GroupedQuery,
-        MultiQuery,
-        RelativePosition,
-        TransformerXL,
-        SlidingWindow,
-        BlockSparse,
-        Linear,
-        Latent,
-        Linformer,
-        Nystrom,
-    )
-}
 
 
 # === By name and fields ===

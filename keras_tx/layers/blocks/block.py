@@ -16,7 +16,7 @@ from keras_tx.layers.core.norm import make_norm
 from keras_tx.layers.core.scale import LayerScale
 from keras_tx.ops.attention.cache import Cache, LayerCache
 from keras_tx.ops.attention.rotary import Rotary
-from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.checks import require_positive, require_rank, require_rate, require_width
 from keras_tx.ops.fields import from_json
 
 
@@ -143,6 +143,9 @@ class TransformerBlock(Layer):
             raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
         if norm not in ("layer", "rms"):
             raise ValueError(f'`norm` must be "layer" or "rms"; got {norm!r}.')
+        require_positive(d_model=d_model, num_heads=num_heads, d_ff=d_ff)
+        require_rate(dropout=dropout, attention_dropout=attention_dropout)
+        require_rate(activation_dropout=activation_dropout, drop_path=drop_path)
         self.d_model = d_model
         self.num_heads = num_heads
         self.d_ff = d_ff
@@ -213,7 +216,7 @@ class TransformerBlock(Layer):
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.feed_forward_scale = self._scale("feed_forward_scale")
         self.drop = Dropout(dropout, dtype=self._residual_policy, name="drop")
-        self.skip = DropPath(drop_path, dtype=self._residual_policy, name="skip")
+        self.stochastic_depth = DropPath(drop_path, dtype=self._residual_policy, name="drop_path")
 
     @property
     def _residual_policy(self):
@@ -320,7 +323,7 @@ class TransformerBlock(Layer):
 
     def _leave(self, x, y, norm, scale, training):
         y = self.drop(y, training=training)
-        x = x + self.skip(y if scale is None else scale(y), training=training)
+        x = x + self.stochastic_depth(y if scale is None else scale(y), training=training)
         return x if self.norm_position == "pre" else norm(x)
 
     def init_cache(self, batch_size, length: int, context=None) -> BlockCache:

@@ -11,9 +11,11 @@ from keras_tx.ops.attention.positions import sinusoidal
 from keras_tx.ops.attention.rotary import rotary
 from keras_tx.ops.checks import (
     require_below,
+    require_even,
     require_integer,
     require_positive,
     require_rank,
+    require_rate,
     require_width,
 )
 
@@ -118,7 +120,8 @@ class PositionalEncoding(Layer):
     def __init__(self, d_model: int, max_len: int = 5000, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         require_positive(d_model=d_model, max_len=max_len)
-        sinusoidal(0, d_model)  # an odd width is an error now, not at the first call
+        require_even(d_model=d_model)
+        require_rate(dropout=dropout)
         self.d_model = d_model
         self.max_len = max_len
         self.dropout = dropout
@@ -159,7 +162,7 @@ class RotaryPositionalEmbedding(Layer):
     def __init__(self, dim: int, max_seq_len: int = 2048, base: float = 10000.0, **kwargs):
         super().__init__(**kwargs)
         require_positive(dim=dim, max_seq_len=max_seq_len)
-        rotary(0, dim, base)  # an odd width is an error now, not at the first call
+        require_even(dim=dim)
         self.dim = dim
         self.max_seq_len = max_seq_len
         self.base = base

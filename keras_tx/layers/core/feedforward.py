@@ -93,18 +93,3 @@ class FeedForward(Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-
-def GEGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
-    """A feed-forward network gated by GELU (Shazeer 2020), as in T5 v1.1."""
-    return FeedForward(d_model, d_ff, activation="gelu", gated=True, **kwargs)
-
-
-def SwiGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
-    """A feed-forward network gated by SiLU, also called Swish (Shazeer 2020), as in LLaMA."""
-    return FeedForward(d_model, d_ff, activation="silu", gated=True, **kwargs)
-
-
-def ReGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
-    """A feed-forward network gated by ReLU (Shazeer 2020)."""
-    return FeedForward(d_model, d_ff, activation="relu", gated=True, **kwargs)

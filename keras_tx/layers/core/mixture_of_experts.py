@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
@@ -69,29 +70,11 @@ class MixtureOfExperts(FeedForward):
         experts: Experts | dict,
         dropout: float = 0.0,
         activation: str = "relu",
-        *,
-        use_bias: bool = True,
-        kernel_initializer="glorot_uniform",
-        output_initializer=None,
-        gated: bool = False,
-        activation_dropout: float = 0.0,
-        output_dtype: str | None = None,
-        **kwargs,
+        **options: Any,
     ):
         self.experts: Experts = from_json(experts, Experts)
-        super().__init__(
-            d_model,
-            d_ff,
-            dropout,
-            activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            output_initializer=output_initializer,
-            gated=gated,
-            activation_dropout=activation_dropout,
-            output_dtype=output_dtype,
-            **kwargs,
-        )
+        super().__init__(d_model, d_ff, dropout, activation, **options)
+        self._hand_on(options)
 
     def _linear(self, units: int, name: str, initializer, dtype: str | None = None):
         return ExpertLinear(

@@ -15,7 +15,7 @@ from keras_tx.models.core.config import TextConfig
 from keras_tx.models.core.registry import register_model, register_variant
 from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 from keras_tx.ops.attention.positions import sinusoidal
-from keras_tx.ops.checks import require_divides, require_positive, require_rate
+from keras_tx.ops.checks import require_divides, require_even, require_positive, require_rate
 
 # === Config ===
 
@@ -71,7 +71,7 @@ class TransformerConfig(TextConfig):
             dim_feedforward=self.dim_feedforward,
         )
         require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
-        require_divides(self.d_model, 2, "d_model", "pair of channels")
+        require_even(d_model=self.d_model)
         require_rate(
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from keras import ops
 
-from keras_tx.ops.checks import require_divides, require_positive
+from keras_tx.ops.checks import require_even, require_positive
 from keras_tx.ops.fields import from_fields
 
 ScalingKind = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
@@ -112,7 +112,7 @@ class Rotary:
         if not self.base > 1:
             raise ValueError(f"`base` of rotary embeddings must be above 1; got {self.base}.")
         if self.dim is not None:
-            require_divides(self.dim, 2, "dim", "pair of channels")
+            require_even(dim=self.dim)
 
     @classmethod
     def of(cls, given: Self | dict[str, Any] | float | None) -> Self | None:
@@ -130,7 +130,11 @@ class Rotary:
         dim = self.dim or head_dim
         if dim > head_dim:
             raise ValueError(f"rotary embeddings of `dim` {dim} do not fit into heads of width {head_dim}.")
-        require_divides(dim, 2, "dim", "pair of channels")
+        if dim % 2:
+            raise ValueError(
+                f"rotary embeddings turn pairs of channels, and heads of width {head_dim} have one too many: choose "
+                "`head_dim` even, or `d_model` / `num_heads`, or as `dim` of `Rotary` how many channels are turned."
+            )
         if dim == 2 and self.scaling is not None and self.scaling.kind in ("ntk", "dynamic"):
             raise ValueError(f'a rotary scaling of kind "{self.scaling.kind}" needs more than one pair of channels.')
         return dim
@@ -159,6 +163,7 @@ class Rotary:
 def rotary(positions, dim: int, base: float = 10000.0):
     """The tables of `Rotary(base=base)` for heads of width `dim`: cosines and sines, float32 `(..., T, dim)`."""
     require_positive(dim=dim)
+    require_even(dim=dim)
     return Rotary(base=base).tables(positions, dim)
 
 
