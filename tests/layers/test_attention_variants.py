@@ -231,7 +231,7 @@ def test_a_variant_of_two_softmaxes_needs_no_cache_of_its_own(rng):
         (lambda: RelativePositionAttention(16, 4, 2, 3), "`num_heads` must be a multiple of `num_kv_heads`"),
         (lambda: RelativePositionAttention(16, 4, 2, chunk_size=3), "`chunk_size` has no meaning"),
         (lambda: TransformerXLAttention(15, 3), "`d_model` must be even.*got 15"),
-        (lambda: TransformerXLAttention(16, 4, rotary_base=1e4), "`rotary_base` has no meaning"),
+        (lambda: TransformerXLAttention(16, 4, rope_theta=1e4), "`rope_theta` has no meaning"),
     ],
 )
 def test_errors_at_construction(make, message):

@@ -105,7 +105,7 @@ def test_positional_encoding(rng):
 
 
 def test_rotary_positional_embedding(rng):
-    layer, x = RotaryPositionalEmbedding(14, max_seq_len=5, base=100.0), normal(rng, 2, 3, 5, 14)
+    layer, x = RotaryPositionalEmbedding(14, max_seq_len=5, rope_theta=100.0), normal(rng, 2, 3, 5, 14)
     for have, want in zip(layer(x), rotary(np.arange(5), 14, 100.0), strict=True):
         np.testing.assert_allclose(have, want, atol=1e-6)
     assert layer(x, seq_len=3)[0].shape == (3, 14)

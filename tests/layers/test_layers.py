@@ -37,10 +37,14 @@ LAYERS = {
     "wide heads": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=7, scale=0.3, use_bias=False, **k), vectors),
     "GroupedQueryAttention": (lambda **k: layers.GroupedQueryAttention(D, 6, 3, head_dim=4, **k), vectors),
     "MultiQueryAttention": (lambda **k: layers.MultiQueryAttention(D, 3, **k), vectors),
-    "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rotary_base=500.0, **k), vectors),
+    "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rope_theta=500.0, **k), vectors),
     "scaled rotary": (
         lambda **k: layers.MultiHeadAttention(
-            D, 3, head_dim=8, rotary=Rotary(dim=4, interleaved=True, scaling=RotaryScaling(kind="ntk", factor=2)), **k
+            D,
+            3,
+            head_dim=8,
+            rotary=Rotary(dim=4, interleaved=True, scaling=RotaryScaling(rope_type="ntk", factor=2)),
+            **k,
         ),
         vectors,
     ),
@@ -81,7 +85,7 @@ LAYERS = {
     ),
     "decoder block": (lambda **k: layers.TransformerBlock(D, 3, 29, causal=True, context_dim=C, **k), with_context),
     "grouped rotary block": (
-        lambda **k: layers.TransformerBlock(D + 3, 3, num_kv_heads=1, rotary_base=100.0, **k),
+        lambda **k: layers.TransformerBlock(D + 3, 3, num_kv_heads=1, rope_theta=100.0, **k),
         lambda rng: {"x": normal(rng, B, T, D + 3)},
     ),
     "vision block": (
@@ -104,9 +108,9 @@ LAYERS = {
             D + 3,
             3,
             29,
-            rotary=Rotary(base=50.0, scaling=RotaryScaling(kind="linear", factor=2)),
+            rotary=Rotary(rope_theta=50.0, scaling=RotaryScaling(rope_type="linear", factor=2)),
             norm="rms",
-            experts={"num_experts": 2, "top_k": 1, "balance": 0.3},
+            experts={"num_experts": 2, "top_k": 1, "router_aux_loss_coef": 0.3},
             **k,
         ),
         lambda rng: {"x": normal(rng, B, T, D + 3)},

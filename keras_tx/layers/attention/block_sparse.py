@@ -37,7 +37,7 @@ class BlockSparseAttention(AttentionVariant):
         random_blocks: how many more it sees, drawn from the others; causal, from those before it.
         global_blocks: how many at the start are seen by all, and see all unless `causal`.
         seed: of the random blocks.
-        options: `causal`, `head_dim`, `rotary_base`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
+        options: `causal`, `head_dim`, `rope_theta`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
             `norm_epsilon` and the initializers, as `MultiHeadAttention` takes them.
 
     Raises:

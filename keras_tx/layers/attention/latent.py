@@ -34,7 +34,7 @@ class LatentAttention(Attention):
         value_dim: width of values; `head_dim` unless given.
         query_dim: width of a latent for queries too; None for none.
         causal: whether a position sees only itself and those before it.
-        rotary_base: of the rotary part.
+        rope_theta: of the rotary part.
         dropout: rate on the attention weights.
         norm_epsilon: added to the mean square in the latents' norms.
         kernel_initializer: of the projections' kernels.
@@ -71,7 +71,7 @@ class LatentAttention(Attention):
         value_dim: int | None = None,
         query_dim: int | None = None,
         causal: bool = True,
-        rotary_base: float = 10000.0,
+        rope_theta: float = 10000.0,
         dropout: float = 0.0,
         norm_epsilon: float = 1e-6,
         kernel_initializer="glorot_uniform",
@@ -96,7 +96,7 @@ class LatentAttention(Attention):
         self.value_dim = value_dim or self.head_dim
         self.query_dim = query_dim
         self.causal = causal
-        self.rotary_base = rotary_base
+        self.rope_theta = rope_theta
         self.dropout = dropout
         self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -141,7 +141,7 @@ class LatentAttention(Attention):
         length = ops.shape(x)[1]
         new = ops.arange(length, dtype="int32") if cache is None else cache.query_positions(length)
         slots = new if cache is None else cache.key_positions()
-        turns = rotary(new if positions is None else positions, self.rotary_dim, self.rotary_base)
+        turns = rotary(new if positions is None else positions, self.rotary_dim, self.rope_theta)
         query, query_turned = self._queries(x, turns)
         mask = masks.given_to_layer(attention_mask, segments, lambda: (new, slots))
         keys = self._meet((self._latents(x, turns),), mask, cache, queries=length)

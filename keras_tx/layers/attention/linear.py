@@ -40,7 +40,7 @@ class LinearAttention(AttentionVariant):
         seed: of the random features; drawn from Keras's global seed unless given. They are weights, not trained.
         options: `causal`, `head_dim`, `use_bias`, `qkv_bias`, `qk_norm`, `norm_epsilon` and the initializers, as
             `MultiHeadAttention` takes them; with "favor" also `scale`, `rotary` and
-            `rotary_base`.
+            `rope_theta`.
 
     Raises:
         ValueError: as `MultiHeadAttention` does; for another feature map, and features without "favor"; at call, for
@@ -66,7 +66,7 @@ class LinearAttention(AttentionVariant):
         require_positive(num_features=num_features)
         if feature_map == "elu":
             only: dict[str, Any] = {"num_features": num_features, "seed": seed, "scale": self.scale}
-            only |= {"rotary": self.rotary, "rotary_base": self.rotary_base}
+            only |= {"rotary": self.rotary, "rope_theta": self.rope_theta}
             for name, value in only.items():
                 if value is not None:
                     raise ValueError(f'`{name}` has a meaning with `feature_map="favor"` alone; got {value!r}.')

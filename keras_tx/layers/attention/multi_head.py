@@ -35,7 +35,7 @@ class MultiHeadAttention(Attention):
             self-attention.
         head_dim: width of a head; `d_model / num_heads` unless given.
         causal: whether a position sees only itself and those before it.
-        rotary_base: base of rotary position embeddings on queries and keys; None for none.
+        rope_theta: base of rotary position embeddings on queries and keys; None for none.
         rotary: these embeddings with more to say than a base: a `Rotary`, or its fields.
         alibi: whether scores fall with the distance (Press et al. 2022), by `ops.alibi`.
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
@@ -70,7 +70,7 @@ class MultiHeadAttention(Attention):
         context_dim: int | None = None,
         head_dim: int | None = None,
         causal: bool = False,
-        rotary_base: float | None = None,
+        rope_theta: float | None = None,
         rotary: Rotary | dict | None = None,
         alibi: bool = False,
         scale: float | None = None,
@@ -95,9 +95,9 @@ class MultiHeadAttention(Attention):
             require_divides(d_model, num_heads, self.width_name, "num_heads")
         if num_kv_heads is not None:
             require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
-        if rotary_base and rotary:
-            raise ValueError("give the base of rotary embeddings as `rotary_base` or inside `rotary`, not both.")
-        if context_dim is not None and (causal or rotary_base or rotary or alibi):
+        if rope_theta and rotary:
+            raise ValueError("give `rope_theta` or `rotary`, which has one of its own, not both.")
+        if context_dim is not None and (causal or rope_theta or rotary or alibi):
             raise ValueError(
                 "cross attention (`context_dim` given) can be neither `causal` nor rotary nor have `alibi`."
             )
@@ -111,7 +111,7 @@ class MultiHeadAttention(Attention):
         self.context_dim = context_dim
         self.head_dim = head_dim or d_model // num_heads
         self.causal = causal
-        self.rotary_base = rotary_base
+        self.rope_theta = rope_theta
         self.rotary = Rotary.of(rotary)
         self.alibi = alibi
         self.scale = scale
@@ -126,7 +126,7 @@ class MultiHeadAttention(Attention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
-        self._rotation = self.rotary or Rotary.of(rotary_base)
+        self._rotation = self.rotary or Rotary.of(rope_theta)
         if self._rotation:
             self._rotation.width(self.head_dim)  # an odd width is an error now, not at the first call
         qkv_bias = use_bias if qkv_bias is None else qkv_bias

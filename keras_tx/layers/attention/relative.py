@@ -97,14 +97,14 @@ class TransformerXLAttention(AttentionVariant):
         num_kv_heads: key/value heads; as many as `num_heads` unless given.
         causal: whether a position sees only itself and those before it.
         bias_initializer: of u and v.
-        options: those of `MultiHeadAttention` but `context_dim`, `rotary`, `rotary_base` and `alibi`.
+        options: those of `MultiHeadAttention` but `context_dim`, `rotary`, `rope_theta` and `alibi`.
 
     Raises:
         ValueError: as `MultiHeadAttention` does; for an odd `d_model`; at call, for a memory of another rank or width,
             or together with a cache.
     """
 
-    without: ClassVar = ("context_dim", "rotary", "rotary_base", "alibi")
+    without: ClassVar = ("context_dim", "rotary", "rope_theta", "alibi")
     width_name: ClassVar[str] = "d_model"
     by_distance: ClassVar[bool] = True
 

@@ -34,7 +34,7 @@ class SlidingWindowAttention(AttentionVariant):
         dilation: positions a step.
         num_global: so many positions at the start are seen by all others, and see all others themselves, unless
             `causal`. Causal decoding by a window that keeps its first positions is StreamingLLM's (Xiao et al. 2023).
-        options: `causal`, `head_dim`, `rotary_base`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
+        options: `causal`, `head_dim`, `rope_theta`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
             `norm_epsilon` and the initializers, as `MultiHeadAttention` takes them.
 
     Raises:

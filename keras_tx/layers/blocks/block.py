@@ -81,7 +81,7 @@ class TransformerBlock(Layer):
         attention_dropout: rate on the attention weights.
         activation_dropout: rate inside the feed-forward network.
         drop_path: rate at which a branch is dropped for a whole sample.
-        rotary_base: base of rotary position embeddings in self-attention; None for none.
+        rope_theta: base of rotary position embeddings in self-attention; None for none.
         rotary: these embeddings with more to say than a base, as `MultiHeadAttention` takes them.
         use_bias: whether linear maps have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
@@ -123,7 +123,7 @@ class TransformerBlock(Layer):
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         drop_path: float = 0.0,
-        rotary_base: float | None = None,
+        rope_theta: float | None = None,
         rotary: Rotary | dict | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
@@ -164,7 +164,7 @@ class TransformerBlock(Layer):
         self.attention_dropout = attention_dropout
         self.activation_dropout = activation_dropout
         self.drop_path = drop_path
-        self.rotary_base = rotary_base
+        self.rope_theta = rope_theta
         self.rotary = Rotary.of(rotary)
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
@@ -194,7 +194,7 @@ class TransformerBlock(Layer):
             "norm_epsilon": norm_epsilon,
             **linear,
         }
-        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rotary_base": rotary_base, "rotary": rotary}
+        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rope_theta": rope_theta, "rotary": rotary}
         variant = of_layer(self.attention_variant, layer_index)
         self.attention = variant.make(d_model, num_heads, layer=layer_index, name="attention", **own, **heads)
         self.attention_norm = self._norm("attention_norm")

@@ -153,19 +153,19 @@ class RotaryPositionalEmbedding(Layer):
     Args:
         dim: width of the heads to be rotated, even.
         max_seq_len: the longest sequence taken.
-        base: the slowest rotation turns by about 1 / base radians a position.
+        rope_theta: the base: the slowest rotation turns by about 1 / rope_theta radians a position.
 
     Raises:
         ValueError: for an odd `dim`; at call, for more than `max_seq_len` positions.
     """
 
-    def __init__(self, dim: int, max_seq_len: int = 2048, base: float = 10000.0, **kwargs):
+    def __init__(self, dim: int, max_seq_len: int = 2048, rope_theta: float = 10000.0, **kwargs):
         super().__init__(**kwargs)
         require_positive(dim=dim, max_seq_len=max_seq_len)
         require_even(dim=dim)
         self.dim = dim
         self.max_seq_len = max_seq_len
-        self.base = base
+        self.rope_theta = rope_theta
 
     def build(self, input_shape=None):
         """Nothing to make: the tables are computed, not stored."""
@@ -174,7 +174,7 @@ class RotaryPositionalEmbedding(Layer):
         """`cos, sin`, float32 `(seq_len, dim)` each; `seq_len` is the second to last axis of `x` unless given."""
         length = x.shape[-2] if seq_len is None else seq_len
         _require_length(length, self.max_seq_len, "max_seq_len")
-        return rotary(ops.arange(ops.shape(x)[-2] if seq_len is None else seq_len), self.dim, self.base)
+        return rotary(ops.arange(ops.shape(x)[-2] if seq_len is None else seq_len), self.dim, self.rope_theta)
 
 
 def lookup(table, ids, dtype: str):

@@ -26,9 +26,9 @@ class Experts:
     capacity_factor: float | None = None
     """In training an expert takes at most so many times the tokens that it would if all were used alike, and the output
     for those beyond is 0; None for no limit, as in inference, where every expert computes every token."""
-    balance: float = 0.01
+    router_aux_loss_coef: float = 0.01
     """What the loss that keeps the experts evenly used is multiplied by (Fedus et al. 2021, section 2.2)."""
-    normalize: bool | None = None
+    norm_topk_prob: bool | None = None
     """Whether a token's gates sum to one; None for so if they are several."""
 
     def __post_init__(self):
@@ -37,12 +37,12 @@ class Experts:
             raise ValueError(f"`top_k` must be at most `num_experts` = {self.num_experts}; got {self.top_k}.")
         if self.capacity_factor is not None and not self.capacity_factor > 0:
             raise ValueError(f"`capacity_factor` must be above 0, or None for no limit; got {self.capacity_factor}.")
-        if not self.balance >= 0:
-            raise ValueError(f"`balance` must be at least 0; got {self.balance}.")
+        if not self.router_aux_loss_coef >= 0:
+            raise ValueError(f"`router_aux_loss_coef` must be at least 0; got {self.router_aux_loss_coef}.")
 
     @property
-    def normalized(self) -> bool:
-        return self.top_k > 1 if self.normalize is None else self.normalize
+    def normalizes(self) -> bool:
+        return self.top_k > 1 if self.norm_topk_prob is None else self.norm_topk_prob
 
 
 @register
@@ -100,9 +100,9 @@ class MixtureOfExperts(FeedForward):
         e = self.experts
         tokens = ops.reshape(x, (-1, self.d_model))
         logits = ops.matmul(ops.cast(tokens, "float32"), ops.cast(self.router, "float32"))
-        gates, chosen, probabilities = routing.route(logits, e.top_k, e.normalized)
-        if training and e.balance:
-            self.add_loss(e.balance * routing.balance_loss(probabilities, chosen))
+        gates, chosen, probabilities = routing.route(logits, e.top_k, e.normalizes)
+        if training and e.router_aux_loss_coef:
+            self.add_loss(e.router_aux_loss_coef * routing.balance_loss(probabilities, chosen))
         if training and e.capacity_factor is not None:
             size = routing.capacity(ops.shape(tokens)[0], e.num_experts, e.top_k, e.capacity_factor)
             queues, slots = routing.dispatch(tokens, chosen, e.num_experts, size)

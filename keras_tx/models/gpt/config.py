@@ -132,7 +132,7 @@ LLAMA3 = LLAMA.replace(
     max_positions=8192,
     num_kv_heads=8,
     d_ff=14336,
-    rotary=Rotary(base=500000.0),
+    rotary=Rotary(rope_theta=500000.0),
     bos_token_id=128000,
     eos_token_id=128001,
 )
@@ -144,7 +144,10 @@ LLAMA32 = LLAMA3.replace(
     d_model=2048,
     d_ff=8192,
     tie_embeddings=True,
-    rotary=Rotary(base=500000.0, scaling=RotaryScaling(kind="llama3", factor=32.0, original_length=8192)),
+    rotary=Rotary(
+        rope_theta=500000.0,
+        scaling=RotaryScaling(rope_type="llama3", factor=32.0, original_max_positions=8192),
+    ),
 )
 """LLaMA 3.2 1B (its published config, 2024)."""
 
@@ -178,5 +181,5 @@ TINY_LLAMA = LLAMA.replace(
     d_model=15,
     d_ff=29,
     head_dim=4,
-    rotary=Rotary(base=70.0, scaling=RotaryScaling(kind="llama3", factor=3.0, original_length=11)),
+    rotary=Rotary(rope_theta=70.0, scaling=RotaryScaling(rope_type="llama3", factor=3.0, original_max_positions=11)),
 )
