@@ -35,13 +35,11 @@ def generate(interpreter: Interpreter, ids: np.ndarray, count: int, end: int | N
         same["encoder_attention_mask"] = np.ones_like(ids)
     elif "attention_mask" in wanted:
         same["attention_mask"] = np.ones((len(ids), slots), "int32")  # 0 where a prompt is padded
-    cache = {
-        name.replace("present_", "past_"): x
-        if "_sums_" in name  # of linear attention, whose cache does not grow
-        else np.pad(x, [(0, 0), (0, 0), (0, slots - x.shape[2]), (0, 0)])
-        for name, x in found.items()
-        if name.startswith("present_")
-    }
+    cache = {name.replace("present_", "past_"): x for name, x in found.items() if name.startswith("present_")}
+    for name, x in cache.items():
+        length = wanted[name]["shape_signature"][2]
+        if length < 0 or length == slots:  # otherwise linear attention's, whose cache does not grow
+            cache[name] = np.pad(x, [(0, 0), (0, 0), (0, slots - x.shape[2]), (0, 0)])
     tokens = [found["logits"].argmax(-1)]
     for position in range(begun, begun + count - 1):
         if (np.stack(tokens) == end).any(axis=0).all():

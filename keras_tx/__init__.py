@@ -29,13 +29,12 @@ _FOLDERS = (
 )
 
 _PUBLIC = {
-    "layers": """AttentionConfig BlockSparse BlockSparseAttention CrossAttention DropPath Experts FeedForward GEGLU
-        GroupedQuery GroupedQueryAttention Latent LatentAttention LayerScale Linear LinearAttention Linformer
-        LinformerAttention MixtureOfExperts MultiHead MultiHeadAttention MultiQuery MultiQueryAttention Nystrom
-        NystromAttention PatchEmbedding PatchMerging PositionalEncoding PositionEmbedding PyramidDecoder
-        QueryDecoder ReGLU RelativePosition RelativePositionAttention RotaryPositionalEmbedding
-        SimpleFeaturePyramid SlidingWindow SlidingWindowAttention SwiGLU SwinBlock TokenEmbedding
-        TransformerBlock TransformerDecoder TransformerEncoder TransformerXL TransformerXLAttention
+    "layers": """AttentionConfig BlockSparseAttention CrossAttention DropPath Experts FeedForward GEGLU
+        GroupedQueryAttention LatentAttention LayerScale LinearAttention LinformerAttention MixtureOfExperts
+        MultiHeadAttention MultiQueryAttention NystromAttention PatchEmbedding PatchMerging
+        PositionalEncoding PositionEmbedding PyramidDecoder QueryDecoder ReGLU RelativePositionAttention
+        RotaryPositionalEmbedding SimpleFeaturePyramid SlidingWindowAttention SwiGLU SwinBlock
+        TokenEmbedding TransformerBlock TransformerDecoder TransformerEncoder TransformerXLAttention
         WindowAttention""",
     "models": """BERTConfig BERTForMaskedLM BERTForMultipleChoice BERTForNextSentencePrediction BERTForPreTraining
         BERTForQuestionAnswering BERTForSequenceClassification BERTForTokenClassification BERTModel BigramConfig
@@ -109,6 +108,8 @@ for _name in _REGISTERING:
 
 
 def __getattr__(name: str):
+    if name == "attention":  # a module by itself: the variants have short names
+        return import_module("keras_tx.attention")
     if name not in _HOME:
         raise AttributeError(f"module 'keras_tx' has no attribute {name!r}")
     value = getattr(import_module(f"keras_tx.{_HOME[name]}"), name)

@@ -16,8 +16,8 @@ def heads(layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     query = split(dense(layer.query, x), layer.num_heads)
     key, value = (split(dense(p, x), layer.num_kv_heads) for p in (layer.key, layer.value))
-    if layer.rotary_base:
-        query, key = (rotate(y, np.arange(x.shape[1]), layer.rotary_base) for y in (query, key))
+    if layer.rope_theta:
+        query, key = (rotate(y, np.arange(x.shape[1]), layer.rope_theta) for y in (query, key))
     return query, key, value
 
 

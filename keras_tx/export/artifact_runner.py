@@ -78,15 +78,22 @@ class LiteRT(Stepwise):
 
     def ask(self, signature: str, inputs: dict) -> dict:
         """What a signature answers."""
+        return self.runner(signature)(**inputs)
+
+    def runner(self, signature: str):
+        """LiteRT's own, kept: making one takes time."""
         if signature not in self.runners:
             self.runners[signature] = self.interpreter.get_signature_runner(signature)
-        return self.runners[signature](**inputs)
+        return self.runners[signature]
 
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
         """The first answer, and what stays the same from step to step."""
         found = self.ask("prefill", {"input_ids": ids, "attention_mask": mask})
-        for name in [name for name in found if name.startswith("present_") and has_slots(name)]:
-            found[name] = np.pad(found[name], [(0, 0), (0, 0), (0, slots - found[name].shape[2]), (0, 0)])
+        wanted = self.runner("decode").get_input_details()
+        for name in [name for name in found if name.startswith("present_")]:
+            length = wanted[name.replace("present_", "past_")]["shape_signature"][2]
+            length = slots if length < 0 else length  # other lengths are fixed, as that of linear attention's sums
+            found[name] = np.pad(found[name], [(0, 0), (0, 0), (0, length - found[name].shape[2]), (0, 0)])
         fixed = {name: found.pop(name) for name in [*found] if name.startswith("cross_")}
         return found, fixed
 
@@ -114,13 +121,10 @@ class ONNX(Stepwise):
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
         """The first answer, and what stays the same from step to step."""
         session = self.sessions.get("decode") or self.sessions[""]
+        shapes = {x.name: x.shape for x in session.get_inputs() if x.name.startswith("past_")}
         empty = {
-            tensor.name: np.zeros(
-                (len(ids), tensor.shape[1], slots if has_slots(tensor.name) else tensor.shape[2], tensor.shape[3]),
-                "float32",
-            )
-            for tensor in session.get_inputs()
-            if tensor.name.startswith("past_")
+            name: np.zeros([len(ids), *(n if isinstance(n, int) else slots for n in shape[1:])], "float32")
+            for name, shape in shapes.items()
         }
         zero = np.array(0, "int32")
         if start is None:
@@ -129,11 +133,6 @@ class ONNX(Stepwise):
             fixed = self.ask("encode", {"input_ids": ids, "attention_mask": mask})
             step = {"input_ids": np.full((len(ids), 1), start, "int32"), "encoder_attention_mask": mask}
         return self.ask("decode", {**step, "cache_position": zero, **empty, **fixed}), fixed
-
-
-def has_slots(name: str) -> bool:
-    """Whether a tensor of a cache has one for each position; the sums of linear attention have none."""
-    return "_sums_" not in name
 
 
 def filled(mask, slots: int):

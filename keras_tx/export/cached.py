@@ -6,7 +6,7 @@ Shape letters: B batch, P tokens of the prompts, S slots of the cache, K key/val
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
 from keras_tx.layers import BlockCache
 from keras_tx.models.core.seq2seq import EncoderDecoderModel, SourceCache
-from keras_tx.ops.attention.cache import capacity
+from keras_tx.ops.attention.cache import LayerCache
 from keras_tx.ops.primitives import converted_graph
 
 Tensors = Mapping[str, Any]
@@ -49,11 +49,6 @@ def cached_signatures(
     return generation.signatures(batch_size, cache_length, tokens)
 
 
-def slots_of(step: Mapping[str, Any]) -> int | None:
-    """The slots of these inputs of `decode`; None if they are any number."""
-    return step["attention_mask"].shape[1] if "attention_mask" in step else step["past_key_0"].shape[2]
-
-
 def encode_signature(model) -> Signature:
     """What `prefill` of an encoder-decoder gives of the source alone."""
     generation = _PairGeneration(model)
@@ -69,6 +64,16 @@ class _TextGeneration:
         self.model = model
         self.caches = [block.attention for block in self.empty(1, 1)]
 
+    @property
+    def sums(self) -> set[str]:
+        """The tensors of caches without a slot for each position."""
+        return {
+            f"past_{part}_{i}"
+            for i, cache in enumerate(self.caches)
+            for part in cache.tensors()
+            if not cache.by_position
+        }
+
     def signatures(self, batch, slots, tokens) -> dict[str, Signature]:
         import tensorflow as tf
 
@@ -80,7 +85,7 @@ class _TextGeneration:
         }
         return {
             "prefill": Signature(self.prefill, prompt, self._sampler(prompt)),
-            "decode": Signature(self.decode, step, self._sampler(step)),
+            "decode": Signature(self.decode, step, self._sampler(step), slots=slots),
         }
 
     def step_specs(self, batch, slots) -> dict[str, Any]:
@@ -94,12 +99,12 @@ class _TextGeneration:
 
         def spec(cache, x):
             _, heads, length, width = x.shape
-            return tf.TensorSpec((batch, heads, length if capacity(cache) == 0 else slots, width), tf.float32)
+            return tf.TensorSpec((batch, heads, slots if cache.by_position else length, width), tf.float32)
 
         return {
             f"{prefix}_{part}_{i}": spec(cache, x)
             for i, cache in enumerate(caches)
-            for part, x in _tensors(cache).items()
+            for part, x in cache.tensors().items()
         }
 
     def _sampler(self, specs):
@@ -113,8 +118,8 @@ class _TextGeneration:
                 elif spec.shape.rank == 4:
                     shape = [of if n is None else n for n, of in zip(spec.shape, (rows, 0, length, 0), strict=True)]
                     given[name] = rng.normal(size=shape).astype("float32")
-                    if name.startswith("past_sums"):
-                        given[name] = np.abs(given[name])  # sums of features, which linear attention divides by
+                    if name in self.sums:
+                        given[name] = np.abs(given[name])  # of features, which linear attention divides by
                 elif name == self.mask:
                     padding = rng.integers(0, length, (rows, 1))
                     given[name] = (np.arange(spec.shape[1] or length) >= padding).astype("int32")
@@ -197,15 +202,11 @@ class _PairGeneration(_TextGeneration):
         return {"logits": logits, **_named([block.attention for block in cache.blocks], "present")}
 
 
-def _tensors(cache) -> dict[str, Any]:
-    """What a layer's cache holds, of rank 4 each, but for how many positions it has seen."""
-    return {part: x for part, x in cache._asdict().items() if part != "index"}
+def _named(caches: Iterable[LayerCache], prefix: str) -> dict[str, Any]:
+    """The tensors of all layers' caches by name."""
+    return {f"{prefix}_{part}_{i}": x for i, cache in enumerate(caches) for part, x in cache.tensors().items()}
 
 
-def _named(caches, prefix: str) -> dict[str, Any]:
-    return {f"{prefix}_{part}_{i}": x for i, cache in enumerate(caches) for part, x in _tensors(cache).items()}
-
-
-def _filled(cache, given: Tensors, prefix: str, i: int, index):
+def _filled(cache: LayerCache, given: Tensors, prefix: str, i: int, fill) -> LayerCache:
     """A cache as this one, of tensors by name."""
-    return cache._replace(**{part: given[f"{prefix}_{part}_{i}"] for part in _tensors(cache)}, index=index)
+    return cache.with_tensors({part: given[f"{prefix}_{part}_{i}"] for part in cache.tensors()}, fill)

@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_tx.export.artifact_runner import has_slots
-from keras_tx.export.cached import cached_signatures, slots_of
+from keras_tx.export.cached import cached_signatures
 from keras_tx.export.signature import Signature
 from keras_tx.export.source import require_below_2_gib, require_exportable, require_extra
 from keras_tx.export.tensors import tensor_signatures
@@ -180,16 +179,16 @@ def _next_step(decode: Signature, prompt: Mapping[str, np.ndarray], found: dict[
         "cache_position": np.array(begun, "int32"),
         masked: prompt["attention_mask"],
     }
-    more = (slots_of(decode.inputs) or begun + 1) - begun
+    more = (decode.slots or begun + 1) - begun
     if masked == "attention_mask":
         step[masked] = np.pad(step[masked], [(0, 0), (0, more)], constant_values=1)
     for name, x in found.items():
         if name.startswith("cross_"):
             step[name] = x
         elif name.startswith("present_"):
-            step[name.replace("present_", "past_")] = (
-                np.pad(x, [(0, 0), (0, 0), (0, more), (0, 0)]) if has_slots(name) else x
-            )
+            past = name.replace("present_", "past_")
+            length = decode.inputs[past].shape[2] or begun + 1
+            step[past] = np.pad(x, [(0, 0), (0, 0), (0, length - x.shape[2]), (0, 0)])
     return step
 
 

@@ -26,6 +26,7 @@ class Signature:
         defaults: of inputs that may be left out. TensorFlow Serving fills them in.
         xla: whether the graph may hold what only XLA runs.
         long: whether an answer takes long: it is then asked for once.
+        slots: of a step of generation, how many positions its cache has room for; None for any number.
     """
 
     function: Callable[..., dict[str, Any]]
@@ -34,6 +35,7 @@ class Signature:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     xla: bool = False
     long: bool = False
+    slots: int | None = None
 
     def __call__(self, **inputs) -> dict[str, Any]:
         return self.function(**{**self.defaults, **inputs})

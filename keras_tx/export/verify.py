@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_tx.export.cached import slots_of
 from keras_tx.export.check import TOLERANCE
 from keras_tx.export.process import Request, run_artifacts
 from keras_tx.export.samples import sample_tensors
@@ -104,9 +103,9 @@ def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generato
     import tensorflow as tf
 
     specs = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
-    step = signatures["decode"].inputs
+    decode = signatures["decode"]
+    step, slots = decode.inputs, decode.slots
     rows = step["input_ids"].shape[0]
-    slots = slots_of(step)
     most = slots or model.max_positions or SHAPES[-1][1] + NEW_TOKENS
     pair = "encoder_attention_mask" in step
     count = max(1, min(NEW_TOKENS, most - 2))

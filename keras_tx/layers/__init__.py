@@ -1,33 +1,16 @@
 """Keras layers: attention, embeddings, feed-forward networks, blocks."""
 
 from keras_tx.layers.attention.block_sparse import BlockSparseAttention
-from keras_tx.layers.attention.config import (
-    AttentionConfig,
-    BlockSparse,
-    GroupedQuery,
-    Latent,
-    Linear,
-    Linformer,
-    MultiHead,
-    MultiQuery,
-    Nystrom,
-    RelativePosition,
-    SlidingWindow,
-    TransformerXL,
-)
 from keras_tx.layers.attention.latent import LatentAttention, LatentCache
 from keras_tx.layers.attention.linear import LinearAttention
 from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
-from keras_tx.layers.attention.multi_head import (
-    CrossAttention,
-    GroupedQueryAttention,
-    MultiHeadAttention,
-    MultiQueryAttention,
-)
+from keras_tx.layers.attention.multi_head import MultiHeadAttention
 from keras_tx.layers.attention.pooling import AttentionPooling
 from keras_tx.layers.attention.relative import RelativePositionAttention, TransformerXLAttention
 from keras_tx.layers.attention.relative_bias import BucketedPositionBias
+from keras_tx.layers.attention.settings import CrossAttention, GroupedQueryAttention, MultiQueryAttention
 from keras_tx.layers.attention.sliding_window import SlidingWindowAttention
+from keras_tx.layers.attention.variants import AttentionConfig
 from keras_tx.layers.blocks.block import BlockCache, TransformerBlock
 from keras_tx.layers.blocks.stack import TransformerDecoder, TransformerEncoder
 from keras_tx.layers.core.dropout import DropPath
@@ -37,7 +20,8 @@ from keras_tx.layers.core.embeddings import (
     RotaryPositionalEmbedding,
     TokenEmbedding,
 )
-from keras_tx.layers.core.feedforward import GEGLU, FeedForward, ReGLU, SwiGLU
+from keras_tx.layers.core.feedforward import FeedForward
+from keras_tx.layers.core.gated import GEGLU, ReGLU, SwiGLU
 from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.core.scale import LayerScale
 from keras_tx.layers.image.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
@@ -52,29 +36,21 @@ __all__ = [
     "AttentionConfig",
     "AttentionPooling",
     "BlockCache",
-    "BlockSparse",
     "BlockSparseAttention",
     "BucketedPositionBias",
     "CrossAttention",
     "DropPath",
     "Experts",
     "FeedForward",
-    "GroupedQuery",
     "GroupedQueryAttention",
-    "Latent",
     "LatentAttention",
     "LatentCache",
     "LayerScale",
-    "Linear",
     "LinearAttention",
-    "Linformer",
     "LinformerAttention",
     "MixtureOfExperts",
-    "MultiHead",
     "MultiHeadAttention",
-    "MultiQuery",
     "MultiQueryAttention",
-    "Nystrom",
     "NystromAttention",
     "PatchEmbedding",
     "PatchMerging",
@@ -83,11 +59,9 @@ __all__ = [
     "PyramidDecoder",
     "QueryDecoder",
     "ReGLU",
-    "RelativePosition",
     "RelativePositionAttention",
     "RotaryPositionalEmbedding",
     "SimpleFeaturePyramid",
-    "SlidingWindow",
     "SlidingWindowAttention",
     "SwiGLU",
     "SwinBlock",
@@ -95,7 +69,6 @@ __all__ = [
     "TransformerBlock",
     "TransformerDecoder",
     "TransformerEncoder",
-    "TransformerXL",
     "TransformerXLAttention",
     "WindowAttention",
 ]

@@ -2,7 +2,7 @@
 
 from keras_tx.ops.activations import gelu, gelu_tanh, get_activation
 from keras_tx.ops.attention import masks
-from keras_tx.ops.attention.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention.cache import KVCache
 from keras_tx.ops.attention.positions import alibi, alibi_slopes, relative_position_buckets, sinusoidal
 from keras_tx.ops.attention.rotary import Rotary, RotaryScaling, apply_rotary_pos_emb, rotary, rotate
 from keras_tx.ops.attention.softmax import attention
@@ -19,15 +19,11 @@ __all__ = [
     "gelu",
     "gelu_tanh",
     "get_activation",
-    "init_cache",
-    "key_slots",
     "masks",
     "next_token_loss",
-    "query_slots",
     "relative_position_buckets",
     "rotary",
     "rotate",
     "sinusoidal",
     "token_cross_entropy",
-    "update_cache",
 ]

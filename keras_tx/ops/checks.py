@@ -56,6 +56,13 @@ def require_positive(**values: int | None) -> None:
             raise ValueError(f"`{name}` must be a whole number of at least 1; got {value!r}.")
 
 
+def require_even(**widths: int) -> None:
+    """Raise ValueError for the first width that is odd: encodings of positions are made of pairs of channels."""
+    for name, width in widths.items():
+        if width % 2:
+            raise ValueError(f"`{name}` must be even, a number of pairs of channels; got {width}.")
+
+
 def require_divides(value: int, divisor: int, name: str, divisor_name: str) -> None:
     """Raise ValueError unless `divisor` divides `value`."""
     if value % divisor:

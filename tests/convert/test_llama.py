@@ -2,7 +2,8 @@
 
 import pytest
 
-from keras_tx.layers import Experts, SlidingWindow
+from keras_tx.attention import SlidingWindow
+from keras_tx.layers import Experts
 from keras_tx.models import GPTConfig
 from keras_tx.models.gpt.config import TINY_LLAMA
 from keras_tx.models.gpt.llama import FAMILIES, LLAMA, MISTRAL, MIXTRAL
@@ -21,21 +22,35 @@ def rotary(config: dict) -> Rotary:
     ids=["version 4", "version 5"],
 )
 def test_the_base_of_the_rotations(said):
-    assert rotary(said) == Rotary(base=77.0)
-    assert rotary({}) == Rotary(base=10000.0)
+    assert rotary(said) == Rotary(rope_theta=77.0)
+    assert rotary({}) == Rotary(rope_theta=10000.0)
 
 
 @pytest.mark.parametrize(
     ("said", "scaling", "longest"),
     [
-        ({"type": "linear", "factor": 2.0}, RotaryScaling(kind="linear", factor=2.0), 40),
-        ({"type": "dynamic", "factor": 2.0}, RotaryScaling(kind="dynamic", factor=2.0, original_length=40), 80),
+        ({"type": "linear", "factor": 2.0}, RotaryScaling(rope_type="linear", factor=2.0), 40),
+        (
+            {"type": "dynamic", "factor": 2.0},
+            RotaryScaling(rope_type="dynamic", factor=2.0, original_max_positions=40),
+            80,
+        ),
         (
             {**LLAMA3, "original_max_position_embeddings": 8},
-            RotaryScaling(kind="llama3", factor=8.0, original_length=8, slow=1.0, fast=4.0),
+            RotaryScaling(
+                rope_type="llama3",
+                factor=8.0,
+                original_max_positions=8,
+                low_freq_factor=1.0,
+                high_freq_factor=4.0,
+            ),
             40,
         ),
-        ({"rope_type": "yarn", "factor": 4.0}, RotaryScaling(kind="yarn", factor=4.0, original_length=40), 160),
+        (
+            {"rope_type": "yarn", "factor": 4.0},
+            RotaryScaling(rope_type="yarn", factor=4.0, original_max_positions=40),
+            160,
+        ),
         (
             {
                 "rope_type": "yarn",
@@ -46,7 +61,14 @@ def test_the_base_of_the_rotations(said):
                 "mscale_all_dim": 1.0,
                 "truncate": False,
             },
-            RotaryScaling(kind="yarn", factor=5.0, original_length=8, fast=9, magnitude=1.0, whole_channels=False),
+            RotaryScaling(
+                rope_type="yarn",
+                factor=5.0,
+                original_max_positions=8,
+                beta_fast=9,
+                attention_factor=1.0,
+                truncate=False,
+            ),
             40,
         ),
     ],
@@ -62,7 +84,8 @@ def test_scaled_rotations(entry, said, scaling, longest):
     again = LLAMA.fields(written, "GPTModel")
     assert again["max_positions"] == longest
     scalings = [scaling, again["rotary"].scaling]
-    assert len({x.kind for x in scalings}) == len({(x.gain, x.turns_fast, x.slow) for x in scalings}) == 1
+    assert len({x.rope_type for x in scalings}) == 1
+    assert len({(x.attention_scaling, x.beta_fast, x.beta_slow) for x in scalings}) == 1
 
 
 def test_rotations_that_are_not_known_are_refused():
@@ -70,13 +93,13 @@ def test_rotations_that_are_not_known_are_refused():
         rotary({"rope_parameters": {"rope_type": "longrope", "factor": 2.0}})
     with pytest.raises(ValueError, match=r"partial_rotary_factor=0\.5"):
         rotary({"partial_rotary_factor": 0.5})
-    for ours in (Rotary(interleaved=True), Rotary(dim=2), Rotary(scaling=RotaryScaling(kind="ntk", factor=2.0))):
+    for ours in (Rotary(interleaved=True), Rotary(dim=2), Rotary(scaling=RotaryScaling(rope_type="ntk", factor=2.0))):
         with pytest.raises(ValueError, match=r"`rotary=Rotary\(.*cannot be said in this format"):
             LLAMA.config(TINY_LLAMA.replace(rotary=ours).to_dict(), "GPTModel")
 
 
 def test_what_is_written_reads_back():
-    config = TINY_LLAMA.replace(feed_forward_bias=True, rotary=Rotary(base=77.0))
+    config = TINY_LLAMA.replace(feed_forward_bias=True, rotary=Rotary(rope_theta=77.0))
     written = LLAMA.config(config.to_dict(), "GPTModel")
     assert written["mlp_bias"] is True and written["attention_bias"] is False and written["num_key_value_heads"] == 1
     assert GPTConfig.from_dict(LLAMA.fields(written, "GPTModel")) == config
@@ -103,11 +126,11 @@ def test_windows_and_experts_in_either_language():
     assert MISTRAL.fields({"sliding_window": None}, "GPTModel")["attention"] is None
 
     fields = MIXTRAL.fields({"num_local_experts": 4, "num_experts_per_tok": 3, "num_hidden_layers": 6}, "GPTModel")
-    assert fields["experts"] == Experts(num_experts=4, top_k=3, balance=0.0, normalize=True)
-    assert fields["rotary"] == Rotary(base=1e6) and fields["attention"] is None
+    assert fields["experts"] == Experts(num_experts=4, top_k=3, router_aux_loss_coef=0.0, norm_topk_prob=True)
+    assert fields["rotary"] == Rotary(rope_theta=1e6) and fields["attention"] is None
     balanced = {"num_hidden_layers": 6, "output_router_logits": True, "router_aux_loss_coef": 0.3}
     config = GPTConfig.from_dict(MIXTRAL.fields(balanced, "GPTModel"))
-    assert config.experts.balance == pytest.approx(0.1)
+    assert config.experts.router_aux_loss_coef == pytest.approx(0.1)
     written = MIXTRAL.config(config.to_dict(), "GPTModel")
     assert written["output_router_logits"] is True and written["router_aux_loss_coef"] == pytest.approx(0.3)
 
@@ -118,7 +141,7 @@ def test_windows_and_experts_in_either_language():
         ({"attention": SlidingWindow(window_size=3, num_global=1)}, "`attention=SlidingWindow.*cannot be said"),
         ({"attention": "linear"}, "`attention=Linear.*cannot be said"),
         ({"experts": Experts(capacity_factor=1.0)}, "`experts=Experts.*cannot be said"),
-        ({"experts": Experts(normalize=False)}, "`experts=Experts.*cannot be said"),
+        ({"experts": Experts(norm_topk_prob=False)}, "`experts=Experts.*cannot be said"),
     ],
 )
 def test_what_mixtral_does_not_have_is_refused(fields, message):

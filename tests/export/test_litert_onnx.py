@@ -11,17 +11,8 @@ from generation_helpers import eagerly
 from helpers import numpy, randomize, run_python
 from program import files
 
-from keras_tx import (
-    BigramModel,
-    BlockSparse,
-    GPTModel,
-    Latent,
-    Linear,
-    SlidingWindow,
-    T5Model,
-    export_litert,
-    export_onnx,
-)
+from keras_tx import BigramModel, GPTModel, T5Model, export_litert, export_onnx
+from keras_tx.attention import BlockSparse, Latent, Linear, SlidingWindow
 from keras_tx.export import litert, onnx, source
 from keras_tx.export.check import TOLERANCE
 from keras_tx.export.tensors import tensor_signatures
@@ -30,7 +21,12 @@ from keras_tx.export.verify import BOUNDS
 EXAMPLE = Path(__file__).parents[2] / "examples" / "generate_with_litert.py"
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 QUICK = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "SwinTransformer-0"}
-OTHER_CACHES = (Latent(latent_dim=7, rotary_dim=2), Linear(), Linear(feature_map="favor", num_features=11, seed=3))
+OTHER_CACHES = (
+    Latent(latent_dim=7, rotary_dim=2),
+    Linear(),
+    Linear(feature_map="favor", num_features=11, seed=3),
+    ("multi_head", Linear()),
+)
 QUICK_CACHES = {(0, export_onnx), (1, export_litert)}
 QUANTIZED = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "VisionTransformer-0", "SwinTransformer-0"}
 

@@ -20,10 +20,10 @@ def reference(layer: MultiHeadAttention, x, context=None, mask=None, bias=0.0, p
     source = x if context is None else context
     query = split(dense(layer.query, x), layer.num_heads)
     key, value = (split(dense(p, source), layer.num_kv_heads) for p in (layer.key, layer.value))
-    if layer.rotary_base or layer.rotary:
+    if layer.rope_theta or layer.rotary:
         positions = np.arange(x.shape[1]) if positions is None else positions
         positions = positions[:, None] if positions.ndim == 2 else positions
-        base, dim = (layer.rotary.base, layer.rotary.dim) if layer.rotary else (layer.rotary_base, layer.head_dim)
+        base, dim = (layer.rotary.rope_theta, layer.rotary.dim) if layer.rotary else (layer.rope_theta, layer.head_dim)
         query, key = (
             np.concatenate([rotate(y[..., :dim], positions, base), y[..., dim:]], axis=-1) for y in (query, key)
         )
@@ -42,9 +42,9 @@ VARIANTS = {
     "narrow heads": lambda: MultiHeadAttention(D, 3, head_dim=5),
     "no bias": lambda: MultiHeadAttention(D, 3, use_bias=False),
     "scale": lambda: MultiHeadAttention(D, 3, scale=1.0),
-    "rotary": lambda: MultiHeadAttention(D, 3, rotary_base=10000.0),
-    "rotary GQA": lambda: MultiHeadAttention(D, 6, 3, head_dim=4, causal=True, rotary_base=50.0),
-    "partly rotary": lambda: MultiHeadAttention(D, 3, causal=True, rotary=Rotary(base=50.0, dim=4)),
+    "rotary": lambda: MultiHeadAttention(D, 3, rope_theta=10000.0),
+    "rotary GQA": lambda: MultiHeadAttention(D, 6, 3, head_dim=4, causal=True, rope_theta=50.0),
+    "partly rotary": lambda: MultiHeadAttention(D, 3, causal=True, rotary=Rotary(rope_theta=50.0, dim=4)),
     "cross": lambda: CrossAttention(D, C, 3),
     "cross GQA": lambda: CrossAttention(D, C, 6, num_kv_heads=3),
 }
@@ -154,7 +154,7 @@ def test_dropout_in_training_only(rng):
 
 def test_compiled_predict_has_free_batch_and_length(rng):
     x = keras.Input((None, D))
-    layer = GroupedQueryAttention(D, 6, 3, causal=True, rotary_base=100.0, head_dim=4)
+    layer = GroupedQueryAttention(D, 6, 3, causal=True, rope_theta=100.0, head_dim=4)
     model = keras.Model(x, layer(x))
     for shape in ((2, 5), (3, 7)):
         given = normal(rng, *shape, D)
@@ -171,9 +171,12 @@ def test_compiled_predict_has_free_batch_and_length(rng):
         (lambda: MultiHeadAttention(18, 3, head_dim=0), "`head_dim` must be"),
         (lambda: MultiHeadAttention(18, 3, 0), "`num_kv_heads` must be"),
         (lambda: MultiHeadAttention(18, 3, dropout=1.0), "`dropout` must be a rate"),
-        (lambda: MultiHeadAttention(15, 3, rotary_base=1e4), "`dim` must be a multiple of"),
+        (lambda: MultiHeadAttention(15, 3, rope_theta=1e4), "heads of width 5 have one too many.*`d_model`"),
+        (lambda: GroupedQueryAttention(15, 4, 2), "`dim` must be a multiple of `num_heads`; got dim=15"),
+        (lambda: MultiQueryAttention(0, 4), "`dim` must be a whole number"),
+        (lambda: CrossAttention(15, 11, 4), "`dim` must be a multiple"),
         (lambda: CrossAttention(18, 11, 3, causal=True), "neither `causal` nor rotary|neither.*causal"),
-        (lambda: CrossAttention(18, 11, 3, rotary_base=1e4), "rotary"),
+        (lambda: CrossAttention(18, 11, 3, rope_theta=1e4), "rotary"),
     ],
 )
 def test_errors_at_construction(make, message):

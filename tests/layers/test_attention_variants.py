@@ -4,11 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from attention_helpers import output, project, soft
+from attention_helpers import decoded, output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
 from keras_tx.layers import MultiHeadAttention, RelativePositionAttention, TransformerXLAttention
+from keras_tx.layers.attention.variant import AttentionVariant
 from keras_tx.ops.attention import masks
+from keras_tx.ops.attention.rotary import Rotary
 
 B, T, M, D, H, K, W = 2, 5, 3, 14, 6, 3, 7
 """Batch, positions, remembered positions, width, heads, key/value heads, width of a head."""
@@ -200,6 +202,24 @@ def test_a_sink_takes_its_share(rng):
     assert shares.shape == (B, H, T) and ((shares > 0) & (shares < 1)).all()
 
 
+class TwoSoftmaxes(AttentionVariant):
+    """As differential attention (Ye et al. 2024) has two: another way to attend is `_attend` alone."""
+
+    def _attend(self, query, key, value, mask, bias, cache, **asked):
+        keys = self._meet((key, value), mask, cache, queries=query.shape[2])
+        first, second = (self._softmax(x, keys, bias=bias, **asked) for x in (query, query[..., ::-1]))
+        return first - 0.3 * second, keys.cache
+
+
+def test_a_variant_of_two_softmaxes_needs_no_cache_of_its_own(rng):
+    layer, x = TwoSoftmaxes(D, H, K, head_dim=W, causal=True, rotary=Rotary(dim=4)), normal(rng, B, T, D)
+    layer.build()
+    mask = np.ones((B, T + 2), bool)
+    mask[1, :2] = False
+    expected = numpy(randomize(layer, rng)(x, attention_mask=mask[:, :T]))
+    np.testing.assert_allclose(decoded(layer, x, (2, 1, T - 3), mask), expected, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -210,8 +230,8 @@ def test_a_sink_takes_its_share(rng):
         (lambda: RelativePositionAttention(16, 4, 0), "`max_relative_position` must be"),
         (lambda: RelativePositionAttention(16, 4, 2, 3), "`num_heads` must be a multiple of `num_kv_heads`"),
         (lambda: RelativePositionAttention(16, 4, 2, chunk_size=3), "`chunk_size` has no meaning"),
-        (lambda: TransformerXLAttention(15, 3), "`dim` must be a multiple"),
-        (lambda: TransformerXLAttention(16, 4, rotary_base=1e4), "`rotary_base` has no meaning"),
+        (lambda: TransformerXLAttention(15, 3), "`d_model` must be even.*got 15"),
+        (lambda: TransformerXLAttention(16, 4, rope_theta=1e4), "`rope_theta` has no meaning"),
     ],
 )
 def test_errors_at_construction(make, message):

@@ -175,9 +175,9 @@ def test_drop_path_drops_whole_samples_and_keeps_the_mean():
     [
         (lambda: TransformerBlock(15, 3, norm_position="middle"), "`norm_position` must be"),
         (lambda: TransformerBlock(16, 3), "`d_model` must be a multiple"),
-        (lambda: TransformerBlock(15, 3, attention_dropout=1.5), "`dropout` must be a rate"),
-        (lambda: TransformerBlock(15, 3, dropout=1.5), "rate|dropout"),
-        (lambda: TransformerBlock(15, 3, drop_path=-0.1), "`rate` must be a rate"),
+        (lambda: TransformerBlock(15, 3, attention_dropout=1.5), "`attention_dropout` must be a rate"),
+        (lambda: TransformerBlock(15, 3, dropout=1.5), "`dropout` must be a rate"),
+        (lambda: TransformerBlock(15, 3, drop_path=-0.1), "`drop_path` must be a rate"),
         (lambda: TransformerBlock(15, 3, activation="swish7"), "`activation` must be one of"),
         (lambda: FeedForward(15, 0), "`d_ff` must be"),
         (lambda: DropPath(1.0), "`rate` must be a rate"),

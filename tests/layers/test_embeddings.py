@@ -9,7 +9,7 @@ from keras import ops
 from keras_tx.layers import PositionalEncoding, PositionEmbedding, RotaryPositionalEmbedding, TokenEmbedding
 from keras_tx.layers.core.embeddings import lookup
 from keras_tx.ops import sinusoidal
-from keras_tx.ops.attention import rotary
+from keras_tx.ops.attention.rotary import rotary
 
 TABLES = [TokenEmbedding, PositionEmbedding]
 IDS, TARGETS = np.array([[1, 1, 1, 2, 2, 3]]), np.array([3.0, 2.0, 1.5, 1.5, 3.0, 4.0])
@@ -105,7 +105,7 @@ def test_positional_encoding(rng):
 
 
 def test_rotary_positional_embedding(rng):
-    layer, x = RotaryPositionalEmbedding(14, max_seq_len=5, base=100.0), normal(rng, 2, 3, 5, 14)
+    layer, x = RotaryPositionalEmbedding(14, max_seq_len=5, rope_theta=100.0), normal(rng, 2, 3, 5, 14)
     for have, want in zip(layer(x), rotary(np.arange(5), 14, 100.0), strict=True):
         np.testing.assert_allclose(have, want, atol=1e-6)
     assert layer(x, seq_len=3)[0].shape == (3, 14)
@@ -113,5 +113,5 @@ def test_rotary_positional_embedding(rng):
     for given, options in ((x, {"seq_len": 6}), (np.ones((2, 3, 6, 14)), {})):
         with pytest.raises(ValueError, match="6 is longer than `max_seq_len` = 5"):
             layer(given, **options)
-    with pytest.raises(ValueError, match="`dim` must be a multiple"):
+    with pytest.raises(ValueError, match="`dim` must be even"):
         RotaryPositionalEmbedding(7)

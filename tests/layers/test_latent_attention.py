@@ -16,7 +16,7 @@ B, T, D, H, C, W, R, V, Q = 2, 7, 14, 3, 11, 5, 4, 6, 9
 VARIANTS = {
     "causal": {},
     "both sides": {"causal": False},
-    "a latent for queries": {"query_dim": Q, "rotary_base": 50.0},
+    "a latent for queries": {"query_dim": Q, "rope_theta": 50.0},
 }
 
 
@@ -53,7 +53,7 @@ def test_equals_definition_and_its_gradients(name, rng):
     layer, x, mask = make(name, rng), normal(rng, B, T, D), rng.random((B, T)) < 0.7
     mask[0] = False
     allowed = mask[:, None, None] & (np.tri(T, dtype=bool) if layer.causal else True)
-    assert_layer_is(layer, partial(definition, allowed=allowed, base=layer.rotary_base), x, attention_mask=mask)
+    assert_layer_is(layer, partial(definition, allowed=allowed, base=layer.rope_theta), x, attention_mask=mask)
 
 
 def test_segments_and_masks_as_functions_of_positions_with_and_without_a_cache(rng):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from helpers import normal, numpy, randomize
 from keras.src.backend import compute_output_spec
+from keras.src.utils.naming import to_snake_case
 
-from keras_tx import layers
+from keras_tx import attention, layers
 from keras_tx.ops import Rotary, RotaryScaling
 
 B, T, S, D, C = 2, 5, 7, 15, 11
@@ -36,10 +37,14 @@ LAYERS = {
     "wide heads": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=7, scale=0.3, use_bias=False, **k), vectors),
     "GroupedQueryAttention": (lambda **k: layers.GroupedQueryAttention(D, 6, 3, head_dim=4, **k), vectors),
     "MultiQueryAttention": (lambda **k: layers.MultiQueryAttention(D, 3, **k), vectors),
-    "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rotary_base=500.0, **k), vectors),
+    "rotary": (lambda **k: layers.MultiHeadAttention(D, 3, head_dim=8, rope_theta=500.0, **k), vectors),
     "scaled rotary": (
         lambda **k: layers.MultiHeadAttention(
-            D, 3, head_dim=8, rotary=Rotary(dim=4, interleaved=True, scaling=RotaryScaling(kind="ntk", factor=2)), **k
+            D,
+            3,
+            head_dim=8,
+            rotary=Rotary(dim=4, interleaved=True, scaling=RotaryScaling(rope_type="ntk", factor=2)),
+            **k,
         ),
         vectors,
     ),
@@ -69,7 +74,7 @@ LAYERS = {
     "LinformerAttention": (lambda **k: layers.LinformerAttention(D, 3, S, 2, dropout=0.1, **k), vectors),
     "NystromAttention": (lambda **k: layers.NystromAttention(D, 3, 2, iterations=4, **k), vectors),
     "block with another attention": (
-        lambda **k: layers.TransformerBlock(D, 3, attention_variant=layers.SlidingWindow(window_size=2), **k),
+        lambda **k: layers.TransformerBlock(D, 3, attention_variant=attention.SlidingWindow(window_size=2), **k),
         vectors,
     ),
     "CrossAttention": (lambda **k: layers.CrossAttention(D, C, 3, **k), with_context),
@@ -80,7 +85,7 @@ LAYERS = {
     ),
     "decoder block": (lambda **k: layers.TransformerBlock(D, 3, 29, causal=True, context_dim=C, **k), with_context),
     "grouped rotary block": (
-        lambda **k: layers.TransformerBlock(D + 3, 3, num_kv_heads=1, rotary_base=100.0, **k),
+        lambda **k: layers.TransformerBlock(D + 3, 3, num_kv_heads=1, rope_theta=100.0, **k),
         lambda rng: {"x": normal(rng, B, T, D + 3)},
     ),
     "vision block": (
@@ -90,6 +95,8 @@ LAYERS = {
     "AttentionPooling": (lambda **k: layers.AttentionPooling(D, 3, 29, "gelu", 1e-3, "he_normal", **k), vectors),
     "FeedForward": (lambda **k: layers.FeedForward(D, 29, 0.1, "gelu_tanh", output_initializer="zeros", **k), vectors),
     "SwiGLU": (lambda **k: layers.SwiGLU(D, 29, dropout=0.1, use_bias=False, **k), vectors),
+    "GEGLU": (lambda **k: layers.GEGLU(D, 29, **k), vectors),
+    "ReGLU": (lambda **k: layers.ReGLU(D, 29, 0.1, activation_dropout=0.1, **k), vectors),
     "MixtureOfExperts": (
         lambda **k: layers.MixtureOfExperts(
             D, 29, layers.Experts(num_experts=3, capacity_factor=1.1), 0.1, "silu", gated=True, **k
@@ -101,9 +108,9 @@ LAYERS = {
             D + 3,
             3,
             29,
-            rotary=Rotary(base=50.0, scaling=RotaryScaling(kind="linear", factor=2)),
+            rotary=Rotary(rope_theta=50.0, scaling=RotaryScaling(rope_type="linear", factor=2)),
             norm="rms",
-            experts={"num_experts": 2, "top_k": 1, "balance": 0.3},
+            experts={"num_experts": 2, "top_k": 1, "router_aux_loss_coef": 0.3},
             **k,
         ),
         lambda rng: {"x": normal(rng, B, T, D + 3)},
@@ -189,6 +196,26 @@ def test_config_round_trip_through_json(name):
         copy.build()
         assert shapes(copy) == shapes(layer)
         assert [w.name for w in copy.trainable_weights] == [w.name for w in layer.trainable_weights]
+
+
+@pytest.mark.parametrize(
+    ("cls", "sizes", "base"),
+    [
+        (layers.GroupedQueryAttention, (18, 6, 3), layers.MultiHeadAttention),
+        (layers.MultiQueryAttention, (18, 3), layers.MultiHeadAttention),
+        (layers.CrossAttention, (18, C, 3), layers.MultiHeadAttention),
+        (layers.SwiGLU, (18, 29), layers.FeedForward),
+        (layers.GEGLU, (18, 29), layers.FeedForward),
+        (layers.ReGLU, (18, 29), layers.FeedForward),
+    ],
+)
+def test_settings_with_names_are_classes(cls, sizes, base):
+    """That can be asked for, subclassed, and are called by their names."""
+    layer = cls(*sizes)
+    assert isinstance(layer, cls) and issubclass(cls, base)
+    assert layer.name.startswith(to_snake_case(cls.__name__))
+    assert keras.saving.get_registered_name(cls) == f"keras_tx>{cls.__name__}"
+    assert isinstance(type("Own", (cls,), {})(*sizes), base)
 
 
 @every_layer

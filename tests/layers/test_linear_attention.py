@@ -170,9 +170,9 @@ def test_free_batch_and_length_in_mixed_precision(name, rng):
     [
         ({"feature_map": "relu"}, '`feature_map` must be "elu" or "favor"; got \'relu\''),
         ({"num_features": 3}, "`num_features` has a meaning with"),
-        ({"rotary_base": 1e4, "head_dim": 4}, "`rotary_base` has a meaning with"),
+        ({"rope_theta": 1e4, "head_dim": 4}, "`rope_theta` has a meaning with"),
         ({"feature_map": "favor", "num_features": 0}, "`num_features` must be .*; got 0"),
-        ({"feature_map": "favor", "rotary_base": 1e4, "head_dim": 5}, "`dim` must be a multiple"),
+        ({"feature_map": "favor", "rope_theta": 1e4, "head_dim": 5}, "have one too many"),
         ({"num_kv_heads": 4}, "num_kv_heads=4"),
         ({"dropout": 0.1}, "`dropout` has no meaning in LinearAttention; got 0.1"),
     ],

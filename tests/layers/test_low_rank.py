@@ -36,7 +36,7 @@ def heads(w, x):
 def linformer(w, x, *, mask):
     """Wang et al. 2020, equation 7."""
     query, key, value = heads(w, x)
-    tables = w["key_mixtures"][:T], w.get("value_mixtures", w["key_mixtures"])[:T]
+    tables = w["key_projection"][:T], w.get("value_projection", w["key_projection"])[:T]
     key, value = ((table.T * mask[:, None, None]) @ y for table, y in zip(tables, (key, value), strict=True))
     return output(w, soft(query @ key.swapaxes(2, 3) / W**0.5, mask.any(axis=1)[:, None, None, None]) @ value)
 
@@ -121,10 +121,10 @@ def test_free_batch_and_length_in_mixed_precision(name, rng):
         (lambda: LinformerAttention(D, 2, 0, 4), "`max_length` must be a whole number of at least 1; got 0"),
         (lambda: LinformerAttention(D, 2, 8, 0), "`rank` must be .*; got 0"),
         (lambda: LinformerAttention(D, 2, 8, 4, causal=True), "`causal` has no meaning in LinformerAttention"),
-        (lambda: LinformerAttention(D, 4, 8, 4), "`d_model` must be a multiple"),
+        (lambda: LinformerAttention(D, 4, 8, 4), "`dim` must be a multiple"),
         (lambda: NystromAttention(D, 2, 0), "`num_landmarks` must be .*; got 0"),
         (lambda: NystromAttention(D, 2, dropout=0.1), "`dropout` has no meaning in NystromAttention"),
-        (lambda: NystromAttention(D, 2, rotary_base=1e4), "`dim` must be a multiple"),
+        (lambda: NystromAttention(D, 2, rope_theta=1e4), "have one too many"),
     ],
 )
 def test_errors_at_construction(make, message):
@@ -148,7 +148,7 @@ def test_errors_at_call(name, options, message):
 
 
 def test_linformer_is_as_long_as_its_tables(rng):
-    with pytest.raises(ValueError, match="`x` has 20 positions; the tables have rows for `max_length` = 19"):
+    with pytest.raises(ValueError, match="`x` has 20 positions, more than `max_length` = 19"):
         make("Linformer", rng)(np.ones((B, T + 3, D), "float32"))
     with pytest.raises(ValueError, match="has no cache"):
         make("Linformer", rng).init_cache(B, T)

@@ -24,7 +24,7 @@ EXPERTS = {
     "GShard": Experts(num_experts=5, top_k=2, capacity_factor=1.0),
     "Mixtral": Experts(num_experts=4, top_k=2),
     "roomy": Experts(num_experts=3, top_k=2, capacity_factor=9.0),
-    "probabilities": Experts(num_experts=3, top_k=3, capacity_factor=0.5, normalize=False),
+    "probabilities": Experts(num_experts=3, top_k=3, capacity_factor=0.5, norm_topk_prob=False),
 }
 
 
@@ -46,7 +46,7 @@ def mixture(layer: MixtureOfExperts, x: np.ndarray, limited: bool) -> np.ndarray
     probabilities = softmax(tokens @ numpy(layer.router).astype("float64"))
     chosen = np.argsort(-probabilities, axis=-1)[:, : e.top_k]
     gates = np.take_along_axis(probabilities, chosen, axis=-1)
-    if e.normalized:
+    if e.normalizes:
         gates = gates / gates.sum(axis=-1, keepdims=True)
     room = math.ceil(len(tokens) * e.top_k * e.capacity_factor / e.num_experts) if limited else math.inf
     taken, y = [0] * e.num_experts, np.zeros_like(tokens)
@@ -126,7 +126,7 @@ def test_the_added_loss_is_least_when_all_are_used_alike(rng):
 def test_a_model_of_experts_trains_under_xla_on_both_losses(rng):
     """The loss of a step is that of the tokens and that of the balance; batches of several shapes."""
     rates = dict.fromkeys(("embedding_dropout", "attention_dropout", "residual_dropout"), 0.0)
-    experts = Experts(num_experts=3, top_k=1, capacity_factor=1.0, balance=7.0)
+    experts = Experts(num_experts=3, top_k=1, capacity_factor=1.0, router_aux_loss_coef=7.0)
     model = keras_tx.GPTModel(TINY, num_layers=1, gated=True, activation="relu", experts=experts, **rates)
     model.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
     router = model.blocks[0].feed_forward.router
@@ -154,7 +154,7 @@ def test_each_expert_starts_as_a_network_of_its_own():
         ({"num_experts": 0}, "`num_experts` must be a whole number of at least 1; got 0"),
         ({"num_experts": 2, "top_k": 3}, "`top_k` must be at most `num_experts` = 2; got 3"),
         ({"capacity_factor": 0.0}, "`capacity_factor` must be above 0, or None for no limit; got 0.0"),
-        ({"balance": -1.0}, "`balance` must be at least 0; got -1.0"),
+        ({"router_aux_loss_coef": -1.0}, "`router_aux_loss_coef` must be at least 0; got -1.0"),
         ({"expert": 2}, "Experts has no field `expert`; it has num_experts, top_k"),
     ],
 )

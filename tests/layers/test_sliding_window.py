@@ -16,7 +16,7 @@ B, H, K, T, D = 2, 6, 3, 53, 18
 
 VARIANTS = {
     "both sides": {"window_size": 5},
-    "causal": {"window_size": 5, "causal": True, "rotary_base": 100.0},
+    "causal": {"window_size": 5, "causal": True, "rope_theta": 100.0},
     "itself alone": {"window_size": 1, "causal": True},
     "wider than a block": {"window_size": 38, "causal": True},
     "wider than the sequence": {"window_size": T + 4, "causal": True},
@@ -35,7 +35,7 @@ def make(name: str, rng: np.random.Generator, **options) -> SlidingWindowAttenti
     return randomize(layer, rng)
 
 
-def definition(window_size: int, causal=False, dilation=1, num_global=0, rotary_base=None, length=T) -> np.ndarray:
+def definition(window_size: int, causal=False, dilation=1, num_global=0, rope_theta=None, length=T) -> np.ndarray:
     """Which keys each query sees, `(T, T)`."""
     back = np.arange(length)[:, None] - np.arange(length)
     seen = (np.abs(back) < window_size * dilation) & (back % dilation == 0)

@@ -130,7 +130,7 @@ def test_bad_blocks(rng):
     for options, message in (
         ({"shift": (3, 0)}, r"`shift` must lie inside the window of \(3, 4\); got \(3, 0\)"),
         ({"norm_position": "both"}, '`norm_position` must be "pre" or "post"'),
-        ({"drop_path": 1.0}, "`rate` must be a rate"),
+        ({"drop_path": 1.0}, "`drop_path` must be a rate"),
     ):
         with pytest.raises(ValueError, match=message):
             SwinBlock(DIM, HEADS, WINDOW, **options)

@@ -189,7 +189,7 @@ def test_more_positions_where_they_are_no_table(rng, tmp_path):
         ({"positions": "alibi"}, "`positions` must be"),
         ({"norm_position": "middle"}, "`norm_position` must be"),
         ({"activation": "swish7"}, "`activation` must be one of"),
-        ({"positions": "rotary"}, "`dim` must be a multiple"),
+        ({"positions": "rotary"}, "heads of width 5 have one too many.*`d_model` / `num_heads`"),
         ({"classifier_dropout": -0.1}, "`classifier_dropout` must be a rate"),
         ({"num_labels": 0}, "`num_labels` must be"),
         ({"problem_type": "ranking"}, "`problem_type` must be None or one of regression, "),

@@ -5,7 +5,7 @@ import pytest
 from helpers import numpy, randomize
 
 import keras_tx
-from keras_tx import layers
+from keras_tx import attention
 from keras_tx.models.bert import config as bert
 from keras_tx.models.gpt.config import TINY
 from keras_tx.models.swin import config as swin_config
@@ -45,19 +45,19 @@ def test_heads_are_the_means_of_those_they_stand_for(rng, before, after):
 
 
 @pytest.mark.parametrize(
-    ("cls", "config", "attention"),
+    ("cls", "config", "given"),
     [
         (keras_tx.BERTForMaskedLM, bert.TINY.replace(num_heads=6, d_model=18), None),
-        (keras_tx.VisionTransformer, vit_config.TINY.replace(num_heads=6, d_model=18), layers.MultiHead(sinks=True)),
-        (keras_tx.T5Model, t5_config.TINY.replace(num_heads=6), layers.GroupedQuery(num_kv_heads=6)),
-        (keras_tx.GPTModel, SIX, layers.GroupedQuery(num_kv_heads=6, alibi=True)),
+        (keras_tx.VisionTransformer, vit_config.TINY.replace(num_heads=6, d_model=18), attention.MultiHead(sinks=True)),
+        (keras_tx.T5Model, t5_config.TINY.replace(num_heads=6), attention.GroupedQuery(num_kv_heads=6)),
+        (keras_tx.GPTModel, SIX, attention.GroupedQuery(num_kv_heads=6, alibi=True)),
     ],
 )
-def test_models_that_say_their_heads_in_their_attention(cls, config, attention, rng):
-    model = randomize(cls(config, attention=attention), rng)
+def test_models_that_say_their_heads_in_their_attention(cls, config, given, rng):
+    model = randomize(cls(config, attention=given), rng)
     pooled = keras_tx.to_grouped_query(model, 2)
-    fields = {} if attention is None else attention.fields
-    assert pooled.config.attention == layers.GroupedQuery(**{**fields, "num_kv_heads": 2})
+    fields = {} if given is None else given.fields
+    assert pooled.config.attention == attention.GroupedQuery(**{**fields, "num_kv_heads": 2})
     changed = {path for path, weight in pooled.weights_by_path().items() if weight.shape != old(model, path).shape}
     for path, weight in pooled.weights_by_path().items():
         if path in changed:

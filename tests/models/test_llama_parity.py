@@ -25,7 +25,7 @@ def test_there_and_back(name, tmp_path):
     """All outputs, at real tokens; greedy tokens, of prompts padded at the left; and what is saved says the same."""
     model = load_pretrained(GOLDEN / name)
     scaling = model.config.rotary.scaling
-    assert (scaling and scaling.kind) == SCALINGS[name]
+    assert (scaling and scaling.rope_type) == SCALINGS[name]
     given, expected = read_golden(GOLDEN / name)
     generated = {key: expected.pop(key) for key in ("prompts", "seen", "tokens") if key in expected}
     assert_equal_at_tokens(all_outputs(model, given), expected, given["attention_mask"], atol=3e-5)

@@ -64,7 +64,7 @@ def test_sizes_in_order_or_by_name():
     ("fields", "message"),
     [
         ({"num_heads": 4}, "`d_model` must be a multiple of `num_heads`"),
-        ({"d_model": 15}, "`d_model` must be a multiple of `pair of channels`"),
+        ({"d_model": 15}, "`d_model` must be even, a number of pairs of channels; got 15"),
         ({"label_smoothing": 1.0}, r"`label_smoothing` must be a rate in \[0, 1\)"),
         ({"norm_position": "middle"}, '`norm_position` must be "pre" or "post"'),
         ({"width7": 3}, "has no field `width7`"),

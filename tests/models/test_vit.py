@@ -161,7 +161,9 @@ def test_initialization():
 
 def test_drop_path_grows_with_depth():
     model = VisionTransformer(TINY, num_layers=5, drop_path=0.2)
-    np.testing.assert_allclose([block.skip.rate for block in model.backbone.blocks], [0, 0.05, 0.1, 0.15, 0.2])
+    np.testing.assert_allclose(
+        [block.stochastic_depth.rate for block in model.backbone.blocks], [0, 0.05, 0.1, 0.15, 0.2]
+    )
 
 
 # === Images of other sizes ===

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers import normal, numpy
 
-from keras_tx.ops.attention import positions, rotary
+from keras_tx.ops.attention import positions
+from keras_tx.ops.attention.rotary import rotary
 
 
 def test_sinusoidal_by_the_formula():

@@ -9,7 +9,7 @@ from helpers import normal, numpy
 from helpers import rotate as turned_by
 
 from keras_tx.ops import Rotary, RotaryScaling, apply_rotary_pos_emb, rotate
-from keras_tx.ops.attention import rotary
+from keras_tx.ops.attention.rotary import rotary
 
 B, H, T, D = 2, 3, 5, 14
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "rotary.npz")
@@ -18,14 +18,26 @@ BASE, ORIGINAL = 700.0, 37
 
 SCALINGS = {
     "default": None,
-    "linear": RotaryScaling(kind="linear", factor=3.0),
-    "dynamic": RotaryScaling(kind="dynamic", factor=2.5, original_length=ORIGINAL),
-    "yarn": RotaryScaling(kind="yarn", factor=4.0, original_length=ORIGINAL),
+    "linear": RotaryScaling(rope_type="linear", factor=3.0),
+    "dynamic": RotaryScaling(rope_type="dynamic", factor=2.5, original_max_positions=ORIGINAL),
+    "yarn": RotaryScaling(rope_type="yarn", factor=4.0, original_max_positions=ORIGINAL),
     "yarn_blended": RotaryScaling(
-        kind="yarn", factor=5.0, original_length=ORIGINAL, slow=0.5, fast=9.0, magnitude=1.3, whole_channels=False
+        rope_type="yarn",
+        factor=5.0,
+        original_max_positions=ORIGINAL,
+        beta_slow=0.5,
+        beta_fast=9.0,
+        attention_factor=1.3,
+        truncate=False,
     ),
-    "yarn_short": RotaryScaling(kind="yarn", factor=4.0, original_length=5, whole_channels=False),
-    "llama3": RotaryScaling(kind="llama3", factor=6.0, original_length=ORIGINAL, slow=1.5, fast=3.0),
+    "yarn_short": RotaryScaling(rope_type="yarn", factor=4.0, original_max_positions=5, truncate=False),
+    "llama3": RotaryScaling(
+        rope_type="llama3",
+        factor=6.0,
+        original_max_positions=ORIGINAL,
+        low_freq_factor=1.5,
+        high_freq_factor=3.0,
+    ),
 }
 
 
@@ -65,15 +77,15 @@ def test_every_kind_of_the_peer_is_here():
 @pytest.mark.parametrize("name", SCALINGS)
 @pytest.mark.parametrize("length", ["short", "long"])
 def test_scalings_are_transformers_own(name, length):
-    tables = Rotary(base=BASE, scaling=SCALINGS[name]).tables(GOLDEN[f"positions.{length}"], D)
+    tables = Rotary(rope_theta=BASE, scaling=SCALINGS[name]).tables(GOLDEN[f"positions.{length}"], D)
     for table, part in zip(tables, ("cos", "sin"), strict=True):
         np.testing.assert_allclose(table, GOLDEN[f"{name}.{length}.{part}"], atol=2e-5)
 
 
 def test_ntk_raises_the_base():
     positions = np.arange(T)
-    found = Rotary(base=BASE, scaling=RotaryScaling(kind="ntk", factor=3.0)).tables(positions, D)
-    np.testing.assert_allclose(found, Rotary(base=BASE * 3.0 ** (D / (D - 2))).tables(positions, D), atol=1e-6)
+    found = Rotary(rope_theta=BASE, scaling=RotaryScaling(rope_type="ntk", factor=3.0)).tables(positions, D)
+    np.testing.assert_allclose(found, Rotary(rope_theta=BASE * 3.0 ** (D / (D - 2))).tables(positions, D), atol=1e-6)
 
 
 def test_pairs_in_halves_or_side_by_side(rng):
@@ -87,7 +99,7 @@ def test_pairs_in_halves_or_side_by_side(rng):
 
 @pytest.mark.parametrize("interleaved", [False, True])
 def test_channels_past_the_width_stay(interleaved, rng):
-    x, partial = normal(rng, B, H, T, D), Rotary(base=BASE, dim=6, interleaved=interleaved)
+    x, partial = normal(rng, B, H, T, D), Rotary(rope_theta=BASE, dim=6, interleaved=interleaved)
     tables = partial.tables(np.arange(T), D)
     found = numpy(rotate(x, *tables, interleaved=interleaved))
     np.testing.assert_array_equal(found[..., 6:], x[..., 6:])
@@ -99,15 +111,24 @@ def test_channels_past_the_width_stay(interleaved, rng):
     ("make", "message"),
     [
         (lambda: Rotary(dim=7), "7"),
-        (lambda: Rotary(base=1.0), "`base` of rotary embeddings must be above 1; got 1.0"),
+        (lambda: Rotary(rope_theta=1.0), "`rope_theta` must be above 1; got 1.0"),
         (lambda: Rotary(dim=16).width(D), "`dim` 16 do not fit into heads of width 14"),
         (lambda: Rotary().width(5), "5"),
         (lambda: Rotary(scaling=SCALINGS["dynamic"]).width(2), "more than one pair"),
-        (lambda: RotaryScaling(kind="cubic", factor=2.0), "`kind` of a rotary scaling must be one of .*'cubic'"),
-        (lambda: RotaryScaling(kind="linear", factor=0.5), "`factor` of a rotary scaling must be at least 1; got 0.5"),
-        (lambda: RotaryScaling(kind="yarn", factor=2.0), "needs `original_length`"),
-        (lambda: RotaryScaling(kind="yarn", factor=2.0, original_length=9, slow=40.0), "`slow` must lie"),
-        (lambda: RotaryScaling(kind="llama3", factor=2.0, original_length=0), "original_length"),
+        (lambda: RotaryScaling(rope_type="cubic", factor=2.0), "`rope_type` must be one of .*'cubic'"),
+        (
+            lambda: RotaryScaling(rope_type="linear", factor=0.5),
+            "`factor` of a rotary scaling must be at least 1; got 0.5",
+        ),
+        (lambda: RotaryScaling(rope_type="yarn", factor=2.0), "needs `original_max_positions`"),
+        (
+            lambda: RotaryScaling(rope_type="yarn", factor=2.0, original_max_positions=9, beta_slow=40.0),
+            "`beta_slow` must lie",
+        ),
+        (
+            lambda: RotaryScaling(rope_type="llama3", factor=2.0, original_max_positions=0),
+            "original_max_positions",
+        ),
     ],
 )
 def test_errors(make, message):
@@ -116,7 +137,7 @@ def test_errors(make, message):
 
 
 def test_fields_and_back():
-    assert Rotary.of(None) is None and Rotary.of(50) == Rotary(base=50.0)
-    full = Rotary(base=BASE, dim=6, interleaved=True, scaling=SCALINGS["yarn"])
-    fields = json.loads(json.dumps({"base": BASE, "dim": 6, "interleaved": True, "scaling": vars(full.scaling)}))
+    assert Rotary.of(None) is None and Rotary.of(50) == Rotary(rope_theta=50.0)
+    full = Rotary(rope_theta=BASE, dim=6, interleaved=True, scaling=SCALINGS["yarn"])
+    fields = json.loads(json.dumps({"rope_theta": BASE, "dim": 6, "interleaved": True, "scaling": vars(full.scaling)}))
     assert Rotary.of(fields) == full and Rotary.of(full) is full

@@ -28,8 +28,8 @@ OTHERS = {
     "wide": {"mlp_bias": True, "num_key_value_heads": 3, "head_dim": 10},
     "linear": rope("linear", factor=2.0),
     "dynamic": {**rope("dynamic", factor=3.0), "max_position_embeddings": 6},
-    "yarn": rope("yarn", factor=5.0, original_max_position_embeddings=6, attention_factor=1.3, truncate=False),
-    "llama3": rope("llama3", factor=8.0, low_freq_factor=0.5, high_freq_factor=2.0, original_max_position_embeddings=6),
+    "yarn": rope("yarn", factor=5.0, original_max_positions=6, attention_factor=1.3, truncate=False),
+    "llama3": rope("llama3", factor=8.0, low_freq_factor=0.5, high_freq_factor=2.0, original_max_positions=6),
 }
 SCALED = ("linear", "dynamic", "yarn", "llama3")
 KIN = {

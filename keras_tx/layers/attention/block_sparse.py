@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -11,7 +11,6 @@ from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.block_sparse import BlockPattern
 from keras_tx.ops.attention.blocks import attend_blocks, from_blocks, to_blocks
-from keras_tx.ops.attention.cache import key_slots, query_slots, update_cache
 from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import ceil_div
@@ -38,12 +37,14 @@ class BlockSparseAttention(AttentionVariant):
         random_blocks: how many more it sees, drawn from the others; causal, from those before it.
         global_blocks: how many at the start are seen by all, and see all unless `causal`.
         seed: of the random blocks.
-        options: `causal`, `head_dim`, `rotary_base`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
+        options: `causal`, `head_dim`, `rope_theta`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
             `norm_epsilon` and the initializers, as `MultiHeadAttention` takes them.
 
     Raises:
         ValueError: as `MultiHeadAttention` does; for a block size less than 1, and negative numbers of blocks.
     """
+
+    by_distance: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -75,20 +76,15 @@ class BlockSparseAttention(AttentionVariant):
         blocks = self.window_blocks, self.random_blocks, self.global_blocks
         return BlockPattern(self.block_size, *blocks, self.causal, self.seed)
 
+    def visible(self, query_positions, key_positions):
+        return self._pattern.allowed(query_positions, key_positions, ops.shape(key_positions)[0])
+
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
-        options = self._softmax_options(training)
+        self._require_causal(cache)
         if cache is None and bias is None and not return_attention and of_keys(mask):
-            return self._attend_blocks(query, key, value, mask, options), None
-        positions = slots = ops.arange(ops.shape(query)[2], dtype="int32")
-        if cache is not None:
-            if not self.causal:
-                raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-            positions, slots = query_slots(cache, ops.shape(query)[2]), key_slots(cache)
-            cache = update_cache(cache, key, value)
-            key, value = cache.key, cache.value
-        mask = masks.combine(self._pattern.allowed(positions, slots, ops.shape(key)[2]), mask)
-        options |= {"bias": bias, "return_weights": return_attention}
-        return attention(query, key, value, mask=mask, **options), cache
+            return self._attend_blocks(query, key, value, mask, self._softmax_options(training)), None
+        keys = self._meet((key, value), mask, cache, queries=ops.shape(query)[2], explicit=True)
+        return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _attend_blocks(self, query, key, value, mask, options: dict):
         """All positions at once, `mask` being `(B, 1, 1, T)` or None."""

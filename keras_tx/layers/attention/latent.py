@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
-from keras_tx.layers.core.linear import Linear
+from keras_tx.layers.attention.base import Attention
+from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.cache import LatentCache
 from keras_tx.ops.attention.rotary import rotary, rotate
 from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.checks import require_positive, require_rank, require_rate, require_width
-from keras_tx.ops.primitives import write
 
 
 @register
-class LatentAttention(Layer):
+class LatentAttention(Attention):
     """Multi-head latent attention (DeepSeek-V2, 2024, section 2.1): compressed keys and values, a rotary part apart.
 
     A position's latent c = norm(W x) gives each head's key and value, of widths `head_dim` and `value_dim`;
@@ -36,7 +34,7 @@ class LatentAttention(Layer):
         value_dim: width of values; `head_dim` unless given.
         query_dim: width of a latent for queries too; None for none.
         causal: whether a position sees only itself and those before it.
-        rotary_base: of the rotary part.
+        rope_theta: of the rotary part.
         dropout: rate on the attention weights.
         norm_epsilon: added to the mean square in the latents' norms.
         kernel_initializer: of the projections' kernels.
@@ -46,6 +44,21 @@ class LatentAttention(Layer):
         ValueError: for sizes less than 1, heads that do not divide, an odd `rotary_dim`, a rate outside [0, 1); at
             call, for ranks, widths and masks that do not fit, a context, and more positions than the cache has.
     """
+
+    without: ClassVar[tuple[str, ...]] = (
+        "num_kv_heads",
+        "context_dim",
+        "rotary",
+        "alibi",
+        "scale",
+        "soft_cap",
+        "sinks",
+        "chunk_size",
+        "use_bias",
+        "qkv_bias",
+        "qk_norm",
+        "query_initializer",
+    )
 
     def __init__(
         self,
@@ -58,7 +71,7 @@ class LatentAttention(Layer):
         value_dim: int | None = None,
         query_dim: int | None = None,
         causal: bool = True,
-        rotary_base: float = 10000.0,
+        rope_theta: float = 10000.0,
         dropout: float = 0.0,
         norm_epsilon: float = 1e-6,
         kernel_initializer="glorot_uniform",
@@ -83,27 +96,20 @@ class LatentAttention(Layer):
         self.value_dim = value_dim or self.head_dim
         self.query_dim = query_dim
         self.causal = causal
-        self.rotary_base = rotary_base
+        self.rope_theta = rope_theta
         self.dropout = dropout
         self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         if query_dim is not None:
-            self.query_latent = self._projection(query_dim, "query_latent")
-            self.query_norm = self._norm("query_norm")
-        self.query = self._projection(num_heads * (self.head_dim + self.rotary_dim), "query")
-        self.latent = self._projection(latent_dim + self.rotary_dim, "latent")
-        self.latent_norm = self._norm("latent_norm")
-        self.key_value = self._projection(num_heads * (self.head_dim + self.value_dim), "key_value")
-        self.output_projection = self._projection(dim, "output", self.output_initializer)
+            self.query_latent = self._projection(query_dim, "query_latent", False)
+            self.query_norm = self._norm("rms", "query_norm")
+        self.query = self._projection(num_heads * (self.head_dim + self.rotary_dim), "query", False)
+        self.latent = self._projection(latent_dim + self.rotary_dim, "latent", False)
+        self.latent_norm = self._norm("rms", "latent_norm")
+        self.key_value = self._projection(num_heads * (self.head_dim + self.value_dim), "key_value", False)
+        self.output_projection = self._projection(dim, "output", False, self.output_initializer)
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
-
-    def _projection(self, width: int, name: str, initializer=None) -> Linear:
-        initializer = clone(initializer or self.kernel_initializer)
-        return Linear(width, use_bias=False, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
-
-    def _norm(self, name: str):
-        return keras.layers.RMSNormalization(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         if self.query_dim is not None:
@@ -132,45 +138,42 @@ class LatentAttention(Layer):
         require_width(x, self.dim, "x")
         if context is not None:
             raise ValueError("`context` has no meaning in LatentAttention, which is self-attention.")
-        start = 0 if cache is None else cache.index
-        new = start + ops.arange(ops.shape(x)[1], dtype="int32")
-        slots = new if cache is None else ops.arange(ops.shape(cache.latent)[2], dtype="int32")
-        turns = rotary(new if positions is None else positions, self.rotary_dim, self.rotary_base)
+        length = ops.shape(x)[1]
+        new = ops.arange(length, dtype="int32") if cache is None else cache.query_positions(length)
+        slots = new if cache is None else cache.key_positions()
+        turns = rotary(new if positions is None else positions, self.rotary_dim, self.rope_theta)
         query, query_turned = self._queries(x, turns)
-        latent = self._latents(x, turns)
         mask = masks.given_to_layer(attention_mask, segments, lambda: (new, slots))
+        keys = self._meet((self._latents(x, turns),), mask, cache, queries=length)
         options: dict[str, Any] = {
+            "mask": keys.mask,
+            "causal": keys.causal,
             "bias": bias,
             "scale": (self.head_dim + self.rotary_dim) ** -0.5,
             "dropout": self.dropout,
             "seed": self.seed_generator if training else None,
             "return_weights": return_attention,
         }
+        (latents,) = keys.tensors
         if cache is None:
-            key, value = self._expanded(latent)
-            query = ops.concatenate([query, query_turned], axis=-1)
-            attended = attention(query, key, value, mask=mask, causal=self.causal, **options)
-            output, *extras = attended if return_attention else (attended,)
-        else:
-            cache = self._updated(cache, latent)
-            mask = masks.combine(mask, masks.causal(new if self.causal else new[-1:], slots))
-            keys, values = self._kernels(query.dtype)
-            query = ops.concatenate([ops.einsum("bhtd,chd->bhtc", query, keys), query_turned], axis=-1)
-            latents = cache.latent  # one head's keys, and values with the rotary part, which is cut off after
-            attended = attention(query, latents, latents, mask=mask, **options)
-            output, *extras = attended if return_attention else (attended,)
-            output = ops.einsum("bhtc,chd->bhtd", output[..., : self.latent_dim], values)
-            extras = [*extras, cache]
-        batch, heads, length, width = ops.shape(output)
-        output = ops.reshape(ops.swapaxes(output, 1, 2), (batch, length, heads * width))
-        output = self.output_projection(output)
+            key, value = self._expanded(latents)
+        else:  # one head's keys, and values with the rotary part, which is cut off after
+            key = value = latents
+            to_keys, to_values = self._kernels(query.dtype)
+            query = ops.einsum("bhtd,chd->bhtc", query, to_keys)
+        attended = attention(ops.concatenate([query, query_turned], axis=-1), key, value, **options)
+        output, *weights = attended if return_attention else (attended,)
+        if cache is not None:
+            output = ops.einsum("bhtc,chd->bhtd", output[..., : self.latent_dim], to_values)
+        output = self.output_projection(self._merge(output))
+        extras = (*weights, *(() if cache is None else (keys.cache,)))
         return (output, *extras) if extras else output
 
     def _queries(self, x, turns):
         """Each head's queries, `(B, H, T, head_dim)`, and their rotary parts, `(B, H, T, rotary_dim)`."""
         if self.query_dim is not None:
             x = self.query_norm(self.query_latent(x))
-        query = self._split(self.query(x))
+        query = self._split(self.query(x), self.num_heads)
         return query[..., : self.head_dim], rotate(query[..., self.head_dim :], *turns)
 
     def _latents(self, x, turns):
@@ -181,7 +184,7 @@ class LatentAttention(Layer):
 
     def _expanded(self, latent):
         """Each head's keys and values, `(B, H, S, ·)`."""
-        both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]))
+        both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]), self.num_heads)
         batch, heads, length, _ = ops.shape(both)
         turned = ops.broadcast_to(latent[..., self.latent_dim :], (batch, heads, length, self.rotary_dim))
         return ops.concatenate([both[..., : self.head_dim], turned], axis=-1), both[..., self.head_dim :]
@@ -192,22 +195,6 @@ class LatentAttention(Layer):
         kernel = ops.reshape(kernel, (self.latent_dim, self.num_heads, self.head_dim + self.value_dim))
         return kernel[..., : self.head_dim], kernel[..., self.head_dim :]
 
-    def _updated(self, cache: LatentCache, latent) -> LatentCache:
-        slots, new = cache.latent.shape[2], latent.shape[2]
-        if None not in (slots, new) and new > slots:
-            raise ValueError(f"{new} positions do not fit into a cache of {slots}.")
-        written = write(cache.latent, ops.cast(latent, cache.latent.dtype), cache.index, axis=2)
-        return LatentCache(written, cache.index + ops.shape(latent)[2])
-
-    def _split(self, x):
-        """`(B, T, H * D)` to `(B, H, T, D)`."""
-        batch, length, width = ops.shape(x)
-        return ops.swapaxes(ops.reshape(x, (batch, length, self.num_heads, width // self.num_heads)), 1, 2)
-
     def init_cache(self, batch_size, length: int) -> LatentCache:
         """An empty cache for `length` positions."""
-        shape = (batch_size, 1, length, self.latent_dim + self.rotary_dim)
-        return LatentCache(ops.zeros(shape, self.compute_dtype), ops.zeros((), "int32"))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+        return LatentCache.empty(batch_size, length, self.latent_dim + self.rotary_dim, self.compute_dtype)

@@ -13,7 +13,6 @@ from keras_tx.layers.core.base import register
 from keras_tx.ops.attention.linear import (
     LinearState,
     elu_features,
-    init_linear_state,
     linear_attention,
     linear_attention_map,
     orthogonal_frequencies,
@@ -41,7 +40,7 @@ class LinearAttention(AttentionVariant):
         seed: of the random features; drawn from Keras's global seed unless given. They are weights, not trained.
         options: `causal`, `head_dim`, `use_bias`, `qkv_bias`, `qk_norm`, `norm_epsilon` and the initializers, as
             `MultiHeadAttention` takes them; with "favor" also `scale`, `rotary` and
-            `rotary_base`.
+            `rope_theta`.
 
     Raises:
         ValueError: as `MultiHeadAttention` does; for another feature map, and features without "favor"; at call, for
@@ -67,7 +66,7 @@ class LinearAttention(AttentionVariant):
         require_positive(num_features=num_features)
         if feature_map == "elu":
             only: dict[str, Any] = {"num_features": num_features, "seed": seed, "scale": self.scale}
-            only |= {"rotary": self.rotary, "rotary_base": self.rotary_base}
+            only |= {"rotary": self.rotary, "rope_theta": self.rope_theta}
             for name, value in only.items():
                 if value is not None:
                     raise ValueError(f'`{name}` has a meaning with `feature_map="favor"` alone; got {value!r}.')
@@ -125,9 +124,9 @@ class LinearAttention(AttentionVariant):
         if cache is None:
             require_keys(mask, key)
             return real
-        return ops.take(real, cache.index + ops.arange(ops.shape(key)[2], dtype="int32"), axis=2)
+        return ops.take(real, cache.query_positions(ops.shape(key)[2]), axis=2)
 
     def init_cache(self, batch_size, length: int | None = None) -> LinearState:
         """The state before the first position; it takes any number of them."""
         features = self._features()
-        return init_linear_state(batch_size, self.num_kv_heads, features, self.head_dim, self.compute_dtype)
+        return LinearState.empty(batch_size, self.num_kv_heads, features, self.head_dim, self.compute_dtype)

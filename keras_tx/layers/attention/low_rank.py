@@ -45,19 +45,19 @@ class _LowRankAttention(AttentionVariant):
 
 @register
 class LinformerAttention(_LowRankAttention):
-    """Multi-head attention to `rank` learned mixtures of the positions' keys and values (Wang et al. 2020, equation 7).
+    """Multi-head attention to keys and values projected to `rank` positions (Wang et al. 2020, equation 7).
 
-    Time and memory are O(length * rank). The mixtures are shared by all heads; those of values may be the keys'. A
-    shorter sequence uses the first rows of the tables, and padding has no part in a mixture. A map shows the mixtures,
-    `(B, H, T, rank)`.
+    Time and memory are O(length * rank). The projections, E and F in the paper, are shared by all heads; that of values
+    may be the keys'. A shorter sequence uses their first rows, and padding has no part. A map shows the projected
+    positions, `(B, H, T, rank)`.
 
     Args:
         dim: width in and out.
         num_heads: query heads.
-        max_length: rows of the tables, and so the longest sequence.
-        rank: mixtures.
+        max_length: rows of the projections, and so the longest sequence.
+        rank: positions that a sequence is projected to.
         num_kv_heads: key/value heads; as many as `num_heads` unless given.
-        share_projection: whether values are mixed as keys are.
+        share_projection: whether values are projected as keys are.
         options: `head_dim`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`, `norm_epsilon` and the initializers,
             as `MultiHeadAttention` takes them.
 
@@ -66,14 +66,14 @@ class LinformerAttention(_LowRankAttention):
             and a mask with a row for each query or head.
     """
 
-    without: ClassVar = (*_LowRankAttention.without, "rotary", "rotary_base")
+    without: ClassVar = (*_LowRankAttention.without, "rotary", "rope_theta")
 
     def __init__(
         self,
         dim: int,
         num_heads: int,
         max_length: int,
-        rank: int,
+        rank: int = 64,
         num_kv_heads: int | None = None,
         *,
         share_projection: bool = False,
@@ -87,25 +87,27 @@ class LinformerAttention(_LowRankAttention):
 
     def build(self, input_shape=None):
         super().build(input_shape)
-        self.key_mixtures = self._mixtures("key_mixtures")
-        self.value_mixtures = self.key_mixtures if self.share_projection else self._mixtures("value_mixtures")
+        self.key_projection = self._length_projection("key_projection")
+        self.value_projection = (
+            self.key_projection if self.share_projection else self._length_projection("value_projection")
+        )
 
-    def _mixtures(self, name: str):
-        # As the authors have it: a mixture of positions with keys of variance 1 has variance length / rank.
+    def _length_projection(self, name: str):
+        # As the authors have it: of keys of variance 1, the projected ones have variance length / rank.
         initializer = keras.initializers.RandomNormal(stddev=self.rank**-0.5)
         return self.add_weight(shape=(self.max_length, self.rank), initializer=initializer, name=name)
 
     def _attend_few(self, query, key, value, real, return_attention: bool, options: dict):
         length = ops.shape(key)[2]
         if isinstance(length, int) and length > self.max_length:
-            raise ValueError(f"`x` has {length} positions; the tables have rows for `max_length` = {self.max_length}.")
-        mixed = []
-        for x, table in ((key, self.key_mixtures), (value, self.value_mixtures)):
+            raise ValueError(f"`x` has {length} positions, more than `max_length` = {self.max_length}.")
+        projected = []
+        for x, projection in ((key, self.key_projection), (value, self.value_projection)):
             if real is not None:
                 x = ops.where(real[:, None, :, None], x, ops.zeros((), x.dtype))
-            mixed.append(ops.einsum("bksd,sr->bkrd", x, ops.cast(table, x.dtype)[:length]))
+            projected.append(ops.einsum("bksd,sr->bkrd", x, ops.cast(projection, x.dtype)[:length]))
         mask = None if real is None else ops.any(real, axis=-1)[:, None, None, None]
-        return attention(query, *mixed, mask=mask, return_weights=return_attention, **options)
+        return attention(query, *projected, mask=mask, return_weights=return_attention, **options)
 
 
 @register
@@ -123,7 +125,7 @@ class NystromAttention(_LowRankAttention):
         num_landmarks: stretches.
         num_kv_heads: key/value heads; as many as `num_heads` unless given.
         iterations: of the pseudo-inverse.
-        options: `head_dim`, `rotary_base`, `scale`, `use_bias`, `qkv_bias`, `qk_norm`, `norm_epsilon` and the
+        options: `head_dim`, `rope_theta`, `scale`, `use_bias`, `qkv_bias`, `qk_norm`, `norm_epsilon` and the
             initializers, as `MultiHeadAttention` takes them.
 
     Raises:

@@ -1,17 +1,16 @@
-"""Multi-head attention, of which grouped-query, multi-query and cross attention are settings."""
+"""Multi-head attention: with fewer key/value heads, to itself or to a context."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
 
-from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
-from keras_tx.layers.core.linear import Linear
+from keras_tx.layers.attention.base import Attention, Keys
+from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
-from keras_tx.ops.attention.cache import KVCache, init_cache, key_slots, query_slots, update_cache
+from keras_tx.ops.attention.cache import KVCache
 from keras_tx.ops.attention.positions import alibi
 from keras_tx.ops.attention.rotary import Rotary, rotate
 from keras_tx.ops.attention.softmax import attention
@@ -25,7 +24,7 @@ from keras_tx.ops.checks import (
 
 
 @register
-class MultiHeadAttention(Layer):
+class MultiHeadAttention(Attention):
     """Attention in several heads (Vaswani et al. 2017, section 3.2.2), with any number of key/value heads.
 
     Args:
@@ -36,7 +35,7 @@ class MultiHeadAttention(Layer):
             self-attention.
         head_dim: width of a head; `d_model / num_heads` unless given.
         causal: whether a position sees only itself and those before it.
-        rotary_base: base of rotary position embeddings on queries and keys; None for none.
+        rope_theta: base of rotary position embeddings on queries and keys; None for none.
         rotary: these embeddings with more to say than a base: a `Rotary`, or its fields.
         alibi: whether scores fall with the distance (Press et al. 2022), by `ops.alibi`.
         scale: multiplies the scores; `head_dim ** -0.5` unless given.
@@ -59,6 +58,9 @@ class MultiHeadAttention(Layer):
             that do not fit, and a context where there should be none or none where there should be one.
     """
 
+    width_name: ClassVar[str] = "d_model"
+    """What the first argument is called, for errors."""
+
     def __init__(
         self,
         d_model: int,
@@ -68,7 +70,7 @@ class MultiHeadAttention(Layer):
         context_dim: int | None = None,
         head_dim: int | None = None,
         causal: bool = False,
-        rotary_base: float | None = None,
+        rope_theta: float | None = None,
         rotary: Rotary | dict | None = None,
         alibi: bool = False,
         scale: float | None = None,
@@ -86,22 +88,16 @@ class MultiHeadAttention(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        require_positive(
-            d_model=d_model,
-            num_heads=num_heads,
-            num_kv_heads=num_kv_heads,
-            context_dim=context_dim,
-            head_dim=head_dim,
-            chunk_size=chunk_size,
-        )
+        require_positive(**{self.width_name: d_model}, num_heads=num_heads, num_kv_heads=num_kv_heads)
+        require_positive(context_dim=context_dim, head_dim=head_dim, chunk_size=chunk_size)
         require_rate(dropout=dropout)
         if head_dim is None:
-            require_divides(d_model, num_heads, "d_model", "num_heads")
+            require_divides(d_model, num_heads, self.width_name, "num_heads")
         if num_kv_heads is not None:
             require_divides(num_heads, num_kv_heads, "num_heads", "num_kv_heads")
-        if rotary_base and rotary:
-            raise ValueError("give the base of rotary embeddings as `rotary_base` or inside `rotary`, not both.")
-        if context_dim is not None and (causal or rotary_base or rotary or alibi):
+        if rope_theta and rotary:
+            raise ValueError("give `rope_theta` or `rotary`, which has one of its own, not both.")
+        if context_dim is not None and (causal or rope_theta or rotary or alibi):
             raise ValueError(
                 "cross attention (`context_dim` given) can be neither `causal` nor rotary nor have `alibi`."
             )
@@ -115,7 +111,7 @@ class MultiHeadAttention(Layer):
         self.context_dim = context_dim
         self.head_dim = head_dim or d_model // num_heads
         self.causal = causal
-        self.rotary_base = rotary_base
+        self.rope_theta = rope_theta
         self.rotary = Rotary.of(rotary)
         self.alibi = alibi
         self.scale = scale
@@ -130,7 +126,7 @@ class MultiHeadAttention(Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
-        self._rotation = self.rotary or Rotary.of(rotary_base)
+        self._rotation = self.rotary or Rotary.of(rope_theta)
         if self._rotation:
             self._rotation.width(self.head_dim)  # an odd width is an error now, not at the first call
         qkv_bias = use_bias if qkv_bias is None else qkv_bias
@@ -139,21 +135,9 @@ class MultiHeadAttention(Layer):
         self.value = self._projection(self.num_kv_heads * self.head_dim, "value", qkv_bias)
         self.output_projection = self._projection(d_model, "output", use_bias, self.output_initializer)
         if qk_norm:
-            self.query_norm, self.key_norm = self._norm("query_norm"), self._norm("key_norm")
+            kind: Literal["layer", "rms"] = "rms" if qk_norm == "rms" else "layer"
+            self.query_norm, self.key_norm = self._norm(kind, "query_norm"), self._norm(kind, "key_norm")
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
-
-    def _projection(self, width: int, name: str, use_bias: bool, initializer=None):
-        return Linear(
-            width,
-            use_bias=use_bias,
-            kernel_initializer=clone(initializer or self.kernel_initializer),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
-    def _norm(self, name: str):
-        norm = keras.layers.RMSNormalization if self.qk_norm == "rms" else keras.layers.LayerNormalization
-        return norm(epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape=None):
         self.query.build((None, self.d_model))
@@ -226,37 +210,26 @@ class MultiHeadAttention(Layer):
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
         """The output of each head, `(B, H, T, D)`, with the map if asked for; and the new cache."""
-        asked = {"return_attention": return_attention, "training": training}
-        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
+        keys = self._meet((key, value), mask, cache, queries=ops.shape(query)[2])
+        return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
-    def _attend_by_softmax(
-        self, query, key, value, mask, bias, cache, *, return_attention, training, causal=None, value_bias=None
-    ):
-        """By `ops.attention`; `causal` where it is not the layer's own."""
-        causal = self.causal if causal is None else causal
-        if cache is not None:
-            slots = query_slots(cache, ops.shape(query)[2])
-            seen = masks.causal(slots if causal else slots[-1:], key_slots(cache))
-            mask, causal = masks.combine(mask, seen), False
-            cache = update_cache(cache, key, value)
-            key, value = cache.key, cache.value
-        attended = attention(
-            query,
-            key,
-            value,
-            mask=mask,
-            bias=bias,
-            causal=causal,
-            scale=self.scale,
-            soft_cap=self.soft_cap,
-            sinks=self.sink_scores if self.sinks else None,
-            value_bias=value_bias,
-            dropout=self.dropout,
-            seed=self.seed_generator if training else None,
-            chunk_size=self.chunk_size,
-            return_weights=return_attention,
-        )
-        return attended, cache
+    def _softmax(self, query, keys: Keys, *, return_attention: bool, training, **others: Any):
+        """By `ops.attention`: the output `(B, H, T, D)`, with the map if asked for; `others` are arguments of it."""
+        options = self._softmax_options(training) | others
+        options |= {"mask": keys.mask, "causal": keys.causal, "return_weights": return_attention}
+        key, value = keys.tensors
+        return attention(query, key, value, **options)
+
+    def _softmax_options(self, training) -> dict[str, Any]:
+        """What `ops.attention` takes from this layer, apart from masks and biases."""
+        return {
+            "scale": self.scale,
+            "soft_cap": self.soft_cap,
+            "sinks": self.sink_scores if self.sinks else None,
+            "dropout": self.dropout,
+            "seed": self.seed_generator if training else None,
+            "chunk_size": self.chunk_size,
+        }
 
     def _mask(self, attention_mask, segments, x, context, cache):
         """As `ops.attention` takes it."""
@@ -268,15 +241,15 @@ class MultiHeadAttention(Layer):
         """The positions of the queries, `(T,)`, and of all keys, `(S,)`, counted from 0."""
         length = ops.shape(x)[1]
         if self.context_dim is None and cache is not None:
-            return query_slots(cache, length), key_slots(cache)
+            return cache.query_positions(length), cache.key_positions()
         positions = ops.arange(length, dtype="int32")
         if self.context_dim is None:
             return positions, positions
-        return positions, key_slots(cache) if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
+        return positions, cache.key_positions() if context is None else ops.arange(ops.shape(context)[1], dtype="int32")
 
     def init_cache(self, batch_size, length: int) -> Any:
         """An empty cache for `length` positions of self-attention."""
-        return init_cache(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
+        return KVCache.empty(batch_size, self.num_kv_heads, length, self.head_dim, self.compute_dtype)
 
     def project_context(self, context) -> KVCache:
         """The keys and values of a context `(B, S, context_dim)`, to be computed once and attended to often.
@@ -305,7 +278,7 @@ class MultiHeadAttention(Layer):
 
     def _rotate(self, query, key, rotary: Rotary, positions, cache):
         if positions is None:
-            start = 0 if cache is None else cache.index
+            start = 0 if cache is None else cache.fill
             positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
         tables = rotary.tables(positions, self.head_dim)
         return tuple(rotate(x, *tables, interleaved=rotary.interleaved) for x in (query, key))
@@ -313,31 +286,3 @@ class MultiHeadAttention(Layer):
     def _scale(self, query):
         scale = self.head_dim**-0.5 if self.scale is None else self.scale
         return ops.cast(scale, query.dtype)
-
-    def _split(self, x, heads: int):
-        """`(B, T, heads * D)` to `(B, heads, T, D)`."""
-        batch, length, _ = ops.shape(x)
-        return ops.swapaxes(ops.reshape(x, (batch, length, heads, self.head_dim)), 1, 2)
-
-    def _merge(self, x):
-        """`(B, H, T, D)` to `(B, T, H * D)`."""
-        batch, _, length, _ = ops.shape(x)
-        return ops.reshape(ops.swapaxes(x, 1, 2), (batch, length, self.num_heads * self.head_dim))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-def GroupedQueryAttention(dim: int, num_heads: int, num_kv_heads: int, **kwargs) -> MultiHeadAttention:
-    """Multi-head attention whose query heads share `num_kv_heads` key/value heads (Ainslie et al. 2023)."""
-    return MultiHeadAttention(dim, num_heads, num_kv_heads, **kwargs)
-
-
-def MultiQueryAttention(dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
-    """Multi-head attention whose query heads share one key/value head (Shazeer 2019)."""
-    return MultiHeadAttention(dim, num_heads, 1, **kwargs)
-
-
-def CrossAttention(dim: int, context_dim: int, num_heads: int, **kwargs) -> MultiHeadAttention:
-    """Multi-head attention from one sequence to another, of width `context_dim`."""
-    return MultiHeadAttention(dim, num_heads, context_dim=context_dim, **kwargs)

@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_tx.layers.attention.multi_head import MultiHeadAttention
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import FeedForward, clone
+from keras_tx.layers.core.feedforward import FeedForward
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.ops.checks import require_rank, require_width
 
 
@@ -53,7 +54,7 @@ class AttentionPooling(Layer):
 
     def build(self, input_shape=None):
         self.query = self.add_weight(
-            shape=(1, 1, self.d_model), initializer=clone(self.kernel_initializer), name="query"
+            shape=(1, 1, self.d_model), initializer=clone_initializer(self.kernel_initializer), name="query"
         )
         for layer in (self.attention, self.norm, self.feed_forward):
             layer.build((None, None, self.d_model))

@@ -13,9 +13,8 @@ from keras import ops
 
 from keras_tx.layers.attention.variant import AttentionVariant
 from keras_tx.layers.core.base import register
-from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.positions import by_key, by_offset, relative_offsets, sinusoidal
-from keras_tx.ops.checks import require_positive, require_rank, require_width
+from keras_tx.ops.checks import require_even, require_positive, require_rank, require_width
 
 
 @register
@@ -39,12 +38,14 @@ class RelativePositionAttention(AttentionVariant):
     """
 
     without: ClassVar = ("context_dim", "chunk_size")
+    width_name: ClassVar[str] = "d_model"
+    by_distance: ClassVar[bool] = True
 
     def __init__(
         self,
         d_model: int,
         num_heads: int,
-        max_relative_position: int,
+        max_relative_position: int = 16,
         num_kv_heads: int | None = None,
         *,
         relative_values: bool = True,
@@ -66,20 +67,21 @@ class RelativePositionAttention(AttentionVariant):
             self.value_table = self.add_weight(name="value_table", **options)
 
     def _attend(self, query, key, value, mask, bias, cache, **asked):
-        keys = ops.shape(key)[2] if cache is None else ops.shape(cache.key)[2]
-        offsets = relative_offsets(0 if cache is None else cache.index, ops.shape(query)[2], keys)
+        queries = ops.shape(query)[2]
+        keys = self._meet((key, value), mask, cache, queries=queries)
+        count = ops.shape(keys.tensors[0])[2]
+        offsets = relative_offsets(0 if cache is None else cache.fill, queries, count)
         farthest = self.max_relative_position
         rows = ops.clip(offsets, -farthest, farthest) + farthest
         scores = ops.einsum("bhtd,rd->bhtr", query * self._scale(query), _take(self.key_table, rows, query.dtype))
-        scores = by_key(scores, keys)
+        scores = by_key(scores, count)
         bias = scores if bias is None else scores + ops.cast(bias, scores.dtype)
-        if not self.relative_values:
-            return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
 
         def value_bias(weights):
             return ops.einsum("bhtr,rd->bhtd", by_offset(weights), _take(self.value_table, rows, weights.dtype))
 
-        return self._attend_by_softmax(query, key, value, mask, bias, cache, value_bias=value_bias, **asked)
+        asked["value_bias"] = value_bias if self.relative_values else None
+        return self._softmax(query, keys, bias=bias, **asked), keys.cache
 
 
 @register
@@ -95,14 +97,16 @@ class TransformerXLAttention(AttentionVariant):
         num_kv_heads: key/value heads; as many as `num_heads` unless given.
         causal: whether a position sees only itself and those before it.
         bias_initializer: of u and v.
-        options: those of `MultiHeadAttention` but `context_dim`, `rotary`, `rotary_base` and `alibi`.
+        options: those of `MultiHeadAttention` but `context_dim`, `rotary`, `rope_theta` and `alibi`.
 
     Raises:
         ValueError: as `MultiHeadAttention` does; for an odd `d_model`; at call, for a memory of another rank or width,
             or together with a cache.
     """
 
-    without: ClassVar = ("context_dim", "rotary", "rotary_base", "alibi")
+    without: ClassVar = ("context_dim", "rotary", "rope_theta", "alibi")
+    width_name: ClassVar[str] = "d_model"
+    by_distance: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -115,7 +119,7 @@ class TransformerXLAttention(AttentionVariant):
         **options: Any,
     ):
         super().__init__(d_model, num_heads, num_kv_heads, causal=causal, **options)
-        sinusoidal(0, d_model)  # an odd width is an error now, not at the first call
+        require_even(d_model=d_model)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.position = self._projection(self.num_heads * self.head_dim, "position", False)
 
@@ -171,19 +175,16 @@ class TransformerXLAttention(AttentionVariant):
 
     def _attend(self, query, key, value, mask, bias, cache, **asked):
         queries = ops.shape(query)[2]
-        keys = ops.shape(key)[2] if cache is None else ops.shape(cache.key)[2]
-        start = keys - queries if cache is None else cache.index
-        sinusoids = ops.cast(sinusoidal(-relative_offsets(start, queries, keys), self.d_model), query.dtype)
+        keys = self._meet((key, value), mask, cache, queries=queries, explicit=self.causal)
+        count = ops.shape(keys.tensors[0])[2]
+        start = count - queries if cache is None else cache.fill
+        sinusoids = ops.cast(sinusoidal(-relative_offsets(start, queries, count), self.d_model), query.dtype)
         vectors = ops.reshape(self.position(sinusoids), (-1, self.num_heads, self.head_dim))
         by_position = (query + ops.cast(self.position_bias, query.dtype)) * self._scale(query)
-        scores = by_key(ops.einsum("bhtd,rhd->bhtr", by_position, vectors), keys)
+        scores = by_key(ops.einsum("bhtd,rhd->bhtr", by_position, vectors), count)
         bias = scores if bias is None else scores + ops.cast(bias, scores.dtype)
         query = query + ops.cast(self.content_bias, query.dtype)
-        if cache is None and self.causal:
-            seen = ops.arange(keys, dtype="int32")
-            mask = masks.combine(mask, masks.causal(start + ops.arange(queries, dtype="int32"), seen))
-            asked = {"causal": False, **asked}
-        return self._attend_by_softmax(query, key, value, mask, bias, cache, **asked)
+        return self._softmax(query, keys, bias=bias, **asked), keys.cache
 
 
 def _take(table, rows, dtype: str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -10,14 +10,8 @@ from keras_tx.layers.attention.variant import AttentionVariant, of_keys, require
 from keras_tx.layers.core.base import register
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.blocks import SharedKeys, band, band_attention
-from keras_tx.ops.attention.cache import KVCache, key_slots, query_slots
-from keras_tx.ops.attention.ring_cache import (
-    RingCache,
-    init_ring_cache,
-    last_positions,
-    ring_positions,
-    update_ring_cache,
-)
+from keras_tx.ops.attention.cache import KVCache
+from keras_tx.ops.attention.ring_cache import RingCache
 from keras_tx.ops.attention.softmax import attention
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import is_converted
@@ -40,7 +34,7 @@ class SlidingWindowAttention(AttentionVariant):
         dilation: positions a step.
         num_global: so many positions at the start are seen by all others, and see all others themselves, unless
             `causal`. Causal decoding by a window that keeps its first positions is StreamingLLM's (Xiao et al. 2023).
-        options: `causal`, `head_dim`, `rotary_base`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
+        options: `causal`, `head_dim`, `rope_theta`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
             `norm_epsilon` and the initializers, as `MultiHeadAttention` takes them.
 
     Raises:
@@ -48,11 +42,13 @@ class SlidingWindowAttention(AttentionVariant):
             call, for a cache if it is not causal, or together with a map, a bias or a mask for each query.
     """
 
+    by_distance: ClassVar[bool] = True
+
     def __init__(
         self,
         dim: int,
         num_heads: int,
-        window_size: int,
+        window_size: int = 256,
         num_kv_heads: int | None = None,
         *,
         dilation: int = 1,
@@ -72,34 +68,26 @@ class SlidingWindowAttention(AttentionVariant):
         reach = self.window_size - 1
         return {"before": reach, "after": 0 if self.causal else reach, "dilation": self.dilation}
 
-    def allowed(self, query_positions, key_positions):
-        """The mask by definition: which of `(..., S)` keys each of `(..., T)` queries may look at."""
+    def visible(self, query_positions, key_positions):
         query, key = ops.expand_dims(query_positions, -1), ops.expand_dims(key_positions, -2)
         seen = ops.logical_or(band(query_positions, key_positions, **self._band), key < self.num_global)
         return ops.logical_and(seen, key <= query) if self.causal else ops.logical_or(seen, query < self.num_global)
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
-        options = self._softmax_options(training)
-        if cache is not None and not self.causal:
-            raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
-        if isinstance(cache, KVCache):
-            seen = self.allowed(query_slots(cache, ops.shape(query)[2]), key_slots(cache))
-            asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
-            return self._attend_by_softmax(query, key, value, masks.combine(seen, mask), bias, cache, **asked)
-        if cache is not None:
+        self._require_causal(cache)
+        if cache is not None and not cache.by_position:
             self._require_cacheable(mask, bias, return_attention)
-            return self._attend_cached(query, key, value, mask, cache, options)
+            return self._attend_ring(query, key, value, mask, cache, self._softmax_options(training))
         length = query.shape[2]
         short = length is not None and length <= self.window_size
         # Converters confuse the shapes of bands of unknown length.
-        if short or is_converted() or return_attention or bias is not None or not of_keys(mask):
-            positions = ops.arange(ops.shape(query)[2], dtype="int32")
-            mask = masks.combine(self.allowed(positions, positions), mask)
-            options |= {"bias": bias, "return_weights": return_attention}
-            return attention(query, key, value, mask=mask, **options), None
-        if mask is not None:
-            require_keys(mask, key)
-        return self._attend_near(query, key, value, mask, options), None
+        all_pairs = cache is not None or short or is_converted()
+        if not all_pairs and bias is None and not return_attention and of_keys(mask):
+            if mask is not None:
+                require_keys(mask, key)
+            return self._attend_near(query, key, value, mask, self._softmax_options(training)), None
+        keys = self._meet((key, value), mask, cache, queries=ops.shape(query)[2], explicit=True)
+        return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _attend_near(self, query, key, value, mask, options: dict):
         """All positions at once, `mask` being `(B, 1, 1, T)` or None."""
@@ -108,8 +96,8 @@ class SlidingWindowAttention(AttentionVariant):
         if not self.num_global:
             return band_attention(query, key, value, mask=real, **self._band, **options)
         count = self.num_global
-        pinned = positions[:count]  # fewer in a short sequence
-        seen = pinned <= positions[:, None] if self.causal else ops.ones_like(pinned[None], dtype="bool")
+        sinks = positions[:count]  # fewer in a short sequence
+        seen = sinks <= positions[:, None] if self.causal else ops.ones_like(sinks[None], dtype="bool")
         seen = seen[None] if real is None else ops.logical_and(seen, real[:, None, :count])
         shared = SharedKeys(key[:, :, :count], value[:, :, :count], seen)
         others = masks.combine((positions >= count)[None], real)
@@ -119,24 +107,23 @@ class SlidingWindowAttention(AttentionVariant):
         everywhere = attention(query[:, :, :count], key, value, mask=mask, **options)
         return ops.concatenate([everywhere, near[:, :, count:]], axis=2)
 
-    def _attend_cached(self, query, key, value, mask, cache: RingCache, options: dict):
-        new = ops.shape(query)[2]
-        positions = cache.index + ops.arange(new, dtype="int32")
-        updated = update_ring_cache(cache, key, value, self.num_global)
+    def _attend_ring(self, query, key, value, mask, cache: RingCache, options: dict):
+        positions = cache.query_positions(ops.shape(query)[2])
+        updated = cache.append(key, value, self.num_global)
         if query.shape[2] == 1:
-            held = ring_positions(updated, self.num_global)
-            seen = _held(held, mask)[:, None, None] & self.allowed(positions, held)
+            held = updated.held(self.num_global)
+            seen = _held(held, mask)[:, None, None] & self.visible(positions, held)
             return attention(query, updated.key, updated.value, mask=seen, **options), updated
         # The last positions come first again, for the new ones to look at; nobody looks with them.
-        old_key, old_value, old = last_positions(cache, self.num_global)
+        old_key, old_value, old = cache.last(self.num_global)
         query = ops.pad(query, ((0, 0), (0, 0), (old_key.shape[2], 0), (0, 0)))
         key, value = ops.concatenate([old_key, key], axis=2), ops.concatenate([old_value, value], axis=2)
         held = ops.concatenate([old, ops.where(positions >= self.num_global, positions, -1)])
         shared = None
         if count := self.num_global:
             at = ops.concatenate([old, positions])
-            pinned = ops.arange(count, dtype="int32")
-            seen = (pinned <= at[:, None])[None] & _held(pinned, mask)[:, None]
+            sinks = ops.arange(count, dtype="int32")
+            seen = (sinks <= at[:, None])[None] & _held(sinks, mask)[:, None]
             shared = SharedKeys(updated.key[:, :, :count], updated.value[:, :, :count], seen)
         near = band_attention(query, key, value, mask=_held(held, mask), shared=shared, **self._band, **options)
         return near[:, :, old_key.shape[2] :], updated
@@ -157,8 +144,8 @@ class SlidingWindowAttention(AttentionVariant):
             return super().init_cache(batch_size, length)
         reach = (self.window_size - 1) * self.dilation + 1
         slots = max(1, min(reach, length - self.num_global))
-        return init_ring_cache(
-            batch_size, self.num_kv_heads, slots, self.head_dim, self.compute_dtype, pinned=self.num_global
+        return RingCache.empty(
+            batch_size, self.num_kv_heads, slots, self.head_dim, self.compute_dtype, sink_tokens=self.num_global
         )
 
 
@@ -167,5 +154,5 @@ def _held(positions, mask):
     held = (positions >= 0)[None]
     if mask is None:
         return held
-    positions = ops.clip(positions, 0, ops.shape(mask)[-1] - 1)  # a sequence may end before the pinned ones do
+    positions = ops.clip(positions, 0, ops.shape(mask)[-1] - 1)  # a sequence may end before the sink tokens do
     return ops.logical_and(held, ops.take(mask[:, 0, 0], positions, axis=-1))

@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from keras_tx.layers.attention.multi_head import MultiHeadAttention
-from keras_tx.layers.core.base import plain
 from keras_tx.ops.checks import require_shape
-
-_OF_LAYERS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 
 
 class AttentionVariant(MultiHeadAttention):
-    """Self-attention whose `_attend` is another; what `options` say is `MultiHeadAttention`'s.
+    """Self-attention whose `_attend` is another; what `options` say is `MultiHeadAttention`'s, but for `without`."""
 
-    Attributes:
-        without: the arguments of `MultiHeadAttention` that have no meaning here.
-    """
-
+    width_name: ClassVar[str] = "dim"
     without: ClassVar[tuple[str, ...]] = ("context_dim", "chunk_size", "alibi", "soft_cap", "sinks")
 
     def __init__(self, dim: int, num_heads: int, num_kv_heads: int | None = None, **options: Any):
@@ -27,15 +21,12 @@ class AttentionVariant(MultiHeadAttention):
         options = {name: value for name, value in options.items() if name not in self.without}
         super().__init__(dim, num_heads, num_kv_heads, **options)
         self.dim = dim
-        self.handed_on = tuple(name for name in options if name not in _OF_LAYERS)
+        self._hand_on(options)
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **{name: plain(getattr(self, name)) for name in self.handed_on}}
-
-    def _softmax_options(self, training) -> dict[str, Any]:
-        """What `ops.attention` takes from this layer, apart from masks and biases."""
-        seed = self.seed_generator if training else None
-        return {"scale": self.scale, "dropout": self.dropout, "seed": seed}
+    def _require_causal(self, cache) -> None:
+        """Raises ValueError for a cache of a layer that looks ahead."""
+        if cache is not None and not self.causal:
+            raise ValueError("a `cache` needs `causal=True`: without it a position sees what is not there yet.")
 
 
 def of_keys(mask) -> bool:

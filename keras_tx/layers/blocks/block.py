@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import keras
 
-from keras_tx.layers.attention.config import AttentionConfig, MultiHead
 from keras_tx.layers.attention.multi_head import MultiHeadAttention
+from keras_tx.layers.attention.variants import AttentionConfig, Given, of_layer
 from keras_tx.layers.core.base import Layer, register
 from keras_tx.layers.core.dropout import Dropout, DropPath
 from keras_tx.layers.core.feedforward import FeedForward
 from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
+from keras_tx.layers.core.norm import make_norm
 from keras_tx.layers.core.scale import LayerScale
+from keras_tx.ops.attention.cache import Cache, LayerCache
 from keras_tx.ops.attention.rotary import Rotary
-from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.checks import require_positive, require_rank, require_rate, require_width
 from keras_tx.ops.fields import from_json
 
 
-class BlockCache(NamedTuple):
-    """The caches of one block: `attention` is its layer's, of what was before; `cross` is the context's `KVCache`."""
-
-    attention: Any
+class _OfBlock(NamedTuple):
+    attention: LayerCache
     cross: Any = ()
+
+
+class BlockCache(_OfBlock, Cache):
+    """The caches of one block.
+
+    Attributes:
+        attention: its layer's, of the positions before.
+        cross: the `KVCache` of the context, which is only read; `()` for none.
+    """
+
+    __slots__ = ()
+
+    @property
+    def fill(self) -> Any:
+        return self.attention.fill
+
+    @property
+    def capacity(self) -> int | None:
+        return self.attention.capacity
+
+    def rewind(self, index) -> Self:
+        return self._replace(attention=self.attention.rewind(index))
+
+    def repeat_rows(self, copies: int) -> Self:
+        cross = self.cross.repeat_rows(copies) if self.cross else ()
+        return self._replace(attention=self.attention.repeat_rows(copies), cross=cross)
+
+    def take_rows(self, rows) -> Self:
+        # The context's keys and values are most of what the cache holds, and the same in all rows of a prompt.
+        return self._replace(attention=self.attention.take_rows(rows))
 
 
 @register
@@ -51,7 +81,7 @@ class TransformerBlock(Layer):
         attention_dropout: rate on the attention weights.
         activation_dropout: rate inside the feed-forward network.
         drop_path: rate at which a branch is dropped for a whole sample.
-        rotary_base: base of rotary position embeddings in self-attention; None for none.
+        rope_theta: base of rotary position embeddings in self-attention; None for none.
         rotary: these embeddings with more to say than a base, as `MultiHeadAttention` takes them.
         use_bias: whether linear maps have biases.
         qkv_bias: whether those to queries, keys and values have, if other.
@@ -62,7 +92,9 @@ class TransformerBlock(Layer):
         kernel_initializer: of all kernels.
         output_initializer: of the kernels that end a residual branch, if other.
         query_initializer: of the kernels to queries, if other.
-        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given.
+        attention_variant: another self-attention, as `AttentionConfig.of` takes it; multi-head unless given. Of
+            several, in turn, the block has the one of its `layer_index`.
+        layer_index: how many blocks stand before this one, which attention may depend on.
         residual_dtype: dtype of what the branches are added to, of the norms and of the feed-forward network's last
             map, if other than the block's: "float32" where float16 would overflow.
 
@@ -91,7 +123,7 @@ class TransformerBlock(Layer):
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         drop_path: float = 0.0,
-        rotary_base: float | None = None,
+        rope_theta: float | None = None,
         rotary: Rotary | dict | None = None,
         use_bias: bool = True,
         qkv_bias: bool | None = None,
@@ -101,7 +133,8 @@ class TransformerBlock(Layer):
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         query_initializer=None,
-        attention_variant: AttentionConfig | str | dict | None = None,
+        attention_variant: Given = None,
+        layer_index: int = 0,
         residual_dtype: str | None = None,
         **kwargs,
     ):
@@ -110,6 +143,9 @@ class TransformerBlock(Layer):
             raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
         if norm not in ("layer", "rms"):
             raise ValueError(f'`norm` must be "layer" or "rms"; got {norm!r}.')
+        require_positive(d_model=d_model, num_heads=num_heads, d_ff=d_ff)
+        require_rate(dropout=dropout, attention_dropout=attention_dropout)
+        require_rate(activation_dropout=activation_dropout, drop_path=drop_path)
         self.d_model = d_model
         self.num_heads = num_heads
         self.d_ff = d_ff
@@ -128,7 +164,7 @@ class TransformerBlock(Layer):
         self.attention_dropout = attention_dropout
         self.activation_dropout = activation_dropout
         self.drop_path = drop_path
-        self.rotary_base = rotary_base
+        self.rope_theta = rope_theta
         self.rotary = Rotary.of(rotary)
         self.use_bias = use_bias
         self.qkv_bias = qkv_bias
@@ -139,6 +175,7 @@ class TransformerBlock(Layer):
         self.output_initializer = keras.initializers.get(output_initializer)
         self.query_initializer = keras.initializers.get(query_initializer)
         self.attention_variant = AttentionConfig.of(attention_variant)
+        self.layer_index = layer_index
         self.residual_dtype = residual_dtype
 
         linear = {
@@ -157,9 +194,9 @@ class TransformerBlock(Layer):
             "norm_epsilon": norm_epsilon,
             **linear,
         }
-        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rotary_base": rotary_base, "rotary": rotary}
-        variant = self.attention_variant or MultiHead()
-        self.attention = variant.make(d_model, num_heads, name="attention", **own, **heads)
+        own = {"num_kv_heads": num_kv_heads, "causal": causal, "rope_theta": rope_theta, "rotary": rotary}
+        variant = of_layer(self.attention_variant, layer_index)
+        self.attention = variant.make(d_model, num_heads, layer=layer_index, name="attention", **own, **heads)
         self.attention_norm = self._norm("attention_norm")
         self.attention_scale = self._scale("attention_scale")
         if context_dim is not None:
@@ -179,7 +216,7 @@ class TransformerBlock(Layer):
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.feed_forward_scale = self._scale("feed_forward_scale")
         self.drop = Dropout(dropout, dtype=self._residual_policy, name="drop")
-        self.skip = DropPath(drop_path, dtype=self._residual_policy, name="skip")
+        self.stochastic_depth = DropPath(drop_path, dtype=self._residual_policy, name="drop_path")
 
     @property
     def _residual_policy(self):
@@ -286,7 +323,7 @@ class TransformerBlock(Layer):
 
     def _leave(self, x, y, norm, scale, training):
         y = self.drop(y, training=training)
-        x = x + self.skip(y if scale is None else scale(y), training=training)
+        x = x + self.stochastic_depth(y if scale is None else scale(y), training=training)
         return x if self.norm_position == "pre" else norm(x)
 
     def init_cache(self, batch_size, length: int, context=None) -> BlockCache:
@@ -296,9 +333,3 @@ class TransformerBlock(Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-
-def make_norm(kind: Literal["layer", "rms"], epsilon: float, **options) -> keras.layers.Layer:
-    """The norm of that kind, over the last axis."""
-    norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
-    return norms[kind](epsilon=epsilon, **options)

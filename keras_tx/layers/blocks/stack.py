@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from keras_tx.layers.blocks.block import BlockCache, TransformerBlock, make_norm
+from keras_tx.layers.blocks.block import BlockCache, TransformerBlock
 from keras_tx.layers.core.base import Layer, register
+from keras_tx.layers.core.norm import make_norm
 from keras_tx.ops.checks import require_positive
 
 _OF_LAYERS = ("name", "dtype", "trainable")
@@ -56,6 +57,7 @@ class Stack(Layer):
             self.dropout,
             norm_position=self.norm_position,
             dtype=self.dtype_policy,
+            layer_index=index,
             name=f"block_{index}",
             **self.options,
         )

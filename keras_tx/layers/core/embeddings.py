@@ -11,9 +11,11 @@ from keras_tx.ops.attention.positions import sinusoidal
 from keras_tx.ops.attention.rotary import rotary
 from keras_tx.ops.checks import (
     require_below,
+    require_even,
     require_integer,
     require_positive,
     require_rank,
+    require_rate,
     require_width,
 )
 
@@ -118,7 +120,8 @@ class PositionalEncoding(Layer):
     def __init__(self, d_model: int, max_len: int = 5000, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         require_positive(d_model=d_model, max_len=max_len)
-        sinusoidal(0, d_model)  # an odd width is an error now, not at the first call
+        require_even(d_model=d_model)
+        require_rate(dropout=dropout)
         self.d_model = d_model
         self.max_len = max_len
         self.dropout = dropout
@@ -150,19 +153,19 @@ class RotaryPositionalEmbedding(Layer):
     Args:
         dim: width of the heads to be rotated, even.
         max_seq_len: the longest sequence taken.
-        base: the slowest rotation turns by about 1 / base radians a position.
+        rope_theta: the base: the slowest rotation turns by about 1 / rope_theta radians a position.
 
     Raises:
         ValueError: for an odd `dim`; at call, for more than `max_seq_len` positions.
     """
 
-    def __init__(self, dim: int, max_seq_len: int = 2048, base: float = 10000.0, **kwargs):
+    def __init__(self, dim: int, max_seq_len: int = 2048, rope_theta: float = 10000.0, **kwargs):
         super().__init__(**kwargs)
         require_positive(dim=dim, max_seq_len=max_seq_len)
-        rotary(0, dim, base)  # an odd width is an error now, not at the first call
+        require_even(dim=dim)
         self.dim = dim
         self.max_seq_len = max_seq_len
-        self.base = base
+        self.rope_theta = rope_theta
 
     def build(self, input_shape=None):
         """Nothing to make: the tables are computed, not stored."""
@@ -171,7 +174,7 @@ class RotaryPositionalEmbedding(Layer):
         """`cos, sin`, float32 `(seq_len, dim)` each; `seq_len` is the second to last axis of `x` unless given."""
         length = x.shape[-2] if seq_len is None else seq_len
         _require_length(length, self.max_seq_len, "max_seq_len")
-        return rotary(ops.arange(ops.shape(x)[-2] if seq_len is None else seq_len), self.dim, self.base)
+        return rotary(ops.arange(ops.shape(x)[-2] if seq_len is None else seq_len), self.dim, self.rope_theta)
 
 
 def lookup(table, ids, dtype: str):

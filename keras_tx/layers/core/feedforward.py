@@ -6,6 +6,7 @@ import keras
 
 from keras_tx.layers.core.base import Layer, register
 from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_positive, require_rate, require_width
@@ -72,7 +73,7 @@ class FeedForward(Layer):
 
     def _linear(self, units: int, name: str, initializer, dtype: str | None = None):
         options = {"use_bias": self.use_bias, "dtype": dtype or self.dtype_policy, "name": name}
-        return Linear(units, kernel_initializer=clone(initializer), **options)
+        return Linear(units, kernel_initializer=clone_initializer(initializer), **options)
 
     def build(self, input_shape=None):
         for layer in (self.up, self.gate):
@@ -92,23 +93,3 @@ class FeedForward(Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-
-def GEGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
-    """A feed-forward network gated by GELU (Shazeer 2020), as in T5 v1.1."""
-    return FeedForward(d_model, d_ff, activation="gelu", gated=True, **kwargs)
-
-
-def SwiGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
-    """A feed-forward network gated by SiLU, also called Swish (Shazeer 2020), as in LLaMA."""
-    return FeedForward(d_model, d_ff, activation="silu", gated=True, **kwargs)
-
-
-def ReGLU(d_model: int, d_ff: int, **kwargs) -> FeedForward:
-    """A feed-forward network gated by ReLU (Shazeer 2020)."""
-    return FeedForward(d_model, d_ff, activation="relu", gated=True, **kwargs)
-
-
-def clone(initializer):
-    """A copy that draws other numbers: one unseeded initializer gives every weight the same values."""
-    return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import FeedForward, clone
+from keras_tx.layers.core.feedforward import FeedForward
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.ops import routing
 from keras_tx.ops.checks import require_positive, require_width
 from keras_tx.ops.fields import from_json
@@ -24,9 +26,9 @@ class Experts:
     capacity_factor: float | None = None
     """In training an expert takes at most so many times the tokens that it would if all were used alike, and the output
     for those beyond is 0; None for no limit, as in inference, where every expert computes every token."""
-    balance: float = 0.01
+    router_aux_loss_coef: float = 0.01
     """What the loss that keeps the experts evenly used is multiplied by (Fedus et al. 2021, section 2.2)."""
-    normalize: bool | None = None
+    norm_topk_prob: bool | None = None
     """Whether a token's gates sum to one; None for so if they are several."""
 
     def __post_init__(self):
@@ -35,12 +37,12 @@ class Experts:
             raise ValueError(f"`top_k` must be at most `num_experts` = {self.num_experts}; got {self.top_k}.")
         if self.capacity_factor is not None and not self.capacity_factor > 0:
             raise ValueError(f"`capacity_factor` must be above 0, or None for no limit; got {self.capacity_factor}.")
-        if not self.balance >= 0:
-            raise ValueError(f"`balance` must be at least 0; got {self.balance}.")
+        if not self.router_aux_loss_coef >= 0:
+            raise ValueError(f"`router_aux_loss_coef` must be at least 0; got {self.router_aux_loss_coef}.")
 
     @property
-    def normalized(self) -> bool:
-        return self.top_k > 1 if self.normalize is None else self.normalize
+    def normalizes(self) -> bool:
+        return self.top_k > 1 if self.norm_topk_prob is None else self.norm_topk_prob
 
 
 @register
@@ -68,36 +70,18 @@ class MixtureOfExperts(FeedForward):
         experts: Experts | dict,
         dropout: float = 0.0,
         activation: str = "relu",
-        *,
-        use_bias: bool = True,
-        kernel_initializer="glorot_uniform",
-        output_initializer=None,
-        gated: bool = False,
-        activation_dropout: float = 0.0,
-        output_dtype: str | None = None,
-        **kwargs,
+        **options: Any,
     ):
         self.experts: Experts = from_json(experts, Experts)
-        super().__init__(
-            d_model,
-            d_ff,
-            dropout,
-            activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            output_initializer=output_initializer,
-            gated=gated,
-            activation_dropout=activation_dropout,
-            output_dtype=output_dtype,
-            **kwargs,
-        )
+        super().__init__(d_model, d_ff, dropout, activation, **options)
+        self._hand_on(options)
 
     def _linear(self, units: int, name: str, initializer, dtype: str | None = None):
         return ExpertLinear(
             self.experts.num_experts,
             units,
             use_bias=self.use_bias,
-            kernel_initializer=clone(initializer),
+            kernel_initializer=clone_initializer(initializer),
             dtype=dtype or self.dtype_policy,
             name=name,
         )
@@ -106,7 +90,7 @@ class MixtureOfExperts(FeedForward):
         super().build(input_shape)
         self.router = self.add_weight(
             shape=(self.d_model, self.experts.num_experts),
-            initializer=clone(self.kernel_initializer),
+            initializer=clone_initializer(self.kernel_initializer),
             autocast=False,
             name="router",
         )
@@ -116,9 +100,9 @@ class MixtureOfExperts(FeedForward):
         e = self.experts
         tokens = ops.reshape(x, (-1, self.d_model))
         logits = ops.matmul(ops.cast(tokens, "float32"), ops.cast(self.router, "float32"))
-        gates, chosen, probabilities = routing.route(logits, e.top_k, e.normalized)
-        if training and e.balance:
-            self.add_loss(e.balance * routing.balance_loss(probabilities, chosen))
+        gates, chosen, probabilities = routing.route(logits, e.top_k, e.normalizes)
+        if training and e.router_aux_loss_coef:
+            self.add_loss(e.router_aux_loss_coef * routing.balance_loss(probabilities, chosen))
         if training and e.capacity_factor is not None:
             size = routing.capacity(ops.shape(tokens)[0], e.num_experts, e.top_k, e.capacity_factor)
             queues, slots = routing.dispatch(tokens, chosen, e.num_experts, size)
@@ -155,7 +139,7 @@ class ExpertLinear(Layer):
 
     def _drawn(self, shape, dtype=None):
         """Each expert's kernel by itself: an initializer would take the experts' axis for one of the map's."""
-        return ops.stack([clone(self.kernel_initializer)(shape[1:], dtype) for _ in range(shape[0])])
+        return ops.stack([clone_initializer(self.kernel_initializer)(shape[1:], dtype) for _ in range(shape[0])])
 
     def call(self, x, chosen=None):
         """`chosen`, int32 `(N,)`, names the expert of each of as many rows `(N, 1, in)`."""

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.ops.activations import gelu
 from keras_tx.ops.checks import require_positive, require_width
@@ -73,7 +73,7 @@ class SimpleFeaturePyramid(Layer):
             made.append(
                 Linear(
                     4 * (self.dim // 2**step),
-                    kernel_initializer=clone(self.kernel_initializer),
+                    kernel_initializer=clone_initializer(self.kernel_initializer),
                     dtype=self.dtype_policy,
                     name=f"finer_{number}_{step}",
                 )
@@ -166,7 +166,7 @@ class PyramidDecoder(Layer):
         ]
 
     def _options(self) -> dict:
-        return {"kernel_initializer": clone(self.kernel_initializer), "dtype": self.dtype_policy}
+        return {"kernel_initializer": clone_initializer(self.kernel_initializer), "dtype": self.dtype_policy}
 
     def build(self, input_shape=None):
         for dim, lateral in zip(self.dims, self.laterals, strict=True):

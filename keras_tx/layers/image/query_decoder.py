@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_tx.layers.blocks.block import TransformerBlock
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.ops.attention.positions import sinusoidal
 from keras_tx.ops.checks import require_positive, require_rank, require_width
@@ -81,7 +81,10 @@ class QueryDecoder(Layer):
         self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.projection = Linear(
-            d_model, kernel_initializer=clone(self.kernel_initializer), dtype=self.dtype_policy, name="projection"
+            d_model,
+            kernel_initializer=clone_initializer(self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name="projection",
         )
         self.encoder_blocks = [self._block(f"encoder_block_{i}") for i in range(encoder_num_layers)]
         self.encoder_norm = self._norm("encoder_norm") if encoder_num_layers else None
@@ -96,7 +99,7 @@ class QueryDecoder(Layer):
             self.dropout,
             context_dim=context_dim,
             norm_epsilon=self.norm_epsilon,
-            kernel_initializer=clone(self.kernel_initializer),
+            kernel_initializer=clone_initializer(self.kernel_initializer),
             dtype=self.dtype_policy,
             name=name,
         )

@@ -12,7 +12,7 @@ from keras_tx.layers.core.dropout import Dropout, DropPath
 from keras_tx.layers.core.feedforward import FeedForward
 from keras_tx.layers.image.window_attention import WindowAttention
 from keras_tx.ops.attention import masks
-from keras_tx.ops.checks import require_rank, require_width
+from keras_tx.ops.checks import require_rank, require_rate, require_width
 from keras_tx.ops.image import windows
 from keras_tx.ops.image.patches import pair
 from keras_tx.ops.image.windows import Window
@@ -78,6 +78,7 @@ class SwinBlock(Layer):
         super().__init__(**kwargs)
         if norm_position not in ("pre", "post"):
             raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
+        require_rate(dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path)
         self.dim = dim
         self.num_heads = num_heads
         self.window_size = pair(window_size)
@@ -117,7 +118,7 @@ class SwinBlock(Layer):
         self.feed_forward = FeedForward(dim, d_ff or 4 * dim, activation=activation, name="feed_forward", **common)
         self.feed_forward_norm = self._norm("feed_forward_norm")
         self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
-        self.skip = DropPath(drop_path, dtype=self.dtype_policy, name="skip")
+        self.stochastic_depth = DropPath(drop_path, dtype=self.dtype_policy, name="drop_path")
 
     def _norm(self, name: str):
         return keras.layers.LayerNormalization(
@@ -195,7 +196,7 @@ class SwinBlock(Layer):
 
     def _leave(self, x, y, norm, training):
         y = self.drop(y, training=training)
-        return x + self.skip(y if self.norm_position == "pre" else norm(y), training=training)
+        return x + self.stochastic_depth(y if self.norm_position == "pre" else norm(y), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.layers.image.window_bias import ContinuousPositionBias, RelativePositionBias, require_window
 from keras_tx.ops.attention.softmax import attention
@@ -84,12 +84,12 @@ class WindowAttention(Layer):
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
 
     def _projection(self, name: str, use_bias: bool) -> Linear:
-        initializer = clone(self.kernel_initializer)
+        initializer = clone_initializer(self.kernel_initializer)
         return Linear(self.dim, use_bias=use_bias, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
 
     def _bias(self) -> Layer:
         options = {"dtype": self.dtype_policy, "name": "position_bias"}
-        initializer = clone(self.kernel_initializer)
+        initializer = clone_initializer(self.kernel_initializer)
         if self.position_bias == "table":
             return RelativePositionBias(self.window_size, self.num_heads, initializer, **options)
         return ContinuousPositionBias(

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers.core.base import Layer, register
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.image.patches import pair
@@ -85,9 +85,13 @@ class ContinuousPositionBias(Layer):
         self.width = width
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         options = {"dtype": self.dtype_policy}
-        self.up = Linear(width, kernel_initializer=clone(self.kernel_initializer), name="up", **options)
+        self.up = Linear(width, kernel_initializer=clone_initializer(self.kernel_initializer), name="up", **options)
         self.down = Linear(
-            num_heads, use_bias=False, kernel_initializer=clone(self.kernel_initializer), name="down", **options
+            num_heads,
+            use_bias=False,
+            kernel_initializer=clone_initializer(self.kernel_initializer),
+            name="down",
+            **options,
         )
 
     def build(self, input_shape=None):

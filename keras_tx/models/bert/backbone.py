@@ -75,6 +75,7 @@ class BERTBackbone(TextBackbone):
             activation=c.activation,
             attention_dropout=c.attention_dropout,
             attention_variant=c.attention,
+            layer_index=index,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
             name=f"block_{index}",
@@ -91,8 +92,9 @@ class BERTBackbone(TextBackbone):
     def output_keys(self):
         return ("last_hidden_state", *(() if self.pooler is None else ("pooler_output",)))
 
-    def get_config(self):
-        return {**super().get_config(), "pooler": self.pooler is not None}
+    @property
+    def options(self):
+        return {"pooler": self.pooler is not None}
 
     def build(self, input_shape=None):
         hidden = (None, None, self.config.d_model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_tx.layers import AttentionConfig
+from keras_tx.layers.attention.variants import Pattern
 from keras_tx.models.core.config import TextConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 
@@ -20,8 +21,9 @@ class BERTConfig(TextConfig):
     """Kinds of tokens: of the first text, of the second."""
     num_layers: int = 12
     num_heads: int = 12
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     d_model: int = 768
     d_ff: int = 3072
     """Width inside the feed-forward network."""
@@ -45,7 +47,7 @@ class BERTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, self.num_layers))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,

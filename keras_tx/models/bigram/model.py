@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class BigramBackbone(TextBackbone):
 
     config_class = BigramConfig
     config: BigramConfig
-    input_names: ClassVar = ("input_ids", "attention_mask", "position_ids")
+    input_names: tuple[str, ...] = ("input_ids", "attention_mask", "position_ids")
 
     def __init__(self, config: BigramConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

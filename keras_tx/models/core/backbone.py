@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
 from keras_tx.models.core.base import Model, paths_below
 from keras_tx.models.core.inputs import text_inputs
-from keras_tx.ops.attention.cache import capacity
+from keras_tx.ops.attention.cache import least_capacity
 
 
 class Backbone(Model):
@@ -59,7 +59,7 @@ class TextBackbone(Backbone):
     `backbone(input_ids)` gives a dict with `"last_hidden_state"`, `(B, T, d_model)`.
     """
 
-    input_names: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+    input_names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
     def input_signature(self):
         names = ("input_ids", "attention_mask")
@@ -110,7 +110,7 @@ def cache_slots(cache) -> int | None:
     """The length of an attention mask over a model's cache: 0 for any, None without a cache."""
     if cache is None:
         return None
-    return capacity(cache[0].attention) if cache else 0
+    return least_capacity(cache) or 0
 
 
 class BlockOutputs(NamedTuple):

@@ -26,7 +26,7 @@ class Model(Pretrained, keras.Model):
     """
 
     config_class: ClassVar[type[Config]]
-    input_names: ClassVar[tuple[str, ...]]
+    input_names: tuple[str, ...]
     """The tensors that `call` takes, the first of which may be given by itself; labels apart."""
 
     padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
@@ -63,9 +63,14 @@ class Model(Pretrained, keras.Model):
         """
         raise NotImplementedError
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The constructor's arguments beside the config, as JSON has them: whether a backbone has a pooler, say."""
+        return {}
+
     def get_config(self) -> dict:
         policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {"config": self.config.to_dict(), "name": self.name, "dtype": policy}
+        return {"config": self.config.to_dict(), **self.options, "name": self.name, "dtype": policy}
 
     @classmethod
     def from_config(cls, config: dict):

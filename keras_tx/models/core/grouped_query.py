@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import keras
 from keras import ops
 
-from keras_tx.layers import GroupedQuery, MultiHead
+from keras_tx.layers.attention.variants import GroupedQuery, MultiHead, Pattern, variants_of
 from keras_tx.models.core.base import Model
 from keras_tx.ops.checks import require_divides, require_positive
 
@@ -46,24 +46,34 @@ def _kv_heads(model: Model) -> int:
         ValueError: for a model that cannot have fewer.
     """
     config: Any = model.config
-    attention = getattr(config, "attention", None)
-    groupable = hasattr(config, "attention") and isinstance(attention, MultiHead | None)
+    variants = variants_of(getattr(config, "attention", None))
+    others = [type(variant).__name__ for variant in variants if not isinstance(variant, MultiHead)]
+    groupable = hasattr(config, "attention") and not others
     if not (groupable or hasattr(config, "num_kv_heads")):
-        found = f" with {type(attention).__name__} attention" if attention else ""
+        found = f" with {others[0]} attention" if others else ""
         raise ValueError(
             "`model` must have `num_kv_heads` in its config, as a GPT has, or multi-head attention, as a BERT has; got "
             f"a {type(model).__name__}{found}."
         )
-    return getattr(attention, "num_kv_heads", None) or getattr(config, "num_kv_heads", None) or config.num_heads
+    common = getattr(config, "num_kv_heads", None) or config.num_heads
+    heads = {getattr(variant, "num_kv_heads", None) or common for variant in variants}
+    if len(heads) > 1:
+        raise ValueError(f"`model` must have equally many key/value heads in all layers; got {sorted(heads)}.")
+    return heads.pop()
 
 
 def _regrouped(config: Any, num_kv_heads: int) -> Any:
     """The config with so many key/value heads, said where it says them."""
-    attention = config.attention
-    if hasattr(config, "num_kv_heads") and getattr(attention, "num_kv_heads", None) is None:
+    variants = variants_of(config.attention)
+    if hasattr(config, "num_kv_heads") and not any(getattr(variant, "num_kv_heads", None) for variant in variants):
         return config.replace(num_kv_heads=num_kv_heads)
-    fields = {} if attention is None else attention.fields
-    return config.replace(attention=GroupedQuery(**{**fields, "num_kv_heads": num_kv_heads}))
+    fewer = tuple(
+        GroupedQuery(**{**variant.fields, "num_kv_heads": num_kv_heads}) if isinstance(variant, MultiHead) else variant
+        for variant in variants
+    )
+    attention: Pattern = fewer if isinstance(config.attention, tuple) else fewer[0]
+    others = {"num_kv_heads": num_kv_heads} if hasattr(config, "num_kv_heads") else {}
+    return config.replace(attention=attention, **others)
 
 
 def _pooled(weight: keras.Variable, heads: int, num_kv_heads: int):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import keras
 
 from keras_tx.layers.core.base import Layer
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.base import LOSSES, Model, paths_below
@@ -55,7 +55,11 @@ class Head(Layer):
 
     def linear(self, units: int, name: str, **options: Any) -> Linear:
         """A linear map with the head's `kernel_initializer`."""
-        options = {"kernel_initializer": clone(self.kernel_initializer), "dtype": self.dtype_policy, **options}
+        options = {
+            "kernel_initializer": clone_initializer(self.kernel_initializer),
+            "dtype": self.dtype_policy,
+            **options,
+        }
         return Linear(units, name=name, **options)
 
 
@@ -126,7 +130,7 @@ class HeadModel(Model):
                 f"{type(backbone).__name__}."
             )
         for option, needed in self.backbone_options.items():
-            if needed and not backbone.get_config()[option]:
+            if needed and not backbone.options[option]:
                 raise ValueError(
                     f"a {type(self).__name__} needs a backbone with `{option}={needed!r}`: make it with "
                     f"{type(backbone).__name__}(config, {option}={needed!r})."

@@ -74,7 +74,7 @@ class ImageBackbone(Backbone):
     `backbone(images)` gives a dict with `"last_hidden_state"`, normalized.
     """
 
-    input_names = ("images",)
+    input_names: tuple[str, ...] = ("images",)
     config: Any
 
     @property
@@ -135,8 +135,11 @@ class ImageBackbone(Backbone):
         inner = () if return_hidden_states else ("hidden_states", "feature_maps")
         return {name: x for name, x in outputs.items() if name not in inner}
 
-    def hidden(self, images, *, return_attention: bool = False, training=None, **inputs) -> dict[str, Any]:
-        """What `call` gives, always with hidden states, of inputs that were checked, by `input_names`."""
+    def hidden(self, *args: Any, **inputs: Any) -> dict[str, Any]:
+        """What `call` gives, always with hidden states.
+
+        Takes the inputs of `input_names`, checked, and by name `return_attention` and `training`.
+        """
         raise NotImplementedError
 
     @classmethod

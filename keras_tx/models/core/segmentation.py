@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_tx.layers.core.base import register
 from keras_tx.layers.core.dropout import Dropout
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.image.feature_pyramid import PyramidDecoder
 from keras_tx.models.core.images import ImageBackbone, ImageConfig, ImageHead
 from keras_tx.ops.checks import require_integer, require_positive
@@ -84,7 +84,7 @@ class SemanticSegmentationHead(ImageHead):
         self.decoder = PyramidDecoder(
             self.neck.widths,
             decoder_width,
-            kernel_initializer=clone(self.kernel_initializer),
+            kernel_initializer=clone_initializer(self.kernel_initializer),
             dtype=self.dtype_policy,
             name="decoder",
         )

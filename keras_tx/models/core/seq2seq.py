@@ -5,7 +5,7 @@ Shape letters: B batch, S tokens of the source, which the encoder reads, T token
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import keras
 from keras import ops
@@ -15,14 +15,19 @@ from keras_tx.layers import BlockCache, TransformerDecoder
 from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.inputs import present, text_inputs
-from keras_tx.ops.attention.cache import KVCache, key_slots
+from keras_tx.ops.attention.cache import Cache, least_capacity
 from keras_tx.ops.checks import require_integer, require_rank, require_shape
 from keras_tx.ops.losses import IGNORED
 
 INPUTS = ("input_ids", "decoder_input_ids", "attention_mask", "decoder_attention_mask")
 
 
-class SourceCache(NamedTuple):
+class _OfDecoder(NamedTuple):
+    blocks: tuple[BlockCache, ...]
+    source_mask: Any
+
+
+class SourceCache(_OfDecoder, Cache):
     """What a decoder keeps from step to step.
 
     Attributes:
@@ -30,8 +35,25 @@ class SourceCache(NamedTuple):
         source_mask: `(B, S)` boolean: the source's tokens to look at.
     """
 
-    blocks: tuple[BlockCache, ...]
-    source_mask: Any
+    __slots__ = ()
+
+    @property
+    def fill(self) -> Any:
+        return self.blocks[0].fill
+
+    @property
+    def capacity(self) -> int | None:
+        return least_capacity(self.blocks)
+
+    def rewind(self, index) -> Self:
+        return self._replace(blocks=tuple(block.rewind(index) for block in self.blocks))
+
+    def repeat_rows(self, copies: int) -> Self:
+        blocks = tuple(block.repeat_rows(copies) for block in self.blocks)
+        return self._replace(blocks=blocks, source_mask=ops.repeat(self.source_mask, copies, axis=0))
+
+    def take_rows(self, rows) -> Self:
+        return self._replace(blocks=tuple(block.take_rows(rows) for block in self.blocks))
 
 
 class EncoderDecoderBackbone(Backbone):
@@ -42,7 +64,7 @@ class EncoderDecoderBackbone(Backbone):
     `encoded` and `run_decoder`.
     """
 
-    input_names: ClassVar[tuple[str, ...]] = INPUTS
+    input_names: tuple[str, ...] = INPUTS
     decoder: TransformerDecoder
 
     @property
@@ -135,8 +157,8 @@ class EncoderDecoderBackbone(Backbone):
         cached: dict[str, Any] = {}
         if cache is not None:
             own = cache.blocks[0].attention
-            positions, context_mask = own.index + positions, cache.source_mask
-            columns = key_slots(own) if isinstance(own, KVCache) else None
+            positions, context_mask = cache.fill + positions, cache.source_mask
+            columns = own.key_positions() if own.by_position else None
             cached["cache"] = cache.blocks
         outputs = self.run_decoder(
             input_ids,

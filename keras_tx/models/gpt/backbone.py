@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
-from keras_tx.layers.blocks.block import make_norm
 from keras_tx.layers.core.dropout import Dropout
+from keras_tx.layers.core.norm import make_norm
 from keras_tx.models.core.backbone import TextBackbone, run_blocks
 from keras_tx.models.core.inputs import known_length
 from keras_tx.models.core.registry import register_model
@@ -42,7 +42,7 @@ class GPTBackbone(TextBackbone):
 
     def _block(self, index: int) -> TransformerBlock:
         c = self.config
-        block = TransformerBlock(
+        return TransformerBlock(
             c.d_model,
             c.num_heads,
             c.d_ff,
@@ -58,7 +58,9 @@ class GPTBackbone(TextBackbone):
             experts=c.experts,
             attention_dropout=c.attention_dropout,
             rotary=c.rotary if c.positions == "rotary" else None,
+            scale=self._attention_scale(index),
             attention_variant=c.attention,
+            layer_index=index,
             use_bias=c.use_bias,
             feed_forward_bias=c.feed_forward_bias,
             kernel_initializer=self.initializer(),
@@ -66,10 +68,14 @@ class GPTBackbone(TextBackbone):
             dtype=self.dtype_policy,
             name=f"block_{index}",
         )
-        # Blocks take no scale of their own: their attention does.
-        scale = block.attention.head_dim**-0.5 if c.scale_attention else 1.0
-        block.attention.scale = scale / (index + 1) if c.scale_attention_by_layer else scale
-        return block
+
+    def _attention_scale(self, index: int) -> float | None:
+        """What the scores of a block are multiplied by, where it is not what attention does by itself."""
+        c = self.config
+        if c.scale_attention and not c.scale_attention_by_layer:
+            return None
+        scale = (c.head_dim or c.d_model // c.num_heads) ** -0.5 if c.scale_attention else 1.0
+        return scale / (index + 1) if c.scale_attention_by_layer else scale
 
     def initializer(self, scale: float = 1.0):
         return keras.initializers.RandomNormal(stddev=self.config.initializer_range * scale)
@@ -101,7 +107,7 @@ class GPTBackbone(TextBackbone):
     ):
         length = known_length(input_ids, self.config.max_positions, in_table=self.config.positions == "learned")
         if position_ids is None:
-            start = 0 if cache is None else cache[0].attention.index
+            start = 0 if cache is None else cache[0].fill
             position_ids = start + ops.arange(length, dtype="int32")
         x = self.embedding_drop(self._embed(input_ids, token_type_ids, position_ids), training=training)
         outputs = run_blocks(

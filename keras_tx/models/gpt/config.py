@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from keras_tx.layers import AttentionConfig, Experts
+from keras_tx.layers.attention.variants import Pattern, variants_of
 from keras_tx.models.core.config import TextConfig
 from keras_tx.ops.attention.rotary import Rotary, RotaryScaling
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
@@ -22,8 +23,9 @@ class GPTConfig(TextConfig):
     num_heads: int = 12
     num_kv_heads: int | None = None
     """Key/value heads; None for as many as query heads."""
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     d_model: int = 768
     d_ff: int | None = None
     """Width inside the feed-forward network; None for 4 * d_model."""
@@ -76,7 +78,7 @@ class GPTConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, self.num_layers))
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
@@ -99,11 +101,12 @@ class GPTConfig(TextConfig):
             summary_dropout=self.summary_dropout,
         )
         scaled = self.scale_attention and not self.scale_attention_by_layer
-        if self.attention is not None and not self.attention.scales and not scaled:
-            raise ValueError(
-                "`scale_attention` and `scale_attention_by_layer` have no meaning with "
-                f"{type(self.attention).__name__} attention: leave them out."
-            )
+        for variant in variants_of(self.attention):
+            if not variant.scales and not scaled:
+                raise ValueError(
+                    "`scale_attention` and `scale_attention_by_layer` have no meaning with "
+                    f"{type(variant).__name__} attention: leave them out."
+                )
         if self.positions not in ("learned", "sinusoidal", "rotary"):
             raise ValueError(f'`positions` must be "learned", "sinusoidal" or "rotary"; got {self.positions!r}.')
 
@@ -135,7 +138,7 @@ LLAMA3 = LLAMA.replace(
     max_positions=8192,
     num_kv_heads=8,
     d_ff=14336,
-    rotary=Rotary(base=500000.0),
+    rotary=Rotary(rope_theta=500000.0),
     bos_token_id=128000,
     eos_token_id=128001,
 )
@@ -147,7 +150,10 @@ LLAMA32 = LLAMA3.replace(
     d_model=2048,
     d_ff=8192,
     tie_embeddings=True,
-    rotary=Rotary(base=500000.0, scaling=RotaryScaling(kind="llama3", factor=32.0, original_length=8192)),
+    rotary=Rotary(
+        rope_theta=500000.0,
+        scaling=RotaryScaling(rope_type="llama3", factor=32.0, original_max_positions=8192),
+    ),
 )
 """LLaMA 3.2 1B (its published config, 2024)."""
 
@@ -181,6 +187,6 @@ TINY_LLAMA = LLAMA.replace(
     d_model=15,
     d_ff=29,
     head_dim=4,
-    rotary=Rotary(base=70.0, scaling=RotaryScaling(kind="llama3", factor=3.0, original_length=11)),
+    rotary=Rotary(rope_theta=70.0, scaling=RotaryScaling(rope_type="llama3", factor=3.0, original_max_positions=11)),
 )
 TINY_HEAD = TINY.replace(num_layers=1, num_labels=5)

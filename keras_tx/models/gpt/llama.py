@@ -8,7 +8,8 @@ from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.table import Rule, below, linear, same, transposed
-from keras_tx.layers import AttentionConfig, Experts, SlidingWindow
+from keras_tx.layers import AttentionConfig, Experts
+from keras_tx.layers.attention.variants import SlidingWindow
 from keras_tx.models.gpt.rotary import read_rotary, write_rotary
 from keras_tx.ops.fields import from_json
 
@@ -234,7 +235,7 @@ class _Window(Setting):
         attention = AttentionConfig.of(value)
         if attention is None:
             return None
-        if attention != SlidingWindow(window_size=getattr(attention, "window_size", 1)):
+        if not isinstance(attention, SlidingWindow) or attention != SlidingWindow(window_size=attention.window_size):
             raise ValueError(f'`attention={attention}` cannot be said in this format: save it with format="keras_tx".')
         return attention.window_size
 
@@ -265,24 +266,31 @@ MISTRAL = dataclasses.replace(
 
 
 def _read_mixture(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Our fields. Our losses of balance add up over layers, and are means over choices; theirs the other way round."""
+    """Our fields.
+
+    Our auxiliary losses are added up over the layers, and averaged over each token's choices; theirs are averaged over
+    the layers and added up over the choices.
+    """
     chosen, coefficient = config.get("num_experts_per_tok", 2), config.get("router_aux_loss_coef", 0.001)
     scale = chosen / config.get("num_hidden_layers", 32) if config.get("output_router_logits") else 0.0
     mixture = Experts(
-        num_experts=config.get("num_local_experts", 8), top_k=chosen, balance=coefficient * scale, normalize=True
+        num_experts=config.get("num_local_experts", 8),
+        top_k=chosen,
+        router_aux_loss_coef=coefficient * scale,
+        norm_topk_prob=True,
     )
-    return {"scale_residual_init": False, "experts": mixture, **read_rotary(config, base=1e6)}
+    return {"scale_residual_init": False, "experts": mixture, **read_rotary(config, rope_theta=1e6)}
 
 
 def _write_mixture(fields: Fields) -> dict[str, Any]:
     mixture = _mixture(fields)
-    if mixture.capacity_factor is not None or not mixture.normalized:
+    if mixture.capacity_factor is not None or not mixture.normalizes:
         raise ValueError(f'`experts={mixture}` cannot be said in this format: save it with format="keras_tx".')
     return {
         "num_local_experts": mixture.num_experts,
         "num_experts_per_tok": mixture.top_k,
-        "output_router_logits": mixture.balance > 0,
-        "router_aux_loss_coef": mixture.balance * fields["num_layers"] / mixture.top_k or 0.001,
+        "output_router_logits": mixture.router_aux_loss_coef > 0,
+        "router_aux_loss_coef": mixture.router_aux_loss_coef * fields["num_layers"] / mixture.top_k or 0.001,
         **_sizes(fields),
     }
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from keras_tx.layers import Experts, SlidingWindow
+from keras_tx.layers import Experts
+from keras_tx.layers.attention.variants import SlidingWindow, variants_of
 from keras_tx.models.core.heads import CausalLanguageModelHead, SpanHead, TokenHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import CausalLanguageModel, TextModel
@@ -42,11 +43,11 @@ class GPTModel(CausalLanguageModel):
 
     def _prepare(self, input_ids, attention_mask, generation_config, options):
         config, ids, mask = super()._prepare(input_ids, attention_mask, generation_config, options)
-        attention = self.config.attention
-        if attention is not None and attention.by_distance and not ops.convert_to_numpy(mask)[:, -1].all():
+        counting = [type(variant).__name__ for variant in variants_of(self.config.attention) if variant.by_distance]
+        if counting and not ops.convert_to_numpy(mask)[:, -1].all():
             raise ValueError(
-                f"{type(attention).__name__} attention counts how far apart tokens stand: pad prompts on the left, so "
-                "that `attention_mask` ends with 1 in each row."
+                f"{counting[0]} attention counts how far apart tokens stand: pad prompts on the left, so that "
+                "`attention_mask` ends with 1 in each row."
             )
         return config, ids, mask
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from keras_tx.ops.attention.rotary import Rotary, RotaryScaling
 
-_KINDS = ("linear", "dynamic", "yarn", "llama3")
+_TYPES = ("linear", "dynamic", "yarn", "llama3")
 
 
-def read_rotary(config: Mapping[str, Any], base: float = 10000.0) -> dict[str, Any]:
+def read_rotary(config: Mapping[str, Any], rope_theta: float = 10000.0) -> dict[str, Any]:
     """The fields `rotary` and, where the scaling lengthens what the config calls longest, `max_positions`.
 
     Args:
         config: Transformers'.
-        base: what it takes where the config does not say.
+        rope_theta: what it takes where the config does not say.
 
     Raises:
         ValueError: for rotations that we do not have.
@@ -25,31 +25,34 @@ def read_rotary(config: Mapping[str, Any], base: float = 10000.0) -> dict[str, A
     share = rope.get("partial_rotary_factor", config.get("partial_rotary_factor")) or 1.0
     if share != 1:
         raise ValueError(f"the config says partial_rotary_factor={share}; only 1 is supported.")
-    base = float(rope.get("rope_theta") or config.get("rope_theta") or base)
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind == "default":
-        return {"rotary": Rotary(base=base)}
-    if kind not in _KINDS:
-        known = ", ".join(map(repr, ("default", *_KINDS)))
-        raise ValueError(f"the config asks for rotary embeddings of type {kind!r}; known are {known}.")
+    rope_theta = float(rope.get("rope_theta") or config.get("rope_theta") or rope_theta)
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    if rope_type == "default":
+        return {"rotary": Rotary(rope_theta=rope_theta)}
+    if rope_type not in _TYPES:
+        known = ", ".join(map(repr, ("default", *_TYPES)))
+        raise ValueError(f"the config asks for rotary embeddings of type {rope_type!r}; known are {known}.")
     length = config.get("max_position_embeddings", 2048)
-    fields: dict[str, Any] = {"kind": kind, "factor": rope.get("factor")}
-    original = None if kind == "dynamic" else rope.get("original_max_position_embeddings")
-    if kind != "linear":
-        fields["original_length"] = original or length
-    if kind == "llama3":
-        fields |= {"slow": rope["low_freq_factor"], "fast": rope["high_freq_factor"]}
-    if kind == "yarn":
-        fields["factor"] = fields["factor"] or length / fields["original_length"]
-        fields |= {"slow": rope.get("beta_slow") or 1.0, "fast": rope.get("beta_fast")}
-        fields |= {"magnitude": _magnitude(rope, fields["factor"]), "whole_channels": rope.get("truncate", True)}
-    read: dict[str, Any] = {"rotary": Rotary(base=base, scaling=RotaryScaling(**fields))}
-    if kind != "linear" and not original:  # what the config calls the longest is that of training
+    fields: dict[str, Any] = {"rope_type": rope_type, "factor": rope.get("factor")}
+    original = None if rope_type == "dynamic" else rope.get("original_max_position_embeddings")
+    if rope_type != "linear":
+        fields["original_max_positions"] = original or length
+    if rope_type == "llama3":
+        fields |= {name: rope[name] for name in ("low_freq_factor", "high_freq_factor")}
+    if rope_type == "yarn":
+        fields["factor"] = fields["factor"] or length / fields["original_max_positions"]
+        fields |= {name: rope[name] for name in ("beta_slow", "beta_fast") if rope.get(name)}
+        fields |= {
+            "attention_factor": _attention_factor(rope, fields["factor"]),
+            "truncate": rope.get("truncate", True),
+        }
+    read: dict[str, Any] = {"rotary": Rotary(rope_theta=rope_theta, scaling=RotaryScaling(**fields))}
+    if rope_type != "linear" and not original:  # what the config calls the longest is that of training
         read["max_positions"] = int(length * fields["factor"])
     return read
 
 
-def _magnitude(rope: Mapping[str, Any], factor: float) -> float | None:
+def _attention_factor(rope: Mapping[str, Any], factor: float) -> float | None:
     """What YaRN multiplies queries and keys by, if other than it is by its paper."""
     if rope.get("attention_factor") is not None:
         return rope["attention_factor"]
@@ -68,25 +71,26 @@ def write_rotary(fields: Mapping[str, Any]) -> dict[str, Any]:
     rotary = Rotary.of(fields["rotary"])
     assert rotary is not None
     scaling = rotary.scaling
-    unknown = scaling is not None and (scaling.kind not in _KINDS or (scaling.kind != "yarn" and scaling.gain != 1))
+    types = _TYPES if scaling is None or scaling.attention_scaling == 1 else ("yarn",)
+    unknown = scaling is not None and scaling.rope_type not in types
     if rotary.dim or rotary.interleaved or unknown:
         raise ValueError(f'`rotary={rotary}` cannot be said in this format: save it with format="keras_tx".')
     said: dict[str, Any] = {"rope_type": "default"} if scaling is None else _said(scaling)
-    entries = {"rope_theta": rotary.base, "rope_parameters": {**said, "rope_theta": rotary.base}}
+    entries = {"rope_theta": rotary.rope_theta, "rope_parameters": {**said, "rope_theta": rotary.rope_theta}}
     if scaling is not None:
         entries["rope_scaling"] = said
-        if scaling.kind == "dynamic":
-            entries["max_position_embeddings"] = scaling.original_length
+        if scaling.rope_type == "dynamic":
+            entries["max_position_embeddings"] = scaling.original_max_positions
     return entries
 
 
 def _said(scaling: RotaryScaling) -> dict[str, Any]:
-    said: dict[str, Any] = {"rope_type": scaling.kind, "factor": float(scaling.factor)}
-    if scaling.kind in ("yarn", "llama3"):
-        said["original_max_position_embeddings"] = scaling.original_length
-    if scaling.kind == "llama3":
-        said |= {"low_freq_factor": float(scaling.slow), "high_freq_factor": float(scaling.turns_fast)}
-    if scaling.kind == "yarn":
-        said |= {"beta_slow": float(scaling.slow), "beta_fast": float(scaling.turns_fast)}
-        said |= {"attention_factor": float(scaling.gain), "truncate": scaling.whole_channels}
+    said: dict[str, Any] = {"rope_type": scaling.rope_type, "factor": float(scaling.factor)}
+    if scaling.rope_type in ("yarn", "llama3"):
+        said["original_max_position_embeddings"] = scaling.original_max_positions
+    if scaling.rope_type == "llama3":
+        said |= {name: float(getattr(scaling, name)) for name in ("low_freq_factor", "high_freq_factor")}
+    if scaling.rope_type == "yarn":
+        said |= {name: float(getattr(scaling, name)) for name in ("beta_slow", "beta_fast")}
+        said |= {"attention_factor": float(scaling.attention_scaling), "truncate": scaling.truncate}
     return said

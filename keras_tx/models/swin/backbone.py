@@ -77,8 +77,9 @@ class SwinBackbone(ImageBackbone):
             self.input_names = ("images", "bool_masked_pos")
         self.build()
 
-    def get_config(self):
-        return {**super().get_config(), "mask_token": self.mask_token is not None}
+    @property
+    def options(self):
+        return {"mask_token": self.mask_token is not None}
 
     @property
     def width(self):

@@ -107,7 +107,7 @@ class T5EncoderModel(T5Layers, TextBackbone):
     """T5's encoder: `model(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`."""
 
     formats: ClassVar = {"huggingface": (T5_ENCODER,)}
-    input_names: ClassVar = ("input_ids", "attention_mask", "position_ids")
+    input_names: tuple[str, ...] = ("input_ids", "attention_mask", "position_ids")
 
     def __init__(self, config: T5Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from keras_tx.layers import AttentionConfig, MultiHead
+from keras_tx.layers import AttentionConfig
+from keras_tx.layers.attention.variants import MultiHead, Pattern, variants_of
 from keras_tx.models.core.config import TextConfig
 from keras_tx.ops.activations import get_activation
 from keras_tx.ops.checks import require_positive, require_rate
@@ -21,8 +22,9 @@ class T5Config(TextConfig):
     num_decoder_layers: int | None = None
     """Blocks of the decoder; None for as many."""
     num_heads: int = 8
-    attention: AttentionConfig | None = None
-    """`layers.MultiHead`, `GroupedQuery` or `MultiQuery`, by name or with fields; None for multi-head attention."""
+    attention: Pattern = None
+    """`attention.MultiHead`, `GroupedQuery` or `MultiQuery`, by name or with fields, or several for the layers in turn;
+    None for multi-head attention."""
     d_model: int = 512
     d_kv: int = 64
     """Width of a head; all heads together need not be as wide as the model."""
@@ -59,8 +61,9 @@ class T5Config(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
-        if not isinstance(self.attention, (MultiHead, type(None))):
+        layers = max(self.num_layers, self.num_decoder_layers or 0)
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, layers))
+        if not all(isinstance(variant, MultiHead) for variant in variants_of(self.attention)):
             raise ValueError(
                 "`attention` must have scores, for T5's position bias to be added to: MultiHead, GroupedQuery or "
                 f"MultiQuery; got {self.attention}."

@@ -6,8 +6,9 @@ import dataclasses
 from typing import Literal
 
 from keras_tx.layers import AttentionConfig
+from keras_tx.layers.attention.variants import Pattern
 from keras_tx.models.core.config import TextConfig
-from keras_tx.ops.checks import require_divides, require_positive, require_rate
+from keras_tx.ops.checks import require_divides, require_even, require_positive, require_rate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,8 +21,9 @@ class TransformerConfig(TextConfig):
     """Tokens of the source; None where both share one vocabulary, and one table."""
     d_model: int = 512
     num_heads: int = 8
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     num_layers: int = 6
     """Blocks of the encoder."""
     num_decoder_layers: int | None = None
@@ -50,7 +52,8 @@ class TransformerConfig(TextConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        layers = max(self.num_layers, self.num_decoder_layers or 0)
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, layers))
         require_positive(
             vocab_size=self.vocab_size,
             source_vocab_size=self.source_vocab_size,
@@ -61,7 +64,7 @@ class TransformerConfig(TextConfig):
             dim_feedforward=self.dim_feedforward,
         )
         require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
-        require_divides(self.d_model, 2, "d_model", "pair of channels")
+        require_even(d_model=self.d_model)
         require_rate(
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,

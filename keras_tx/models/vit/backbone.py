@@ -75,6 +75,7 @@ class ViTEncoder(ImageBackbone):
             gated=c.gated,
             attention_dropout=c.attention_dropout,
             attention_variant=c.attention,
+            layer_index=index,
             drop_path=drop_path,
             qkv_bias=c.qkv_bias,
             qk_norm=c.qk_norm,
@@ -223,8 +224,9 @@ class ViTBackbone(ViTEncoder):
             self.input_names = ("images", "bool_masked_pos")
         self.build()
 
-    def get_config(self):
-        return {**super().get_config(), "mask_token": self.mask_token is not None}
+    @property
+    def options(self):
+        return {"mask_token": self.mask_token is not None}
 
     def build(self, input_shape=None):
         super().build(input_shape)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal, get_args
 
 from keras_tx.layers import AttentionConfig
+from keras_tx.layers.attention.variants import Pattern
 from keras_tx.layers.image.resnet_stem import resnet_stride
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
@@ -35,8 +36,9 @@ class ViTConfig(ImageConfig):
     `()` its first convolution and pooling alone; None for no ResNet."""
     num_layers: int = 12
     num_heads: int = 12
-    attention: AttentionConfig | None = None
-    """Another self-attention, by name or as `layers.attention_config` has them; None for multi-head attention."""
+    attention: Pattern = None
+    """Another self-attention, as `AttentionConfig.of` takes it, or several for the layers in turn; None for multi-head
+    attention."""
     d_model: int = 768
     d_ff: int = 3072
     """Width inside the feed-forward network."""
@@ -89,7 +91,7 @@ class ViTConfig(ImageConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "attention", AttentionConfig.of(self.attention))
+        object.__setattr__(self, "attention", AttentionConfig.of(self.attention, self.num_layers))
         for part in pair(self.patch_size):
             require_positive(patch_size=part)
         for count in self.stem or ():

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_tx.layers import AttentionPooling
 from keras_tx.layers.core.base import register
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.models.core.classification import ImageClassificationHead
 from keras_tx.ops.image.pooling import REDUCTIONS
 
@@ -69,7 +69,7 @@ class ViTClassificationHead(ImageClassificationHead):
                 d_ff,
                 activation,
                 norm_epsilon,
-                kernel_initializer=clone(self.kernel_initializer),
+                kernel_initializer=clone_initializer(self.kernel_initializer),
                 dtype=self.dtype_policy,
                 name="attention_pooling",
             )
@@ -105,7 +105,7 @@ class ViTClassificationHead(ImageClassificationHead):
             if layer is not None:
                 layer.build((None, self.representation_size or self.width))
 
-    def call(self, outputs, inputs, norm=None, training=None):
+    def call(self, outputs, inputs, training=None, norm=None):
         features = self.pool(outputs, norm)
         logits = [self.classifier_drop(x, training=training) for x in features]
         if self.classifier is not None:

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_tx.layers import TransformerBlock
 from keras_tx.layers.core.base import register
-from keras_tx.layers.core.feedforward import clone
+from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.image.patch_dropout import keep_lowest, part_of
 from keras_tx.models.core.images import ImageHead
 from keras_tx.models.core.registry import register_model
@@ -85,7 +85,7 @@ class ViTMAEBackbone(ViTEncoder):
     config_class = ViTMAEConfig
     config: ViTMAEConfig
     formats: ClassVar = {"huggingface": (MAE,)}
-    input_names = ("images", "noise")
+    input_names: tuple[str, ...] = ("images", "noise")
     adaptable = ("image_size",)  # other patches, or channels, would be another head
 
     def __init__(self, config: ViTMAEConfig | None = None, *, name: str | None = None, dtype=None, **overrides):
@@ -181,7 +181,7 @@ class MAEDecoder(ImageHead):
             activation=self.activation,
             attention_dropout=self.attention_dropout,
             qkv_bias=self.qkv_bias,
-            kernel_initializer=clone(self.kernel_initializer),
+            kernel_initializer=clone_initializer(self.kernel_initializer),
             dtype=self.dtype_policy,
             name=f"block_{index}",
         )
@@ -211,7 +211,7 @@ class MAEDecoder(ImageHead):
         hidden = (None, None, self.d_model)
         self.embedding.build((None, None, self.width))
         self.mask_token = self.add_weight(
-            shape=(1, 1, self.d_model), initializer=clone(self.kernel_initializer), name="mask_token"
+            shape=(1, 1, self.d_model), initializer=clone_initializer(self.kernel_initializer), name="mask_token"
         )
         self.position_embedding = add_fixed_positions(self, self.grid, self.d_model)
         for layer in (*self.blocks, self.norm, self.prediction):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_tx.layers import Linear
+from keras_tx.layers.attention.variants import Linear
 from keras_tx.models.core.classification import ImageClassifier
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.vit.backbone import ViTBackbone

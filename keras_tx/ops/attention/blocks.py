@@ -110,7 +110,7 @@ def _block_size(reach: int) -> int:
 
 
 def _interleaved(x, dilation: int):
-    """`(B, X, T, D)` as `dilation` times as many rows, of every so manieth position: `(B * dilation, X, T', D)`."""
+    """`(B, X, T, D)` as `dilation` times as many rows, of every `dilation`-th position: `(B * dilation, X, T', D)`."""
     if dilation == 1:
         return x
     batch, heads, length, width = ops.shape(x)

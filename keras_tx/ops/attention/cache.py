@@ -1,19 +1,141 @@
-"""The key/value cache: allocated once at full length, passed in, returned updated.
+"""What attention remembers: the protocol that every kind of cache answers to, and the kinds that keep each position.
 
-Keys and values lie as `(B, K, S, D)`, head by head, so that a decoding step reads each head's keys in one run of
-memory.
+A cache is allocated once, passed in, and returned updated. Every kind is a NamedTuple of tensors, so that compiled
+functions and loops carry it as they carry any other structure; what there is to ask of it are methods, and nobody
+needs to know its class. Keys and values lie as `(B, K, S, D)`, head by head, so that a decoding step reads each head's
+keys in one run of memory.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
 
+import keras
 from keras import ops
 
 from keras_tx.ops.primitives import write
 
 
-class KVCache(NamedTuple):
+class Cache:
+    """What there is to ask of a cache, whether it is a layer's, a block's or a decoder's."""
+
+    __slots__ = ()
+
+    @property
+    def fill(self) -> Any:
+        """How many positions are in it, an int32 scalar."""
+        raise NotImplementedError
+
+    @property
+    def capacity(self) -> int | None:
+        """How many positions it has room for; None for any number, or one that a graph does not know."""
+        raise NotImplementedError
+
+    def rewind(self, index) -> Self:
+        """The cache with `index` positions filled; what the other slots hold is written over later.
+
+        Raises:
+            ValueError: for a cache that does not hold the past as it was.
+        """
+        raise NotImplementedError
+
+    def repeat_rows(self, copies: int) -> Self:
+        """Each row `copies` times in succession."""
+        raise NotImplementedError
+
+    def take_rows(self, rows) -> Self:
+        """The rows of these indices, `(N,)`, each of the same prompt as the one whose place it takes."""
+        raise NotImplementedError
+
+
+class LayerCache(Cache):
+    """What one attention layer keeps of the positions before, and how many they were.
+
+    Subclasses are NamedTuples too, of tensors `(B, K, ., D)` and `index`, the fill. (A NamedTuple takes no other base,
+    and so each kind is made of two classes.)
+    """
+
+    __slots__ = ()
+
+    @property
+    def by_position(self) -> bool:
+        """Whether every position keeps a slot of its own along axis 2 of each tensor.
+
+        What does not, a window's ring or a sum, takes any number of positions, and cannot give one back.
+        """
+        return True
+
+    @property
+    def fill(self) -> Any:
+        return self.index  # type: ignore[attr-defined]
+
+    @property
+    def capacity(self) -> int | None:
+        return self._first().shape[2] if self.by_position else None
+
+    def query_positions(self, count) -> Any:
+        """Those of the next `count` positions, which are also their slots: `(count,)` int32."""
+        return self.fill + ops.arange(count, dtype="int32")
+
+    def key_positions(self) -> Any:
+        """Those of all slots, filled or not: `(S,)` int32.
+
+        Raises:
+            ValueError: for a cache that keeps no slot for each position.
+        """
+        if not self.by_position:
+            raise ValueError(
+                f"a {type(self).__name__} keeps no slot for each position, which `segments`, and an `attention_mask` "
+                "that is a function of positions, need: give `attention_mask` (batch, keys)."
+            )
+        return ops.arange(ops.shape(self._first())[2], dtype="int32")
+
+    def rewind(self, index) -> Self:
+        if not self.by_position:
+            raise ValueError(
+                f"tokens cannot be taken back from a {type(self).__name__}: neither an `assistant_model` nor "
+                "contrastive search goes with a sliding window or linear attention."
+            )
+        return self.with_tensors({}, index)
+
+    def repeat_rows(self, copies: int) -> Self:
+        return self._of_rows(lambda x: ops.repeat(x, copies, axis=0))
+
+    def take_rows(self, rows) -> Self:
+        return self._of_rows(lambda x: ops.take(x, rows, axis=0))
+
+    def tensors(self) -> dict[str, Any]:
+        """What it holds, by name, each of rank 4."""
+        return {name: x for name, x in self._asdict().items() if name != "index"}  # type: ignore[attr-defined]
+
+    def with_tensors(self, tensors: dict[str, Any], fill) -> Self:
+        """A cache of the same kind with other tensors of these names, of `fill` positions."""
+        return self._replace(**tensors, index=fill)  # type: ignore[attr-defined]
+
+    def _of_rows(self, function) -> Self:
+        return self.with_tensors({name: function(x) for name, x in self.tensors().items()}, self.fill)
+
+    def _first(self) -> Any:
+        return next(iter(self.tensors().values()))
+
+
+def least_capacity(caches: Iterable[Cache]) -> int | None:
+    """How many positions all of these caches have room for; None for any number."""
+    known = [cache.capacity for cache in caches]
+    return min((capacity for capacity in known if capacity is not None), default=None)
+
+
+# === Keys and values ===
+
+
+class _KeysAndValues(NamedTuple):
+    key: Any
+    value: Any
+    index: Any
+
+
+class KVCache(_KeysAndValues, LayerCache):
     """The keys and values of one attention layer.
 
     Attributes:
@@ -22,12 +144,37 @@ class KVCache(NamedTuple):
         index: int32 scalar, how many of the S slots are filled.
     """
 
-    key: Any
-    value: Any
+    __slots__ = ()
+
+    @classmethod
+    def empty(cls, batch_size, num_kv_heads: int, length: int, head_dim: int, dtype: str = "float32") -> Self:
+        """An empty cache with room for `length` positions."""
+        shape = (batch_size, num_kv_heads, length, head_dim)
+        return cls(ops.zeros(shape, dtype), ops.zeros(shape, dtype), ops.zeros((), "int32"))
+
+    def append(self, key, value) -> Self:
+        """With keys and values `(B, K, T, D)` after those it has.
+
+        Raises:
+            ValueError: if T is larger than the whole cache. Whether T slots are still free is the caller's to see to:
+                inside a compiled loop `index` has no value to check.
+        """
+        return self._replace(
+            key=_appended(self.key, key, self.index),
+            value=_appended(self.value, value, self.index),
+            index=self.index + ops.shape(key)[2],
+        )
+
+
+# === Latents ===
+
+
+class _Latents(NamedTuple):
+    latent: Any
     index: Any
 
 
-class LatentCache(NamedTuple):
+class LatentCache(_Latents, LayerCache):
     """What latent attention keeps of each position.
 
     Attributes:
@@ -36,53 +183,40 @@ class LatentCache(NamedTuple):
         index: int32 scalar, how many of the S slots are filled.
     """
 
-    latent: Any
-    index: Any
+    __slots__ = ()
+
+    @classmethod
+    def empty(cls, batch_size, length: int, width: int, dtype: str = "float32") -> Self:
+        """An empty cache with room for `length` positions."""
+        return cls(ops.zeros((batch_size, 1, length, width), dtype), ops.zeros((), "int32"))
+
+    def append(self, latent) -> Self:
+        """With latents `(B, 1, T, width)` after those it has; as `KVCache.append`."""
+        return self._replace(latent=_appended(self.latent, latent, self.index), index=self.index + ops.shape(latent)[2])
 
 
-def capacity(cache) -> int | None:
-    """The slots of a layer's cache, one a position; None if not known; 0 if it takes any number of positions."""
-    if isinstance(cache, LatentCache):
-        return cache.latent.shape[2]
-    return cache.key.shape[2] if isinstance(cache, KVCache) else 0
+def _appended(slots, new, index):
+    """`(B, K, S, D)` with `(B, K, T, D)` written from slot `index` on."""
+    if None not in (new.shape[2], slots.shape[2]) and new.shape[2] > slots.shape[2]:
+        raise ValueError(f"{new.shape[2]} positions do not fit into a cache of {slots.shape[2]}.")
+    return write(slots, ops.cast(new, slots.dtype), index, axis=2)
 
 
-def init_cache(batch_size, num_kv_heads: int, length: int, head_dim: int, dtype: str = "float32") -> KVCache:
-    """An empty cache with room for `length` positions."""
-    shape = (batch_size, num_kv_heads, length, head_dim)
-    return KVCache(ops.zeros(shape, dtype), ops.zeros(shape, dtype), ops.zeros((), "int32"))
+# === Structures that hold caches ===
 
 
-def update_cache(cache: KVCache, key, value) -> KVCache:
-    """Appends keys and values `(B, K, T, D)` after those in the cache.
+def map_caches(of_cache, of_tensor, structure):
+    """A nested structure with other caches and other tensors in it.
 
-    Raises:
-        ValueError: if T is larger than the whole cache. Whether T slots are still free is the caller's to see to:
-            inside a compiled loop `index` has no value to check.
+    Args:
+        of_cache: from a cache, which is not looked into, to another.
+        of_tensor: from a tensor outside all caches to another.
+        structure: nested, as `keras.tree` has it.
     """
-    if key.shape[2] is not None and cache.key.shape[2] is not None and key.shape[2] > cache.key.shape[2]:
-        raise ValueError(f"{key.shape[2]} positions do not fit into a cache of {cache.key.shape[2]}.")
-    return KVCache(
-        write(cache.key, ops.cast(key, cache.key.dtype), cache.index, axis=2),
-        write(cache.value, ops.cast(value, cache.value.dtype), cache.index, axis=2),
-        cache.index + ops.shape(key)[2],
-    )
 
+    def mapped(x):
+        if isinstance(x, Cache):
+            return of_cache(x)
+        return None if keras.tree.is_nested(x) else of_tensor(x)
 
-def query_slots(cache: KVCache, length):
-    """The cache slots that `length` new positions will fill, `(length,)` int32."""
-    return cache.index + ops.arange(length, dtype="int32")
-
-
-def key_slots(cache: KVCache):
-    """All slots of the cache, `(S,)` int32.
-
-    Raises:
-        ValueError: for a cache that keeps no slot for each position.
-    """
-    if not isinstance(cache, KVCache):
-        raise ValueError(
-            f"a {type(cache).__name__} keeps no slot for each position, which `segments`, and an `attention_mask` that "
-            "is a function of positions, need: give `attention_mask` (batch, keys)."
-        )
-    return ops.arange(ops.shape(cache.key)[2], dtype="int32")
+    return keras.tree.traverse(mapped, structure)

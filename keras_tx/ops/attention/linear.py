@@ -5,19 +5,25 @@ Shape letters, besides those of `attention`: F features, N chunks, C positions o
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_tx.ops.attention.cache import LayerCache
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import ceil_div
 
 # === Attention ===
 
 
-class LinearState(NamedTuple):
+class _Sums(NamedTuple):
+    sums: Any
+    index: Any
+
+
+class LinearState(_Sums, LayerCache):
     """What linear attention keeps of the past, however long: a cache.
 
     A position that has been added cannot be taken back: generation that takes tokens back (an assistant's drafts,
@@ -29,14 +35,17 @@ class LinearState(NamedTuple):
         index: int32 scalar, how many positions there have been.
     """
 
-    sums: Any
-    index: Any
+    __slots__ = ()
 
+    @property
+    def by_position(self) -> bool:
+        return False
 
-def init_linear_state(batch_size, num_kv_heads: int, features: int, head_dim: int, dtype: str = "float32"):
-    """The state before the first position."""
-    dtype = keras.backend.result_type(dtype, "float32")
-    return LinearState(ops.zeros((batch_size, num_kv_heads, features, head_dim + 1), dtype), ops.zeros((), "int32"))
+    @classmethod
+    def empty(cls, batch_size, num_kv_heads: int, features: int, head_dim: int, dtype: str = "float32") -> Self:
+        """The state before the first position."""
+        dtype = keras.backend.result_type(dtype, "float32")
+        return cls(ops.zeros((batch_size, num_kv_heads, features, head_dim + 1), dtype), ops.zeros((), "int32"))
 
 
 def linear_attention(query, key, value, *, causal: bool = False, state: LinearState | None = None, chunk_size=64):

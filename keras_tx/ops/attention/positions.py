@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from keras import ops
 
-from keras_tx.ops.checks import require_divides, require_positive
+from keras_tx.ops.checks import require_even, require_positive
 
 
 def sinusoidal(positions, dim: int, base: float = 10000.0):
@@ -132,6 +132,6 @@ def _buckets_by_distance(count: int, max_distance: int) -> np.ndarray:
 def _angles(positions, dim: int, base: float):
     """`(..., T, dim/2)` radians: position / base ** (2i / dim)."""
     require_positive(dim=dim)
-    require_divides(dim, 2, "dim", "pair of channels")
+    require_even(dim=dim)
     rates = ops.power(float(base), -ops.arange(0, dim, 2, dtype="float32") / dim)
     return ops.expand_dims(ops.cast(positions, "float32"), -1) * rates

@@ -9,85 +9,89 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from keras import ops
 
-from keras_tx.ops.checks import require_divides, require_positive
+from keras_tx.ops.checks import require_even, require_positive
 from keras_tx.ops.fields import from_fields
 
-ScalingKind = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
+RopeType = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RotaryScaling:
-    """How a model trained on short texts turns the positions of longer ones.
+    """How a model trained on short texts turns the positions of longer ones; names as in Transformers' configs.
 
-    A channel that turns less than `slow` times within `original_length` positions tells positions apart by where in
-    its turn they are, so "yarn" and "llama3" slow it down; one that turns more than `fast` times tells distances, and
-    they leave it.
+    A pair of channels that turns less than once or so within the texts of training tells positions apart by where in
+    its turn it is, so "yarn" and "llama3" slow it down; one that turns often tells distances, and they leave it.
     """
 
-    kind: ScalingKind
+    rope_type: RopeType
     """"linear" slows all channels alike (Chen et al. 2023); "ntk" raises the base, which slows the slow ones most
     (bloc97 2023); "dynamic" raises it as far as the positions at hand ask for; "yarn" (Peng et al. 2023) and "llama3"
     (Llama 3.1, 2024) slow some channels by `factor`, leave others, and blend between."""
     factor: float
     """How much longer the texts may be."""
-    original_length: int | None = None
-    """The longest text of training; needed by all kinds but "linear" and "ntk"."""
-    slow: float = 1.0
-    fast: float | None = None
-    """32 for "yarn", 4 for "llama3" unless given."""
-    magnitude: float | None = None
+    original_max_positions: int | None = None
+    """The longest text of training; needed by all types but "linear" and "ntk"."""
+    low_freq_factor: float = 1.0
+    """"llama3" slows channels with fewer turns than this in the longest text of training."""
+    high_freq_factor: float = 4.0
+    """"llama3" leaves channels with more turns than this."""
+    beta_slow: float = 1.0
+    """As `low_freq_factor`, for "yarn"."""
+    beta_fast: float = 32.0
+    """As `high_freq_factor`, for "yarn"."""
+    attention_factor: float | None = None
     """Multiplies queries and keys; 0.1 ln(factor) + 1 for "yarn", 1 for the others unless given."""
-    whole_channels: bool = True
+    truncate: bool = True
     """Whether "yarn" blends between whole numbers of channels."""
 
     def __post_init__(self):
-        if self.kind not in get_args(ScalingKind):
-            known = ", ".join(map(repr, get_args(ScalingKind)))
-            raise ValueError(f"`kind` of a rotary scaling must be one of {known}; got {self.kind!r}.")
+        if self.rope_type not in get_args(RopeType):
+            known = ", ".join(map(repr, get_args(RopeType)))
+            raise ValueError(f"`rope_type` must be one of {known}; got {self.rope_type!r}.")
         if not self.factor >= 1:
             raise ValueError(f"`factor` of a rotary scaling must be at least 1; got {self.factor}.")
-        require_positive(original_length=self.original_length)
-        if self.original_length is None and self.kind not in ("linear", "ntk"):
-            raise ValueError(f'a rotary scaling of kind "{self.kind}" needs `original_length`.')
-        if not 0 < self.slow < self.turns_fast:
-            raise ValueError(f"`slow` must lie above 0 and below `fast`; got {self.slow} and {self.turns_fast}.")
+        length = self.original_max_positions
+        require_positive(original_max_positions=length)
+        if length is None and self.rope_type not in ("linear", "ntk"):
+            raise ValueError(f'`rope_type="{self.rope_type}"` needs `original_max_positions`.')
+        for low, high in (("low_freq_factor", "high_freq_factor"), ("beta_slow", "beta_fast")):
+            if not 0 < getattr(self, low) < getattr(self, high):
+                values = f"{getattr(self, low)} and {getattr(self, high)}"
+                raise ValueError(f"`{low}` must lie above 0 and below `{high}`; got {values}.")
 
     @property
-    def turns_fast(self) -> float:
-        """`fast`, or what it is by the kind."""
-        return self.fast or (4.0 if self.kind == "llama3" else 32.0)
+    def attention_scaling(self) -> float:
+        """`attention_factor`, decided: what cosines and sines are multiplied by."""
+        if self.attention_factor is not None:
+            return self.attention_factor
+        return 0.1 * math.log(self.factor) + 1 if self.rope_type == "yarn" else 1.0
 
-    @property
-    def gain(self) -> float:
-        """What cosines and sines are multiplied by."""
-        if self.magnitude is not None:
-            return self.magnitude
-        return 0.1 * math.log(self.factor) + 1 if self.kind == "yarn" else 1.0
-
-    def rates(self, dim: int, base: float, length):
+    def inv_freq(self, dim: int, theta: float, length):
         """Radians a position of each pair of channels, float32 `(dim/2,)`, for positions below `length`."""
-        if self.kind == "dynamic":
-            beyond = ops.cast(ops.maximum(length, self.original_length), "float32") / self.original_length
-            raised = base * ops.power(self.factor * beyond - (self.factor - 1), dim / (dim - 2))
+        if self.rope_type == "dynamic":
+            trained = self.original_max_positions
+            beyond = ops.cast(ops.maximum(length, trained), "float32") / trained
+            raised = theta * ops.power(self.factor * beyond - (self.factor - 1), dim / (dim - 2))
             return ops.power(raised, -np.arange(0, dim, 2, dtype="float32") / dim)
-        if self.kind == "ntk":
-            return _rates(dim, base * self.factor ** (dim / (dim - 2))).astype("float32")
-        rates = _rates(dim, base)
-        return (rates * (1 + (1 / self.factor - 1) * self._slowed(rates, dim, base))).astype("float32")
+        if self.rope_type == "ntk":
+            return _inv_freq(dim, theta * self.factor ** (dim / (dim - 2))).astype("float32")
+        inv_freq = _inv_freq(dim, theta)
+        return (inv_freq * (1 + (1 / self.factor - 1) * self._slowed(inv_freq, dim, theta))).astype("float32")
 
-    def _slowed(self, rates: np.ndarray, dim: int, base: float) -> np.ndarray | float:
+    def _slowed(self, inv_freq: np.ndarray, dim: int, theta: float) -> np.ndarray | float:
         """By what share of `factor` each pair of channels is slowed."""
-        if self.kind == "linear":
+        if self.rope_type == "linear":
             return 1.0
-        assert self.original_length is not None
-        if self.kind == "llama3":
-            turns = self.original_length * rates / (2 * math.pi)
-            return np.clip((self.turns_fast - turns) / (self.turns_fast - self.slow), 0, 1)
+        length = self.original_max_positions
+        assert length is not None
+        if self.rope_type == "llama3":
+            turns = length * inv_freq / (2 * math.pi)
+            return np.clip((self.high_freq_factor - turns) / (self.high_freq_factor - self.low_freq_factor), 0, 1)
         first, last = (
-            dim * math.log(self.original_length / (turns * 2 * math.pi)) / (2 * math.log(base))
-            for turns in (self.turns_fast, self.slow)
+            dim * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(theta))
+            for turns in (self.beta_fast, self.beta_slow)
         )
-        if self.whole_channels:
+        if self.truncate:
             first, last = math.floor(first), math.ceil(last)
         first, last = max(first, 0), min(last, dim - 1)
         # Where `last` lies below 0, in texts too short for one turn, none is slowed: Transformers has it so.
@@ -98,8 +102,8 @@ class RotaryScaling:
 class Rotary:
     """The rotations of one attention layer (Su et al. 2021)."""
 
-    base: float = 10000.0
-    """The slowest rotation turns by about 1 / base radians a position."""
+    rope_theta: float = 10000.0
+    """The base: the slowest rotation turns by about 1 / rope_theta radians a position."""
     dim: int | None = None
     """Channels of each head that are turned, the first ones; None for all."""
     interleaved: bool = False
@@ -109,17 +113,17 @@ class Rotary:
 
     def __post_init__(self):
         require_positive(dim=self.dim)
-        if not self.base > 1:
-            raise ValueError(f"`base` of rotary embeddings must be above 1; got {self.base}.")
+        if not self.rope_theta > 1:
+            raise ValueError(f"`rope_theta` must be above 1; got {self.rope_theta}.")
         if self.dim is not None:
-            require_divides(self.dim, 2, "dim", "pair of channels")
+            require_even(dim=self.dim)
 
     @classmethod
     def of(cls, given: Self | dict[str, Any] | float | None) -> Self | None:
-        """The rotations from their fields, as a config holds them, or from a base alone."""
+        """The rotations from their fields, as a config holds them, or from `rope_theta` alone."""
         if isinstance(given, dict):
             return from_fields(cls, given)
-        return cls(base=float(given)) if isinstance(given, (int, float)) else given
+        return cls(rope_theta=float(given)) if isinstance(given, (int, float)) else given
 
     def width(self, head_dim: int) -> int:
         """How many channels of a head of that width are turned.
@@ -130,9 +134,13 @@ class Rotary:
         dim = self.dim or head_dim
         if dim > head_dim:
             raise ValueError(f"rotary embeddings of `dim` {dim} do not fit into heads of width {head_dim}.")
-        require_divides(dim, 2, "dim", "pair of channels")
-        if dim == 2 and self.scaling is not None and self.scaling.kind in ("ntk", "dynamic"):
-            raise ValueError(f'a rotary scaling of kind "{self.scaling.kind}" needs more than one pair of channels.')
+        if dim % 2:
+            raise ValueError(
+                f"rotary embeddings turn pairs of channels, and heads of width {head_dim} have one too many: choose "
+                "`head_dim` even, or `d_model` / `num_heads`, or as `dim` of `Rotary` how many channels are turned."
+            )
+        if dim == 2 and self.scaling is not None and self.scaling.rope_type in ("ntk", "dynamic"):
+            raise ValueError(f'`rope_type="{self.scaling.rope_type}"` needs more than one pair of channels.')
         return dim
 
     def tables(self, positions, head_dim: int):
@@ -147,19 +155,21 @@ class Rotary:
         """
         dim = self.width(head_dim)
         if self.scaling is None:
-            rates, gain = _rates(dim, self.base).astype("float32"), 1.0
+            inv_freq, scaling = _inv_freq(dim, self.rope_theta).astype("float32"), 1.0
         else:
-            rates, gain = self.scaling.rates(dim, self.base, ops.max(positions) + 1), self.scaling.gain
-        angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * rates
+            inv_freq = self.scaling.inv_freq(dim, self.rope_theta, ops.max(positions) + 1)
+            scaling = self.scaling.attention_scaling
+        angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * inv_freq
         angles = ops.concatenate([angles, angles], axis=-1)
         cos, sin = ops.cos(angles), ops.sin(angles)
-        return (cos, sin) if gain == 1 else (gain * cos, gain * sin)
+        return (cos, sin) if scaling == 1 else (scaling * cos, scaling * sin)
 
 
-def rotary(positions, dim: int, base: float = 10000.0):
-    """The tables of `Rotary(base=base)` for heads of width `dim`: cosines and sines, float32 `(..., T, dim)`."""
+def rotary(positions, dim: int, rope_theta: float = 10000.0):
+    """The tables of `Rotary(rope_theta=...)` for heads of width `dim`: cosines and sines, float32 `(..., T, dim)`."""
     require_positive(dim=dim)
-    return Rotary(base=base).tables(positions, dim)
+    require_even(dim=dim)
+    return Rotary(rope_theta=rope_theta).tables(positions, dim)
 
 
 def rotate(x, cos, sin, *, interleaved: bool = False):
@@ -195,6 +205,6 @@ def apply_rotary_pos_emb(q, k, cos, sin, *, interleaved: bool = False):
     return rotate(q, cos, sin, interleaved=interleaved), rotate(k, cos, sin, interleaved=interleaved)
 
 
-def _rates(dim: int, base: float) -> np.ndarray:
-    """Radians a position of each pair of channels, float64 `(dim/2,)`: base ** (-2i / dim)."""
-    return float(base) ** (-np.arange(0, dim, 2) / dim)
+def _inv_freq(dim: int, theta: float) -> np.ndarray:
+    """Radians a position of each pair of channels, float64 `(dim/2,)`: theta ** (-2i / dim)."""
+    return float(theta) ** (-np.arange(0, dim, 2) / dim)

@@ -14,13 +14,12 @@ from keras import ops
 from keras.random import SeedGenerator
 
 from keras_tx.ops.attention import masks
+from keras_tx.ops.attention.chunked import chunked_attention
+from keras_tx.ops.attention.scores import LOWEST, mix, score
 from keras_tx.ops.checks import is_boolean, require_positive, require_shape
 from keras_tx.ops.devices import on_cpu, on_tpu
 from keras_tx.ops.dropout import dropout as random_dropout
 from keras_tx.ops.primitives import has_fixed_ranges
-
-LOWEST = -1e30
-"""The score of a key that is not seen."""
 
 
 def attention(
@@ -93,8 +92,6 @@ def attention(
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     drop = dropout if seed is not None else 0.0
     if chunk_size is not None and not return_weights and (key.shape[2] is None or key.shape[2] > chunk_size):
-        from keras_tx.ops.attention.chunked import chunked_attention  # which takes its scores from here
-
         options = {"mask": mask, "bias": bias, "causal": causal, "scale": scale, "soft_cap": soft_cap, "sinks": sinks}
         return chunked_attention(query, key, value, **options, dropout=drop, seed=seed, chunk_size=chunk_size)
     explicit = return_weights or soft_cap or drop or sinks is not None or value_bias is not None
@@ -113,18 +110,6 @@ def attention(
     return (output, weights) if return_weights else output
 
 
-def score(query, key, scale, soft_cap, bias):
-    """The scores, `(B, H, T, S)` in float32 or wider."""
-    # The scale goes on the queries: T x D numbers where the scores are T x S.
-    grouped = group(query * ops.cast(scale, query.dtype), key.shape[1])  # (B, K, G*T, D)
-    scores = ops.einsum("bkqd,bksd->bkqs", grouped, key)
-    scores = _ungroup(scores, query)
-    scores = ops.cast(scores, keras.backend.result_type(query.dtype, "float32"))
-    if soft_cap:
-        scores = soft_cap * ops.tanh(scores / soft_cap)
-    return scores if bias is None else scores + ops.cast(bias, scores.dtype)
-
-
 def _softmax(scores, mask, sinks):
     if mask is not None:
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
@@ -140,29 +125,6 @@ def _softmax(scores, mask, sinks):
         # A single key takes all; Keras warns of a softmax over one number.
         weights = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
     return weights if mask is None else ops.where(mask, weights, ops.zeros((), weights.dtype))
-
-
-def mix(weights, value):
-    """Weights `(B, H, T, S)` over values `(B, K, S, D)`: `(B, H, T, D)`."""
-    mixed = ops.einsum("bkqs,bksd->bkqd", group(weights, value.shape[1]), value)
-    return _ungroup(mixed, weights)
-
-
-def group(x, num_kv_heads: int):
-    """`(B, H, T, N)` as `(B, K, G*T, N)`: the queries of one key/value head side by side."""
-    if x.shape[1] == num_kv_heads:
-        return x
-    batch, _, _, width = ops.shape(x)
-    groups = x.shape[1] // num_kv_heads
-    return ops.reshape(x, (batch, num_kv_heads, groups * ops.shape(x)[2], width))
-
-
-def _ungroup(x, like):
-    """`(B, K, G*T, N)` as `(B, H, T, N)`, with the heads and queries of `like`."""
-    if x.shape[1] == like.shape[1]:
-        return x
-    batch, heads, queries, _ = ops.shape(like)
-    return ops.reshape(x, (batch, heads, queries, ops.shape(x)[-1]))
 
 
 def _has_fused_kernel() -> bool:
