@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_tx.extras import require_extra
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.image.patches import Size, pair
 from keras_tx.text.core.rows import required
@@ -58,7 +59,11 @@ def digits() -> LabelledImages:
     """1,797 handwritten digits of 8 x 8 grey pixels (Alpaydin & Kaynak 1998), which scikit-learn ships.
 
     A fifth of each class, the same each time, is for validation.
+
+    Raises:
+        ImportError: without the extra `datasets`.
     """
+    require_extra("sklearn", "datasets")
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -82,8 +87,10 @@ def folder_images(
         seed: of that draw.
 
     Raises:
+        ImportError: without the extra `datasets`.
         ValueError: if there is no such directory, fewer than two folders or images, or a file is no image.
     """
+    require_extra("PIL", "datasets")
     import keras
 
     root = Path(directory)
@@ -131,6 +138,7 @@ def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = No
         data_dir: where prepared sets lie, and are put after a download; TFDS's own default unless given.
 
     Raises:
+        ImportError: without the extra `datasets`.
         ValueError: if the set cannot be had, has no such parts, or no images with labels.
     """
     import tensorflow as tf
