@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tx.extras import require_extra
+from keras_tx.tensorflow import leave_gpus
 
 
 def load_tfds(name: str, data_dir: str | Path | None, instead: str) -> tuple[dict[str, Any], Any]:
@@ -23,6 +24,7 @@ def load_tfds(name: str, data_dir: str | Path | None, instead: str) -> tuple[dic
         ValueError: if the set cannot be loaded.
     """
     require_extra("tensorflow_datasets", "datasets")
+    leave_gpus()
     import requests
     import tensorflow_datasets as tfds
 

@@ -167,3 +167,29 @@ def test_help_waits_for_no_keras(program):
     modules = {name.split(".")[0] for name in run_python("-c", script).split()}
     assert not modules & {"keras", "tensorflow", "jax"}
     assert time.perf_counter() - began < 5
+
+
+# === TensorFlow beside another backend ===
+
+DEVICES = """
+import numpy as np, tensorflow as tf
+calls = []
+tf.config.set_visible_devices = lambda *arguments: calls.append(arguments)
+import keras_tx
+{use}
+print(calls)
+"""
+USES = {
+    "tokenizer": "keras_tx.CharTokenizer('abc')",
+    "blocks": "keras_tx.training.random_blocks(np.arange(9), 3, 2, seed=0, start=0)",
+    "images": "keras_tx.training.folder_images('.', 8)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", USES)
+def test_tensorflow_leaves_gpus_to_another_backend(use):
+    """Before its first operation, and once."""
+    script = DEVICES.format(use=f"for _ in range(2):\n    try: {USES[use]}\n    except ValueError: pass")
+    assert run_python("-c", script, backend="jax").splitlines()[-1] == "[([], 'GPU')]"
+    assert run_python("-c", script, backend="tensorflow").splitlines()[-1] == "[]"

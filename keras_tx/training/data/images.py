@@ -11,6 +11,7 @@ import numpy as np
 from keras_tx.extras import require_extra
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.image.patches import Size, pair
+from keras_tx.tensorflow import leave_gpus
 from keras_tx.text.core.rows import required
 from keras_tx.tfds import load_tfds
 from keras_tx.vision import ImagePreprocessor, augment
@@ -91,6 +92,7 @@ def folder_images(
         ValueError: if there is no such directory, fewer than two folders or images, or a file is no image.
     """
     require_extra("PIL", "datasets")
+    leave_gpus()
     import keras
 
     root = Path(directory)
@@ -224,6 +226,7 @@ def _one_hot(labels, classes: int, on: float = 1.0, off: float = 0.0):
 
 def _examples(data, config: ImageConfig):
     """A data set of single images and labels, checked as far as is known; and how many there are."""
+    leave_gpus()
     import tensorflow as tf
 
     if isinstance(data, tuple):
