@@ -1,29 +1,36 @@
-"""Sets of TensorFlow Datasets."""
+"""Sets of TensorFlow Datasets, the extra `datasets`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from keras_tx.extras import require_extra
+from keras_tx.tensorflow import leave_gpus
+
 
 def load_tfds(name: str, data_dir: str | Path | None, instead: str) -> tuple[dict[str, Any], Any]:
-    """The parts of a set by name, and what TFDS knows of it.
+    """Returns the parts of a set by name, and TFDS's description of it.
 
     Args:
-        name: of the set in TensorFlow Datasets' catalogue.
+        name: the set's name in TensorFlow Datasets' catalogue.
         data_dir: where prepared sets lie, and are put after a download; TFDS's own default if None.
-        instead: what may be given in its place, as errors say.
+        instead: what can be given in its place, for the errors.
 
     Raises:
-        ValueError: if the set cannot be had.
+        ImportError: without the extra `datasets`.
+        ValueError: if the set cannot be loaded.
     """
+    require_extra("tensorflow_datasets", "datasets")
+    leave_gpus()
     import requests
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import downloader
 
-    downloader.MAX_RETRIES = 2  # ten, with growing pauses, keep a machine without a network waiting for minutes
     try:
-        return tfds.load(name, data_dir=None if data_dir is None else str(data_dir), with_info=True)
+        with _fewer_retries():
+            return tfds.load(name, data_dir=None if data_dir is None else str(data_dir), with_info=True)
     except requests.ConnectionError as error:
         raise ValueError(
             f"cannot download the TFDS set {name!r}: its source cannot be reached. Try later, or give {instead}."
@@ -31,3 +38,18 @@ def load_tfds(name: str, data_dir: str | Path | None, instead: str) -> tuple[dic
     except Exception as error:  # TFDS raises whatever it meets
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(f"cannot load the TFDS set {name!r}: {reason}. Give {instead} instead.") from error
+
+
+@contextmanager
+def _fewer_retries() -> Iterator[None]:
+    """Tries a download three times at most: TFDS's ten retries keep a machine without a network waiting for minutes.
+
+    TFDS has no option for it, only this constant, which other users of TFDS find as it was.
+    """
+    from tensorflow_datasets.core.download import downloader
+
+    before, downloader.MAX_RETRIES = downloader.MAX_RETRIES, 2
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = before

@@ -1,4 +1,4 @@
-"""Pictures: loss curves and attention maps. Matplotlib is imported when the first is drawn."""
+"""Pictures: loss curves and attention maps. Matplotlib, the extra `plot`, is imported when the first is drawn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_tx.extras import require_extra
 from keras_tx.files import whole_file
 
 
@@ -112,6 +113,7 @@ def _rotation(labels: Sequence[str]) -> int:
 
 def _figure(width: float, height: float):
     """A figure of its own, apart from pyplot's state and any window system; inches."""
+    require_extra("matplotlib", "plot")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -15,6 +15,7 @@ from keras_tx.cli.inspect import inspect
 from keras_tx.cli.prepare import prepare
 from keras_tx.cli.train import train
 from keras_tx.cli.train_images import MODELS, train_images
+from keras_tx.extras import MissingExtraError
 
 app = typer.Typer(
     help="Train a character GPT, generate text with it, and export it; train image classifiers; convert and inspect "
@@ -56,7 +57,7 @@ def _explained(error: Exception) -> str:
         message = " ".join(error.format_message().split())  # choices come in lines of their own
         return f"{message.rstrip('.')}: see {command} --help."
     message = " ".join(str(error).split()) or "no more is known"
-    if isinstance(error, ValueError) or hasattr(error, "signal"):
+    if isinstance(error, (ValueError, MissingExtraError)) or hasattr(error, "signal"):
         return message
     if isinstance(error, OSError) and error.strerror:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -142,8 +142,8 @@ class Writer:
 
     def decoding(self, **fields) -> Decoding:
         """The loop's choices, of a length to be filled in."""
-        config = GenerationConfig(top_k=None, eos_token_id=self.options.eos_token_id, **fields)
-        return config.of_model(self.model.config).decoding(0)
+        config = GenerationConfig(eos_token_id=self.options.eos_token_id, **fields)
+        return config.resolved(self.model.config, top_k=None).decoding(0)
 
     # === Greedy, and by drawing ===
 

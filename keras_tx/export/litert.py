@@ -11,9 +11,10 @@ import numpy as np
 
 from keras_tx.export.cached import cached_signatures
 from keras_tx.export.signature import Signature
-from keras_tx.export.source import require_below_2_gib, require_exportable, require_extra
+from keras_tx.export.source import require_below_2_gib, require_exportable
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
+from keras_tx.extras import require_extra
 from keras_tx.files import whole_file
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.base import Model

@@ -1,8 +1,6 @@
-"""What every exporter asks of a model, and of the environment."""
+"""What every exporter asks of a model."""
 
 from __future__ import annotations
-
-from importlib.util import find_spec
 
 import keras
 
@@ -29,9 +27,3 @@ def require_below_2_gib(model: Model, what: str) -> None:
             f"{what} holds less than 2 GiB; this model's weights are {size / 2**30:.1f} GiB in float32: export a "
             "SavedModel."
         )
-
-
-def require_extra(module: str, extra: str) -> None:
-    """Raises ImportError, with the way out, unless an optional module is there."""
-    if find_spec(module) is None:
-        raise ImportError(f'{module} is not installed: `pip install "keras_tx[{extra}]"`.')

@@ -15,7 +15,9 @@ from keras_tx.generation.state import Decoding
 class GenerationConfig:
     """How a text is continued. Options that belong to a method not chosen make no difference.
 
-    Where Transformers 4.57 and 5.23 differ the meaning is 5.23's.
+    Where Transformers 4.57 and 5.23 differ the meaning is 5.23's. So is that of None: in a config it is an option not
+    given, for which the model's config or else the default stands; given to `generate` by itself it switches the option
+    off. `generate(eos_token_id=None)` ends at no token, whatever the model's config says.
 
     Raises:
         ValueError: for an option out of range, and options that exclude each other.
@@ -43,7 +45,7 @@ class GenerationConfig:
     temperature: float = 1.0
     """Divides the logits when drawing."""
     top_k: int | None = 50
-    """Draw from this many of the likeliest tokens, None or 0 for all; in contrastive search, compare so many."""
+    """Draw from this many of the likeliest tokens, 0 for all; in contrastive search, compare so many."""
     top_p: float = 1.0
     """Draw from the likeliest tokens that together reach this probability."""
     min_p: float | None = None
@@ -59,15 +61,18 @@ class GenerationConfig:
     num_assistant_tokens: int = 5
     """Tokens the assistant drafts at a time, always; Transformers starts at 20 and may stop each draft early."""
     bos_token_id: int | None = None
-    """What a text begins with if there is no prompt; the model's config's if None."""
+    """What a text begins with if there is no prompt."""
     eos_token_id: int | Sequence[int] | None = None
-    """A token, or several, that end a row; the model's config's if None, none at all if empty."""
+    """A token, or several, that end a row; none at all if empty."""
     pad_token_id: int | None = None
-    """What fills a row after its end; the model's config's if None, or else the first end token."""
+    """What fills a row after its end; the first end token if there is none."""
     return_dict_in_generate: bool = False
     """Return a `GenerateOutput`."""
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) is None and field.name != "top_k":  # the only default that is not "off"
+                object.__setattr__(self, field.name, field.default)
         for name, allowed, valid in (
             ("min_length", "at least 0", self.min_length >= 0),
             ("min_new_tokens", "at least 0", self.min_new_tokens is None or self.min_new_tokens >= 0),
@@ -117,19 +122,27 @@ class GenerationConfig:
         words = (tuple(map(int, word)) for word in self.bad_words_ids or ())
         return tuple(word for word in words if word not in {(end,) for end in self.ends})
 
-    def of_model(self, config: Any) -> Self:
-        """With the special tokens of a model's config, as far as it has them, in place of those that are None.
+    def resolved(self, model_config: Any, **options: Any) -> Self:
+        """Returns the options that count: these, then `model_config`'s special tokens, then the defaults.
+
+        Args:
+            model_config: has `vocab_size`; may have `bos_token_id`, `eos_token_id` and `pad_token_id`.
+            options: fields in place of all that; None switches one off.
 
         Raises:
-            ValueError: for forbidden tokens outside the model's vocabulary. End tokens there just never come.
+            ValueError: for an option out of range, and forbidden tokens outside the model's vocabulary. End tokens
+                there just never come.
         """
         names = ("bos_token_id", "eos_token_id", "pad_token_id")
-        special: dict[str, Any] = {name: getattr(config, name, None) for name in names if getattr(self, name) is None}
-        for word in self.bad_words:
-            if not all(0 <= token < config.vocab_size for token in word):
-                raise ValueError(f"`bad_words_ids` holds {word}, outside the vocabulary of {config.vocab_size} tokens.")
-        top_k = min(self.top_k, config.vocab_size) if self.top_k else self.top_k
-        return dataclasses.replace(self, top_k=top_k, **special)
+        unset: dict[str, Any] = {name: getattr(model_config, name, None) for name in names}
+        unset["top_k"] = type(self).top_k
+        given = {name: value for name in unset if (value := getattr(self, name)) is not None}
+        found = dataclasses.replace(self, **{**unset, **given, **options})
+        size = model_config.vocab_size
+        for word in found.bad_words:
+            if not all(0 <= token < size for token in word):
+                raise ValueError(f"`bad_words_ids` holds {word}, outside the vocabulary of {size} tokens.")
+        return dataclasses.replace(found, top_k=min(found.top_k, size)) if found.top_k else found
 
     def length(self, prompt: int, max_positions: int | None) -> int:
         """Columns of the result, after a prompt of so many.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -79,7 +78,8 @@ class GenerationMixin:
             assistant_model: a smaller model with the same vocabulary that drafts tokens, for this one to check
                 several at once. The tokens are this model's own all the same.
             seed: makes the draws repeatable; None draws one from Keras's global generator.
-            options: fields of `GenerationConfig`, in place of those of `generation_config`.
+            options: fields of `GenerationConfig`, in place of those of `generation_config` and of the model's config;
+                None switches one off, as `eos_token_id=None`.
 
         Returns:
             int32 `(B * num_return_sequences, length)`: prompts and continuations, as long as the longest row; with
@@ -181,7 +181,7 @@ class GenerationMixin:
 
     def _prepare(self, input_ids, attention_mask, config: GenerationConfig | None, options: dict) -> tuple:
         """The options, completed and checked, the prompts and their mask."""
-        config = dataclasses.replace(config or GenerationConfig(), **options).of_model(self.config)
+        config = (config or GenerationConfig()).resolved(self.config, **options)
         if input_ids is None:
             if config.bos_token_id is None:
                 raise ValueError("without `input_ids` a text begins with `bos_token_id`: give one of them.")

@@ -39,11 +39,12 @@ def dataset_text(name: str, data_dir: str | Path | None = None) -> str:
         data_dir: where prepared sets lie, and are put after a download; TFDS's own default unless given.
 
     Raises:
+        ImportError: without the extra `datasets`.
         ValueError: if the set cannot be had, or has no text.
     """
+    splits, _ = load_tfds(name, data_dir, "a text file")
     import tensorflow_datasets as tfds
 
-    splits, _ = load_tfds(name, data_dir, "a text file")
     order: list[str] = [split for split in ("train", "validation", "test") if split in splits]
     order += sorted(set(splits) - set(order))
     texts = [example["text"] for split in order for example in tfds.as_numpy(splits[split]) if "text" in example]

@@ -11,9 +11,9 @@ from generation_helpers import eagerly
 from helpers import numpy, randomize, run_python
 from program import files
 
-from keras_tx import BigramModel, GPTModel, T5Model, export_litert, export_onnx
+from keras_tx import BigramModel, GPTModel, T5Model, export_litert, export_onnx, extras
 from keras_tx.attention import BlockSparse, Latent, Linear, SlidingWindow
-from keras_tx.export import litert, onnx, source
+from keras_tx.export import litert, onnx
 from keras_tx.export.check import TOLERANCE
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import BOUNDS
@@ -345,7 +345,7 @@ if ON_TENSORFLOW:
         for export, name in ((export_litert, "model.tflite"), (export_onnx, "model.onnx")):
             with pytest.raises(ValueError, match="export a float32 model: this one computes in bfloat16"):
                 export(model, tmp_path / name)
-        monkeypatch.setattr(source, "find_spec", lambda module: None)
+        monkeypatch.setattr(extras, "find_spec", lambda module: None)
         for export, name in ((export_litert, "litert"), (export_onnx, "onnx")):
             with pytest.raises(ImportError, match=rf'pip install "keras_tx\[{name}\]"'):
                 export(BigramModel(vocab_size=13), tmp_path / "model.tflite")

@@ -1,5 +1,7 @@
 """`generate` and `stream` with a bigram model, whose every token can be foretold."""
 
+import dataclasses
+import json
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -135,6 +137,58 @@ def test_special_tokens_are_the_models_unless_given(model):
         np.testing.assert_array_equal(model.generate(prompts, max_new_tokens=2, eos_token_id=4), [[0, 3, 6], [5, 4, 6]])
         endless = model.generate(prompts, max_new_tokens=5, eos_token_id=())
         np.testing.assert_array_equal(endless, [follow(0, 5), follow(5, 5)])
+
+
+def test_none_by_itself_switches_off_and_in_a_config_is_not_given(model):
+    """As in Transformers: of `generate`'s own arguments None survives, of a config's fields it does not."""
+    prompts = np.array([[0], [6]])  # 0 3 6 1 5 4, 6 1 5 4 2 0
+    special = SimpleNamespace(vocab_size=7, bos_token_id=4, eos_token_id=(1, 2), pad_token_id=6)
+    with patch.object(model, "config", special):
+        ended = [[0, 3, 6, 1], [6, 1, 6, 6]]
+        unset = GenerationConfig(max_new_tokens=5, eos_token_id=None, pad_token_id=None)
+        np.testing.assert_array_equal(model.generate(prompts, [[1], [1]], generation_config=unset), ended)
+        endless = [follow(0, 5), follow(6, 5)]
+        for given in ({}, {"generation_config": unset}):
+            found = model.generate(prompts, [[1], [1]], max_new_tokens=5, eos_token_id=None, **given)
+            np.testing.assert_array_equal(found, endless)
+        stream = model.stream(prompts, [[1], [1]], max_new_tokens=5, eos_token_id=None)
+        np.testing.assert_array_equal(np.concatenate([*stream], axis=1), np.array(endless)[:, 1:])
+        # No filler: the first end token fills, and no token of a prompt is taken for padding.
+        found = model.generate(prompts, max_new_tokens=5, pad_token_id=None)
+        np.testing.assert_array_equal(found, [[0, 3, 6, 1], [6, 1, 1, 1]])
+        with pytest.raises(ValueError, match="a text begins with `bos_token_id`: give one of them"):
+            model.generate(bos_token_id=None)
+
+
+OFF = (
+    *("do_sample", "num_beams", "num_return_sequences", "temperature", "top_k", "top_p", "min_p", "length_penalty"),
+    *("early_stopping", "repetition_penalty", "penalty_alpha", "no_repeat_ngram_size", "bad_words_ids"),
+    "return_dict_in_generate",
+)
+
+
+def test_none_of_the_other_options(model):
+    """A limit of None is no limit of its own; a rule of None is no rule."""
+    for name in ("max_length", "max_new_tokens"):
+        np.testing.assert_array_equal(model.generate([[0]], **{name: None}), [follow(0, 20)])
+    np.testing.assert_array_equal(model.generate([[0]], max_new_tokens=None, max_length=4), [follow(0, 3)])
+    ended = model.generate([[0]], max_new_tokens=5, eos_token_id=6, min_new_tokens=None, min_length=None)
+    np.testing.assert_array_equal(ended, [[0, 3, 6]])
+    off = dict.fromkeys(OFF)
+    strict = GenerationConfig(max_new_tokens=5, repetition_penalty=6.0, no_repeat_ngram_size=1, bad_words_ids=[[3]])
+    np.testing.assert_array_equal(model.generate([[0]], generation_config=strict, **off), [follow(0, 5)])
+
+
+def test_top_k_of_none_draws_from_all():
+    config = GenerationConfig(do_sample=True, top_k=None)
+    size = SimpleNamespace(vocab_size=101)
+    assert config.resolved(size).top_k == 50 and config.resolved(size, top_k=None).top_k is None
+    assert config.resolved(SimpleNamespace(vocab_size=7)).top_k == 7
+
+
+def test_a_config_survives_json():
+    for config in (GenerationConfig(), GenerationConfig(top_k=None, eos_token_id=[1, 2], bad_words_ids=[[3], [4, 5]])):
+        assert GenerationConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
 def test_options_one_by_one_or_together(model):

@@ -64,12 +64,14 @@ def test_tfds_sets(tmp_path, monkeypatch):
 
     for language, text in (("de", "ein Haus\nzwei\n"), ("en", "a house\ntwo\n")):
         (tmp_path / f"{language}.train.txt").write_text(text)
-    data = tfds.TranslateFolder(tmp_path).as_dataset(split="train")
-    monkeypatch.setattr(tfds, "load", lambda name, split, data_dir: {"pair": data}[name])
+    found = {"pair": ({"train": tfds.TranslateFolder(tmp_path).as_dataset(split="train")}, None)}
+    monkeypatch.setattr(tfds, "load", lambda name, data_dir, with_info: found[name])
     assert dataset_pairs("pair", "de", "en") == folder_pairs(tmp_path, "de", "en")
     with pytest.raises(ValueError, match="no language 'fr'; it has de, en"):
         dataset_pairs("pair", "de", "fr")
-    with pytest.raises(ValueError, match="cannot load train of the TFDS set 'none'"):
+    with pytest.raises(ValueError, match="the TFDS set 'pair' has no part 'test'; it has train"):
+        dataset_pairs("pair", "de", "en", part="test")
+    with pytest.raises(ValueError, match=r"cannot load the TFDS set 'none': .* Give files instead"):
         dataset_pairs("none", "de", "en")
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Self, get_args
 
 import numpy as np
 
+from keras_tx.tensorflow import leave_gpus
 from keras_tx.text.core.rows import Rows, Side, Truncation, padded
 
 
@@ -41,6 +42,7 @@ class Tokenizer:
         padding_side: Side = "right",
         truncation_side: Side = "right",
     ):
+        leave_gpus()
         self.prefix, self.suffix = list(prefix), list(suffix)
         self.pad_token_id = pad_token_id
         self.model_max_length = model_max_length

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_tx.tensorflow import leave_gpus
+
 
 def random_blocks(ids: np.ndarray, block_size: int, batch_size: int, *, seed: int, start: int = 0):
     """An endless `tf.data.Dataset` of training batches, begun at step `start`.
@@ -24,6 +26,7 @@ def random_blocks(ids: np.ndarray, block_size: int, batch_size: int, *, seed: in
     Raises:
         ValueError: if the stream is shorter than a block and one more token.
     """
+    leave_gpus()
     import tensorflow as tf
 
     _require_block(ids, block_size)
@@ -51,6 +54,7 @@ def whole_stream(ids: np.ndarray, block_size: int, batch_size: int):
     Raises:
         ValueError: if the stream is shorter than a block and one more token.
     """
+    leave_gpus()
     import tensorflow as tf
 
     _require_block(ids, block_size)

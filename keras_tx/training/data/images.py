@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_tx.extras import require_extra
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.image.patches import Size, pair
+from keras_tx.tensorflow import leave_gpus
 from keras_tx.text.core.rows import required
 from keras_tx.tfds import load_tfds
 from keras_tx.vision import ImagePreprocessor, augment
@@ -58,7 +60,11 @@ def digits() -> LabelledImages:
     """1,797 handwritten digits of 8 x 8 grey pixels (Alpaydin & Kaynak 1998), which scikit-learn ships.
 
     A fifth of each class, the same each time, is for validation.
+
+    Raises:
+        ImportError: without the extra `datasets`.
     """
+    require_extra("sklearn", "datasets")
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -82,8 +88,11 @@ def folder_images(
         seed: of that draw.
 
     Raises:
+        ImportError: without the extra `datasets`.
         ValueError: if there is no such directory, fewer than two folders or images, or a file is no image.
     """
+    require_extra("PIL", "datasets")
+    leave_gpus()
     import keras
 
     root = Path(directory)
@@ -131,6 +140,7 @@ def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = No
         data_dir: where prepared sets lie, and are put after a download; TFDS's own default unless given.
 
     Raises:
+        ImportError: without the extra `datasets`.
         ValueError: if the set cannot be had, has no such parts, or no images with labels.
     """
     import tensorflow as tf
@@ -216,6 +226,7 @@ def _one_hot(labels, classes: int, on: float = 1.0, off: float = 0.0):
 
 def _examples(data, config: ImageConfig):
     """A data set of single images and labels, checked as far as is known; and how many there are."""
+    leave_gpus()
     import tensorflow as tf
 
     if isinstance(data, tuple):

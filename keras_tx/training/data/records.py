@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_tx.files import dump_json, read_json, whole_directory
+from keras_tx.tensorflow import leave_gpus
 from keras_tx.text import Tokenizer
 from keras_tx.text.core.rows import required
 
@@ -49,6 +50,7 @@ def write_records(
     Raises:
         ValueError: if the directory holds something, or there are fewer rows than shards.
     """
+    leave_gpus()
     import tensorflow as tf
 
     directory, count = Path(directory), len(rows["input_ids"])
@@ -125,6 +127,7 @@ class Records:
             A `tf.data.Dataset` of int32 tensors `(batch_size, ...)` by name. A row that is damaged raises
             TensorFlow's `InvalidArgumentError` when its turn comes.
         """
+        leave_gpus()
         import tensorflow as tf
 
         # By TensorFlow alone: Python's lock is held while an iterator is deleted, which waits for reads to end.
@@ -139,6 +142,7 @@ class Records:
         Raises:
             ValueError: if one is damaged.
         """
+        leave_gpus()
         import tensorflow as tf
 
         data = tf.data.TFRecordDataset([str(file) for file in self._files]).batch(1024).map(self._parsed)

@@ -11,6 +11,7 @@ import numpy as np
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.losses import IGNORED
 from keras_tx.text import Tokenizer, read_text
+from keras_tx.tfds import load_tfds
 
 # === Pairs ===
 
@@ -83,15 +84,15 @@ def dataset_pairs(
         data_dir: where prepared sets lie, and are put after a download; TFDS's own default unless given.
 
     Raises:
+        ImportError: without the extra `datasets`.
         ValueError: if the set cannot be had, or has no such part or languages.
     """
+    splits, _ = load_tfds(name, data_dir, "files")
     import tensorflow_datasets as tfds
 
-    try:
-        data = tfds.load(name, split=part, data_dir=None if data_dir is None else str(data_dir))
-    except Exception as error:  # TFDS raises whatever it meets
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ValueError(f"cannot load {part} of the TFDS set {name!r}: {reason}. Give files instead.") from error
+    if part not in splits:
+        raise ValueError(f"the TFDS set {name!r} has no part {part!r}; it has {', '.join(sorted(splits))}.")
+    data = splits[part]
     languages = data.element_spec if isinstance(data.element_spec, dict) else {}
     for language in (source, target):
         if language not in languages:

@@ -11,12 +11,14 @@ What compares texts works outside of graphs, on Python strings, arrays of them o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_tx.extras import require_extra
 from keras_tx.layers.core.base import register
 from keras_tx.ops.losses import IGNORED
 
@@ -25,7 +27,7 @@ Texts = Sequence[Any]
 
 
 class TextMetric(keras.metrics.Metric):
-    """A metric whose state is a sum of statistics, one row of float64 for each text, computed by `statistics`.
+    """A metric of generated texts against their references.
 
     Args:
         name: as in Keras.
@@ -34,11 +36,6 @@ class TextMetric(keras.metrics.Metric):
     def __init__(self, name: str | None = None):
         super().__init__(name=name)
         self.reset_state()
-
-    def reset_state(self) -> None:
-        """Forgets what has been seen."""
-        self._sum: Any = 0.0
-        self._count = 0
 
     def update_state(self, y_true: Texts, y_pred: Texts, sample_weight=None) -> None:
         """Takes one batch.
@@ -59,21 +56,19 @@ class TextMetric(keras.metrics.Metric):
                 f"`y_true` must be strings (B,) or (B, R) and `y_pred` (B,), with at least one text; got shapes "
                 f"{references.shape} and {texts.shape}."
             )
-        rows = self.statistics(texts.tolist(), references.reshape(len(texts), -1).tolist())
-        self._sum = self._sum + np.sum(np.asarray(rows, "float64"), axis=0)
-        self._count += len(texts)
+        self.take(texts.tolist(), references.reshape(len(texts), -1).tolist())
 
     def result(self) -> float:
-        """Of all texts since the last reset; NaN if there were none."""
-        return self.score(self._sum, self._count) if self._count else float("nan")
-
-    def statistics(self, texts: list[str], references: list[list[str]]) -> Sequence[Any]:
-        """What is to be summed: for each text a row of numbers."""
+        """Returns the metric of all texts since the last reset; NaN if there were none."""
         raise NotImplementedError
 
-    def score(self, total, count: int) -> float:
-        """The metric, from the sum of all statistics and the number of texts."""
-        return float(total) / count
+    def reset_state(self) -> None:
+        """Forgets what has been seen."""
+        raise NotImplementedError
+
+    def take(self, texts: list[str], references: list[list[str]]) -> None:
+        """Takes the texts of a batch and the references of each, as many of each text."""
+        raise NotImplementedError
 
     def get_config(self):
         return {"name": self.name}
@@ -91,21 +86,28 @@ def _strings(texts: Any, name: str) -> np.ndarray:
 # === sacrebleu's ===
 
 
-class _SacreBLEU(TextMetric):
-    """A metric of sacrebleu's, between 0 and 100, of the corpus that all batches make together."""
+class CorpusMetric(TextMetric):
+    """A metric of sacrebleu's, 0 to 100, of the corpus that all batches make together: it keeps their texts."""
 
     engine: Any
 
-    def statistics(self, texts, references):
-        streams = [list(stream) for stream in zip(*references, strict=True)]
-        return self.engine._extract_corpus_statistics(texts, streams)
+    def reset_state(self):
+        self._texts: list[str] = []
+        self._references: list[list[str]] = []
 
-    def score(self, total, count):
-        return float(self.engine._compute_score_from_stats([round(number) for number in total]).score)
+    def take(self, texts, references):
+        self._texts += texts
+        self._references += references
+
+    def result(self):
+        if not self._texts:
+            return float("nan")
+        streams = [list(stream) for stream in zip_longest(*self._references)]  # None where a text has fewer references
+        return float(self.engine.corpus_score(self._texts, streams).score)
 
 
 @register
-class BLEU(_SacreBLEU):
+class BLEU(CorpusMetric):
     """Corpus BLEU (Papineni et al. 2002) as sacrebleu computes it (Post 2018), 0 to 100.
 
     Args:
@@ -115,10 +117,12 @@ class BLEU(_SacreBLEU):
         name: as in Keras.
 
     Raises:
+        ImportError: without the extra `metrics`.
         ValueError: for a tokenizer that sacrebleu does not have.
     """
 
     def __init__(self, tokenize: str = "13a", *, lowercase: bool = False, max_order: int = 4, name: str = "bleu"):
+        require_extra("sacrebleu", "metrics")
         from sacrebleu.metrics import BLEU as Engine
 
         self.tokenize, self.lowercase, self.max_order = tokenize, lowercase, max_order
@@ -134,7 +138,7 @@ class BLEU(_SacreBLEU):
 
 
 @register
-class ChrF(_SacreBLEU):
+class ChrF(CorpusMetric):
     """chrF (Popović 2015), the F-score of character n-grams, as sacrebleu computes it, 0 to 100.
 
     Args:
@@ -142,9 +146,13 @@ class ChrF(_SacreBLEU):
         char_order: the longest n-grams of characters.
         beta: how many times as much recall counts as precision.
         name: as in Keras.
+
+    Raises:
+        ImportError: without the extra `metrics`.
     """
 
     def __init__(self, word_order: int = 0, *, char_order: int = 6, beta: int = 2, name: str = "chrf"):
+        require_extra("sacrebleu", "metrics")
         from sacrebleu.metrics import CHRF as Engine
 
         self.word_order, self.char_order, self.beta = word_order, char_order, beta
@@ -159,8 +167,26 @@ class ChrF(_SacreBLEU):
 # === Means over texts ===
 
 
+class MeanOverTexts(TextMetric):
+    """A metric that is the mean of a score of each text."""
+
+    def reset_state(self):
+        self._sum, self._count = 0.0, 0
+
+    def take(self, texts, references):
+        self._sum += float(np.sum(self.scores(texts, references), dtype="float64"))
+        self._count += len(texts)
+
+    def result(self):
+        return self._sum / self._count if self._count else float("nan")
+
+    def scores(self, texts: list[str], references: list[list[str]]) -> Sequence[float]:
+        """Returns the score of each text."""
+        raise NotImplementedError
+
+
 @register
-class ROUGE(TextMetric):
+class ROUGE(MeanOverTexts):
     """ROUGE (Lin 2004) as Google's `rouge_score` computes it: the mean F-measure of the texts, 0 to 1.
 
     Of several references the one with the highest F-measure counts.
@@ -172,10 +198,12 @@ class ROUGE(TextMetric):
         name: as in Keras; `kind` in lower case unless given.
 
     Raises:
+        ImportError: without the extra `metrics`.
         ValueError: for another `kind`.
     """
 
     def __init__(self, kind: str = "rougeL", *, use_stemmer: bool = False, name: str | None = None):
+        require_extra("rouge_score", "metrics")
         from rouge_score.rouge_scorer import RougeScorer
 
         if kind not in ("rougeL", "rougeLsum") and not (kind[:5] == "rouge" and kind[5:] in [*"123456789"]):
@@ -184,7 +212,7 @@ class ROUGE(TextMetric):
         self.engine = RougeScorer([kind], use_stemmer=use_stemmer)
         super().__init__(kind.lower() if name is None else name)
 
-    def statistics(self, texts, references):
+    def scores(self, texts, references):
         pairs = zip(texts, references, strict=True)
         return [self.engine.score_multi(targets, text)[self.kind].fmeasure for text, targets in pairs]
 
@@ -193,13 +221,13 @@ class ROUGE(TextMetric):
 
 
 @register
-class ExactMatch(TextMetric):
+class ExactMatch(MeanOverTexts):
     """The share of texts that are one of their references, to the letter; blanks around them do not count."""
 
     def __init__(self, name: str = "exact_match"):
         super().__init__(name)
 
-    def statistics(self, texts, references):
+    def scores(self, texts, references):
         pairs = zip(texts, references, strict=True)
         return [text.strip() in [target.strip() for target in targets] for text, targets in pairs]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_tx.extras import has_extra
 from keras_tx.models.core.config import Config
 from keras_tx.models.core.text import TextModel
 from keras_tx.ops.checks import require_positive
@@ -72,7 +73,9 @@ def train_language_model(
     callbacks: list[keras.callbacks.Callback] | None = None,
     verbose: int | str = "auto",
 ) -> None:
-    """Trains by `model.fit`; leaves `state.safetensors`, `metrics.csv` and TensorBoard's events in `directory`.
+    """Trains by `model.fit`; leaves `state.safetensors` and `metrics.csv` in `directory`.
+
+    With the extra `tensorboard` installed there are TensorBoard's events in `directory/tensorboard` too.
 
     Args:
         model: a language model, not compiled.
@@ -88,7 +91,9 @@ def train_language_model(
         ValueError: if the texts are shorter than a block, or the saved state is of another model.
         Interrupted: after Ctrl-C or SIGTERM, when the state is saved.
     """
-    directory = Path(directory)
+    directory, callbacks = Path(directory), list(callbacks or ())
+    if has_extra("tensorboard"):
+        callbacks.append(keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False))
     validation = whole_stream(validation_ids, recipe.block_size, 10 * recipe.batch_size)
     compile_language_model(model, recipe)
     fit_resumably(
@@ -99,6 +104,6 @@ def train_language_model(
         steps=recipe.steps,
         epoch_steps=recipe.epoch_steps,
         resume=resume,
-        callbacks=[*(callbacks or []), keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False)],
+        callbacks=callbacks,
         verbose=verbose,
     )
