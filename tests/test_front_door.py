@@ -57,7 +57,7 @@ def test_a_name_is_its_folders(name):
         return
     module = importlib.import_module(f"keras_tx.{folder}")
     assert getattr(keras_tx, name) is getattr(module, name)
-    assert name in module.__all__ or name == "attention"
+    assert name in module.__all__
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
