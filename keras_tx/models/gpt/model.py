@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_tx.generation import GenerationMixin
 from keras_tx.layers import Experts, PositionEmbedding, TokenEmbedding, TransformerBlock
-from keras_tx.layers.attention.variants import SlidingWindow, variants_of
+from keras_tx.layers.attention.variants import MultiHead, SlidingWindow, variants_of
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.layers.core.norm import make_norm
 from keras_tx.models.core.registry import register_model, register_variant
@@ -180,7 +180,7 @@ class GPTLanguageModel(CausalLanguageModel, GPTBackbone):
         num_kv_heads=1,
         tie_embeddings=False,
         use_bias=False,
-        attention=SlidingWindow(window_size=3),
+        attention=(SlidingWindow(window_size=3), MultiHead()),
     ),
     TINY.replace(positions="sinusoidal", d_model=18, gated=True, experts=Experts(num_experts=3, capacity_factor=1.1)),
     TINY_LLAMA,
