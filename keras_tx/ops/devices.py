@@ -1,4 +1,4 @@
-"""What the work runs on, where that decides how it is best done."""
+"""The device that the work runs on, where the fastest way depends on it."""
 
 from __future__ import annotations
 

@@ -73,6 +73,20 @@ def old(model, path: str):
     return model.weights_by_path()[path]
 
 
+def test_layers_with_other_attention_in_turn():
+    given = [attention.MultiHead(alibi=True), "multi_head"]
+    model = keras_tx.BERTModel(bert.TINY.replace(num_heads=6, d_model=18), attention=given)
+    fewer = attention.GroupedQuery(num_kv_heads=2)
+    pooled = keras_tx.to_grouped_query(model, 2)
+    assert pooled.config.attention == (attention.GroupedQuery(num_kv_heads=2, alibi=True), fewer)
+    model = keras_tx.GPTModel(SIX, num_layers=2, attention=[attention.SlidingWindow(window_size=3), "multi_head"])
+    pooled = keras_tx.to_grouped_query(model, 2)
+    assert pooled.config == model.config.replace(num_kv_heads=2)
+    mixed = keras_tx.GPTModel(SIX, num_layers=2, attention=["multi_query", "multi_head"])
+    with pytest.raises(ValueError, match=r"equally many key/value heads in all layers; got \[1, 6\]"):
+        keras_tx.to_grouped_query(mixed, 1)
+
+
 def test_what_cannot_be_grouped():
     with pytest.raises(ValueError, match=r"`key/value heads` must be a multiple of `num_kv_heads`; got .*=6 .*=4"):
         keras_tx.to_grouped_query(keras_tx.GPTModel(SIX), 4)

@@ -1,4 +1,4 @@
-"""What attention layers have in common, whatever their keys are: projections, heads, a cache and its mask."""
+"""The base of all attention layers, whatever their keys are: projections, heads, the cache and its mask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keras_tx.ops.attention.cache import LayerCache
 
 
 class Keys(NamedTuple):
-    """What the queries of a call meet.
+    """The keys that the queries of a call meet, and what belongs to them.
 
     Attributes:
         tensors: keys and values, or what else this layer's cache holds: those of the call, after the cached ones.
@@ -57,7 +57,7 @@ class Attention(Layer):
         return masks.causal(query_positions if self.causal else query_positions[-1:], key_positions)
 
     def _meet(self, new: tuple, mask, cache, *, queries, explicit: bool = False) -> Keys:
-        """What queries meet: what is `new`, after what is cached, and the mask that follows.
+        """Returns what queries meet: the new keys after the cached ones, and the mask that follows.
 
         Args:
             new: keys and values `(B, K, T, D)`, or what else `cache.append` takes.

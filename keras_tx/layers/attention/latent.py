@@ -177,7 +177,7 @@ class LatentAttention(Attention):
         return query[..., : self.head_dim], rotate(query[..., self.head_dim :], *turns)
 
     def _latents(self, x, turns):
-        """What is cached of each position: `(B, 1, T, latent_dim + rotary_dim)`."""
+        """The latent and the rotated key of each position: `(B, 1, T, latent_dim + rotary_dim)`."""
         x = self.latent(x)[:, None]
         turned = rotate(x[..., self.latent_dim :], *turns)
         return ops.concatenate([self.latent_norm(x[..., : self.latent_dim]), turned], axis=-1)

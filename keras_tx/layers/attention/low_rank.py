@@ -15,7 +15,7 @@ from keras_tx.ops.checks import require_positive
 
 
 class _LowRankAttention(AttentionVariant):
-    """What both have in common: neither causal nor with a cache, and masks of keys alone."""
+    """The base of both: neither causal nor with a cache, and with masks of keys alone."""
 
     without: ClassVar = (*AttentionVariant.without, "causal")
 

@@ -59,7 +59,7 @@ class MultiHeadAttention(Attention):
     """
 
     width_name: ClassVar[str] = "d_model"
-    """What the first argument is called, for errors."""
+    """The name of the first argument, for errors."""
 
     def __init__(
         self,
@@ -214,14 +214,14 @@ class MultiHeadAttention(Attention):
         return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _softmax(self, query, keys: Keys, *, return_attention: bool, training, **others: Any):
-        """By `ops.attention`: the output `(B, H, T, D)`, with the map if asked for; `others` are arguments of it."""
+        """Calls `ops.attention`, with its arguments `others`: the output `(B, H, T, D)`, and the map if asked for."""
         options = self._softmax_options(training) | others
         options |= {"mask": keys.mask, "causal": keys.causal, "return_weights": return_attention}
         key, value = keys.tensors
         return attention(query, key, value, **options)
 
     def _softmax_options(self, training) -> dict[str, Any]:
-        """What `ops.attention` takes from this layer, apart from masks and biases."""
+        """The arguments of `ops.attention` that this layer fixes, apart from masks and biases."""
         return {
             "scale": self.scale,
             "soft_cap": self.soft_cap,
@@ -232,7 +232,7 @@ class MultiHeadAttention(Attention):
         }
 
     def _mask(self, attention_mask, segments, x, context, cache):
-        """As `ops.attention` takes it."""
+        """The mask as `ops.attention` takes it."""
         if segments is not None and self.context_dim is not None:
             raise ValueError("`segments` is for self-attention: give cross attention an `attention_mask` (B, T, S).")
         return masks.given_to_layer(attention_mask, segments, lambda: self._slots(x, context, cache))

@@ -1,4 +1,4 @@
-"""What T5 adds to attention scores: for each head, a number for each bucket of offsets between two positions."""
+"""T5's position bias: for each head, a number for each bucket of offsets between two positions."""
 
 from __future__ import annotations
 

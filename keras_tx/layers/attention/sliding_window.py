@@ -32,8 +32,8 @@ class SlidingWindowAttention(AttentionVariant):
             otherwise `2 * window_size - 1`.
         num_kv_heads: key/value heads; as many as `num_heads` unless given.
         dilation: positions a step.
-        num_global: so many positions at the start are seen by all others, and see all others themselves, unless
-            `causal`. Causal decoding by a window that keeps its first positions is StreamingLLM's (Xiao et al. 2023).
+        num_global: how many positions at the start are seen by all others, and see all others unless `causal`.
+            Causal decoding by a window that keeps its first positions is StreamingLLM's (Xiao et al. 2023).
         options: `causal`, `head_dim`, `rope_theta`, `scale`, `dropout`, `use_bias`, `qkv_bias`, `qk_norm`,
             `norm_epsilon` and the initializers, as `MultiHeadAttention` takes them.
 

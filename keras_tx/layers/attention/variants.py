@@ -31,7 +31,7 @@ OF_LAYER: Any = object()
 """A field's default where it is that of the layer's argument of the same name."""
 
 OF_ALL_LAYERS = ("dropout", "use_bias", "qkv_bias", "query_initializer")
-"""What a model says of all its layers, and one that has nothing of the kind need not heed."""
+"""Options that a model gives to all its layers; a layer that lacks one of these ignores it."""
 
 VARIANTS: dict[str, type[AttentionConfig]] = {}
 """All variants by name, those that are defined elsewhere too."""
@@ -53,7 +53,7 @@ class AttentionConfig:
 
     @staticmethod
     def of(given: Given, num_layers: int | None = None) -> Pattern:
-        """What a model's `attention` says, in one form.
+        """Returns a model's `attention` in its one form.
 
         Args:
             given: a variant, its name, or its fields with its name among them; or a sequence of these, which the
@@ -85,7 +85,7 @@ class AttentionConfig:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Those of the variant, without its name."""
+        """The fields of the variant, without its name."""
         fields = dataclasses.asdict(self)
         del fields["variant"]
         return fields

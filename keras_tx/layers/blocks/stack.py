@@ -46,7 +46,7 @@ class Stack(Layer):
 
     @staticmethod
     def block_options(d_model: int) -> dict[str, Any]:
-        """What makes the blocks an encoder's or a decoder's."""
+        """The options that make blocks an encoder's or a decoder's."""
         return {}
 
     def _block(self, index: int) -> TransformerBlock:

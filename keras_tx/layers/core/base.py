@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 _OF_KERAS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
-"""What Keras's own config has."""
+"""Arguments that Keras's own config has."""
 
 register = keras.saving.register_keras_serializable("keras_tx")
 """Class decorator: the class can be found again when a `.keras` file that holds it is loaded."""

@@ -24,12 +24,12 @@ class Experts:
     top_k: int = 2
     """Experts that each token is sent to: 1 in Switch Transformers, 2 in GShard and Mixtral."""
     capacity_factor: float | None = None
-    """In training an expert takes at most so many times the tokens that it would if all were used alike, and the output
-    for those beyond is 0; None for no limit, as in inference, where every expert computes every token."""
+    """The most tokens that an expert takes in training, as a multiple of what it would take if all were used alike; the
+    output for tokens beyond that is 0. None for no limit, as in inference, where every expert computes every token."""
     router_aux_loss_coef: float = 0.01
-    """What the loss that keeps the experts evenly used is multiplied by (Fedus et al. 2021, section 2.2)."""
+    """Multiplies each layer's loss that keeps the experts evenly used (Fedus et al. 2021, section 2.2)."""
     norm_topk_prob: bool | None = None
-    """Whether a token's gates sum to one; None for so if they are several."""
+    """Whether a token's gates are made to sum to one; None to do so where there are several."""
 
     def __post_init__(self):
         require_positive(num_experts=self.num_experts, top_k=self.top_k)

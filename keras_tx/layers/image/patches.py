@@ -1,4 +1,4 @@
-"""From images to tokens."""
+"""Embedding of images' patches: from images to tokens."""
 
 from __future__ import annotations
 

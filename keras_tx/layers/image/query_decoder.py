@@ -16,7 +16,7 @@ from keras_tx.ops.checks import require_positive, require_rank, require_width
 
 
 class Decoded(NamedTuple):
-    """What a `QueryDecoder` gives: of each block the queries, normalized, and the attention maps if asked for."""
+    """The output of a `QueryDecoder`: each block's queries, normalized, and its attention maps if asked for."""
 
     states: tuple
     encoder_attentions: tuple = ()

@@ -13,7 +13,7 @@ from keras_tx.ops.checks import require_positive, require_rank, require_width
 WIDTH = 64
 """Channels of the first convolution."""
 GROUPS = 32
-"""Of the group norms."""
+"""The number of groups of the group norms."""
 
 
 def resnet_stride(blocks: Sequence[int]) -> int:

@@ -18,7 +18,7 @@ from keras_tx.ops.image.patches import pair
 from keras_tx.ops.image.windows import Window
 
 MAX_SCALE = 100.0
-"""Of cosines."""
+"""The largest scale of cosines."""
 
 
 @register

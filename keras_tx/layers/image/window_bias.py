@@ -1,4 +1,4 @@
-"""What attention in windows adds to its scores: for each head, a number for each offset between two tokens.
+"""The position biases of attention in windows: for each head, a number for each offset between two tokens.
 
 The layers take no input: `pairs()` gives the bias of each query and key of a window, `(1, num_heads, T, T)`.
 """

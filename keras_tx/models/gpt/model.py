@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers import Experts
-from keras_tx.layers.attention.variants import SlidingWindow, variants_of
+from keras_tx.layers.attention.variants import MultiHead, SlidingWindow, variants_of
 from keras_tx.models.core.heads import CausalLanguageModelHead, SpanHead, TokenHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import CausalLanguageModel, TextModel
@@ -27,7 +27,7 @@ from keras_tx.models.gpt.heads import DoubleHead, LastTokenHead
         num_kv_heads=1,
         tie_embeddings=False,
         use_bias=False,
-        attention=SlidingWindow(window_size=3),
+        attention=(SlidingWindow(window_size=3), MultiHead()),
     ),
     TINY.replace(positions="sinusoidal", d_model=18, gated=True, experts=Experts(num_experts=3, capacity_factor=1.1)),
     TINY_LLAMA,

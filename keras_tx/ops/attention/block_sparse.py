@@ -19,7 +19,7 @@ class BlockPattern(NamedTuple):
 
     Attributes:
         size: positions of a block.
-        window: so many blocks to each side, and its own; back alone if causal.
+        window: how many blocks it sees to each side, besides its own; only back if causal.
         random: blocks anywhere else, drawn without replacement; in causal attention, among those before.
         first: blocks at the start, which all see, and which see all unless it is causal.
         causal: whether a position sees only itself and those before it.
@@ -34,7 +34,7 @@ class BlockPattern(NamedTuple):
     seed: int
 
     def table(self, count):
-        """For each of `count` blocks the numbers of the blocks it sees, int32 `(count, M)`; -1 for none.
+        """Returns the numbers of the blocks that each of `count` blocks sees, int32 `(count, M)`; -1 for none.
 
         Those of the first blocks, which see all, are to be ignored unless it is causal.
         """

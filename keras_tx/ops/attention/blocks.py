@@ -121,7 +121,7 @@ def _interleaved(x, dilation: int):
 
 
 def _sequential(x, dilation: int, length):
-    """What `_interleaved` took apart."""
+    """Undoes `_interleaved`."""
     if dilation == 1:
         return x
     rows, heads, steps, width = ops.shape(x)
@@ -158,7 +158,7 @@ def _beside(blocks: tuple, shared: tuple, dilation: int) -> tuple:
 
 
 def to_blocks(x, size: int, left: int = 0, right: int = 0):
-    """`(B, X, T, D)`, filled up with zeros, as `(B, N, X, size, D)`; with so many blocks of zeros around them."""
+    """`(B, X, T, D)`, padded with zeros, as `(B, N, X, size, D)`; with `left` and `right` blocks of zeros around."""
     batch, heads, length, width = ops.shape(x)
     count = ceil_div(length, size)
     x = ops.pad(x, ((0, 0), (0, 0), (left * size, (count + right) * size - length), (0, 0)))

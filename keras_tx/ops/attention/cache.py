@@ -1,4 +1,4 @@
-"""What attention remembers: the protocol that every kind of cache answers to, and the kinds that keep each position.
+"""Caches of attention: the protocol that every kind answers to, and the kinds that keep each position.
 
 A cache is allocated once, passed in, and returned updated. Every kind is a NamedTuple of tensors, so that compiled
 functions and loops carry it as they carry any other structure; what there is to ask of it are methods, and nobody
@@ -18,7 +18,7 @@ from keras_tx.ops.primitives import write
 
 
 class Cache:
-    """What there is to ask of a cache, whether it is a layer's, a block's or a decoder's."""
+    """The protocol: what can be asked of a layer's, a block's or a decoder's cache."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class Cache:
 
 
 class LayerCache(Cache):
-    """What one attention layer keeps of the positions before, and how many they were.
+    """The cache of one attention layer: tensors that hold the past, and how many positions that is.
 
     Subclasses are NamedTuples too, of tensors `(B, K, ., D)` and `index`, the fill. (A NamedTuple takes no other base,
     and so each kind is made of two classes.)
@@ -75,11 +75,11 @@ class LayerCache(Cache):
         return self._first().shape[2] if self.by_position else None
 
     def query_positions(self, count) -> Any:
-        """Those of the next `count` positions, which are also their slots: `(count,)` int32."""
+        """The next `count` positions, which are also their slots: `(count,)` int32."""
         return self.fill + ops.arange(count, dtype="int32")
 
     def key_positions(self) -> Any:
-        """Those of all slots, filled or not: `(S,)` int32.
+        """The positions of all slots, filled or not: `(S,)` int32.
 
         Raises:
             ValueError: for a cache that keeps no slot for each position.
@@ -106,7 +106,7 @@ class LayerCache(Cache):
         return self._of_rows(lambda x: ops.take(x, rows, axis=0))
 
     def tensors(self) -> dict[str, Any]:
-        """What it holds, by name, each of rank 4."""
+        """The tensors that it holds, by name, each of rank 4."""
         return {name: x for name, x in self._asdict().items() if name != "index"}  # type: ignore[attr-defined]
 
     def with_tensors(self, tensors: dict[str, Any], fill) -> Self:
@@ -153,7 +153,7 @@ class KVCache(_KeysAndValues, LayerCache):
         return cls(ops.zeros(shape, dtype), ops.zeros(shape, dtype), ops.zeros((), "int32"))
 
     def append(self, key, value) -> Self:
-        """With keys and values `(B, K, T, D)` after those it has.
+        """Returns the cache with keys and values `(B, K, T, D)` after those it has.
 
         Raises:
             ValueError: if T is larger than the whole cache. Whether T slots are still free is the caller's to see to:
@@ -175,7 +175,7 @@ class _Latents(NamedTuple):
 
 
 class LatentCache(_Latents, LayerCache):
-    """What latent attention keeps of each position.
+    """The cache of latent attention.
 
     Attributes:
         latent: `(B, 1, S, latent_dim + rotary_dim)`, as keys of one head: the normalized latent, then the rotated key
@@ -191,7 +191,7 @@ class LatentCache(_Latents, LayerCache):
         return cls(ops.zeros((batch_size, 1, length, width), dtype), ops.zeros((), "int32"))
 
     def append(self, latent) -> Self:
-        """With latents `(B, 1, T, width)` after those it has; as `KVCache.append`."""
+        """Returns the cache with latents `(B, 1, T, width)` after those it has; errors as of `KVCache.append`."""
         return self._replace(latent=_appended(self.latent, latent, self.index), index=self.index + ops.shape(latent)[2])
 
 

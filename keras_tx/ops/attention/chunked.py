@@ -21,7 +21,7 @@ from keras_tx.ops.primitives import ceil_div, write
 
 
 class _Settings(NamedTuple):
-    """What does not depend on numbers, as `attention` takes it."""
+    """Arguments of `attention` that are no tensors."""
 
     causal: bool
     scale: float
@@ -176,7 +176,7 @@ def _count(inputs: _Inputs, settings: _Settings):
 
 
 def _padded(inputs: _Inputs, settings: _Settings) -> _Inputs:
-    """With zeros after the keys, and what goes with each, up to a whole number of chunks."""
+    """Pads keys, values, bias and mask with zeros to a whole number of chunks."""
     missing = _count(inputs, settings) * settings.chunk_size - _length(inputs)
 
     def pad(x, axis: int):

@@ -24,7 +24,7 @@ class _Sums(NamedTuple):
 
 
 class LinearState(_Sums, LayerCache):
-    """What linear attention keeps of the past, however long: a cache.
+    """The cache of linear attention: sums over the past, however long.
 
     A position that has been added cannot be taken back: generation that takes tokens back (an assistant's drafts,
     contrastive search) needs a `KVCache`.

@@ -66,7 +66,7 @@ def prefix(query_positions, key_positions, length):
 
 
 def padding(query_positions, key_positions, length):
-    """A query looks at the first `length` positions, of which there are no more: a number, or `(B,)`."""
+    """A query looks at the first `length` positions, a number or `(B,)`; those after them are padding."""
     return ops.less(_keys(query_positions, key_positions), _per_sample(length))
 
 
@@ -133,7 +133,7 @@ def per_head(mask):
 
 
 def given_to_layer(attention_mask, packed, positions: Callable[[], tuple]):
-    """What an attention layer is called with, as one mask that broadcasts to `(B, H, T, S)`; None if that is nothing.
+    """Returns a layer's mask and segments as one mask, which broadcasts to `(B, H, T, S)`; None for neither.
 
     Args:
         attention_mask: as `per_head` takes it, or a function of both positions that gives `(T, S)` or one of these.

@@ -33,7 +33,7 @@ def nystrom_attention(query, key, value, *, landmarks: int, iterations: int = 6,
 
 
 def nystrom_map(query, key, *, landmarks: int, iterations: int = 6, mask=None, scale=None):
-    """What `nystrom_attention` multiplies the values by, `(B, H, T, T)`; its numbers may be negative."""
+    """The matrix that `nystrom_attention` multiplies values by, `(B, H, T, T)`; its numbers may be negative."""
     query_means, key_means, there = _landmarks(query, key, landmarks, mask)
     keys = None if mask is None else mask[:, None, None]
     _, right = attention(

@@ -27,7 +27,7 @@ def sinusoidal(positions, dim: int, base: float = 10000.0):
 
 
 def alibi(query_positions, key_positions, num_heads: int):
-    """What ALiBi adds to scores: a penalty that grows with the distance, in each head at another slope.
+    """ALiBi's bias: a penalty that grows with the distance, at another slope in each head.
 
     Press et al. 2022, section 3; without causality, the same to both sides.
 
@@ -76,7 +76,7 @@ def by_key(x, keys):
 
 
 def by_offset(x):
-    """What `by_key` undoes: `(B, H, T, S)` as `(B, H, T, T + S - 1)`, zeros where an offset has no key."""
+    """The inverse of `by_key`: `(B, H, T, S)` as `(B, H, T, T + S - 1)`, zeros where an offset has no key."""
     batch, heads, queries, keys = ops.shape(x)
     offsets = queries + keys - 1
     flat = ops.reshape(ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, queries - 1))), (batch, heads, queries * offsets))

@@ -69,7 +69,7 @@ class RingCache(_Ring, LayerCache):
         return key, value, ops.where(positions >= sink_tokens, positions, -1)
 
     def append(self, key, value, sink_tokens: int = 0) -> Self:
-        """With keys and values `(B, K, T, D)` of the next T positions in their slots, over the oldest ones."""
+        """Returns the cache with keys and values `(B, K, T, D)` of the next T positions over the oldest ones."""
         count, slots = ops.shape(key)[2], self.key.shape[2]
         index = self.index + count
         if key.shape[2] == 1:
@@ -88,7 +88,7 @@ class RingCache(_Ring, LayerCache):
         return self._replace(key=key, value=value, index=index)
 
     def _held(self, index, sink_tokens: int):
-        """What each slot holds after `index` positions; -1 for nothing."""
+        """The position in each slot after `index` positions; -1 for an empty slot."""
         count = self.key.shape[2]
         slots, ring = ops.arange(count, dtype="int32"), count - sink_tokens
         last = index - 1 - (index - 1 - slots) % ring  # of those that are written to this slot in turn

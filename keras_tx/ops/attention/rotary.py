@@ -79,7 +79,7 @@ class RotaryScaling:
         return (inv_freq * (1 + (1 / self.factor - 1) * self._slowed(inv_freq, dim, theta))).astype("float32")
 
     def _slowed(self, inv_freq: np.ndarray, dim: int, theta: float) -> np.ndarray | float:
-        """By what share of `factor` each pair of channels is slowed."""
+        """How far each pair of channels is slowed: 0 not at all, 1 by `factor`."""
         if self.rope_type == "linear":
             return 1.0
         length = self.original_max_positions

@@ -78,7 +78,7 @@ def detection_loss(
 
 
 def _matching_cost(logs, pred_boxes, labels, boxes, class_cost, bbox_cost, giou_cost):
-    """What it costs to match each slot to each query, `(B, M, Q)`."""
+    """The cost of matching each slot to each query, `(B, M, Q)`."""
     chosen = ops.one_hot(labels, logs.shape[-1], dtype="float32")
     likely = ops.einsum("bmc,bqc->bmq", chosen, ops.exp(logs))
     distance, overlap = _compare(ops.expand_dims(pred_boxes, 1), ops.expand_dims(boxes, 2))

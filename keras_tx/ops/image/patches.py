@@ -5,7 +5,7 @@ from __future__ import annotations
 from keras import ops
 
 Size = int | tuple[int, int]
-"""Of an image, a patch, a grid: height and width, or one number for both."""
+"""Height and width of an image, a patch or a grid, or one number for both."""
 
 
 def pair(size: Size) -> tuple[int, int]:

@@ -14,4 +14,4 @@ def _max(x):
 
 
 REDUCTIONS = {"mean": _mean, "max": _max, "mean_max": lambda x: (_mean(x) + _max(x)) / 2}
-"""From tokens `(B, N, D)` to vectors `(B, D)`, by name."""
+"""Functions from tokens `(B, N, D)` to vectors `(B, D)`, by name."""

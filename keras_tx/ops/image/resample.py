@@ -33,7 +33,7 @@ def bicubic_matrix(old: int, new):
 
 
 def bilinear_matrix(old, new):
-    """As `bicubic_matrix`, of linear interpolation; the size there is may be a tensor too."""
+    """The matrix of linear interpolation, as `bicubic_matrix`; the old size may be a tensor, too."""
     return _matrix(old, new, _linear, 1)
 
 

@@ -19,7 +19,7 @@ from keras_tx.ops.image.patches import Size, pair, patchify, unpatchify
 Window = tuple[int, int]
 Shift = tuple[int, int]
 WindowFit = Literal["axes", "shorter_side", "height"]
-"""What becomes of windows in stages whose maps are no larger; see `fit_windows`."""
+"""How windows fit into stages whose maps are no larger than they; see `fit_windows`."""
 
 
 def pad(x, window: Window):
@@ -131,7 +131,7 @@ def fit_windows(sizes: Sequence[Window], grid: tuple[int, int], fit: WindowFit) 
 
 
 def relative_position_index(window: Window) -> np.ndarray:
-    """For each query and key of a window, the number of the offset between them, int32 `(T, T)`.
+    """The number of the offset between each query and key of a window, int32 `(T, T)`.
 
     Offsets of the rows go from `1 - height` to `height - 1`, for each of them offsets of the columns from `1 - width`
     to `width - 1`: `(2 * height - 1) * (2 * width - 1)` in all.
