@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from keras_tx.convert import Head, Rule
+from keras_tx.convert import Head
 from keras_tx.layers.core.linear import Linear
 from keras_tx.models.core.base import Model
 from keras_tx.models.core.images import ImageHeadModel
@@ -68,13 +68,3 @@ class DenseModel(ImageHeadModel):
     def family(cls, config):
         family = cls.backbone_class.family(config)
         return dataclasses.replace(family, heads={**family.heads, cls.__name__: Head(architecture="")})
-
-    @classmethod
-    def _foreign(cls, checkpoint, before, overrides, options):
-        model, account = super()._foreign(checkpoint, before, overrides, options)
-        filled = {path for rule, _ in account.found for path in rule.ours}
-        parts: dict[str, list[str]] = {}
-        for path in model.weights_by_path().keys() - filled:
-            parts.setdefault(path.split("/")[0], []).append(path)
-        account.fresh = [Rule(part, (), tuple(paths)) for part, paths in sorted(parts.items())]
-        return model, account
