@@ -48,8 +48,8 @@ def effective_weights(model: keras.Model, variables: Mapping[str, keras.Variable
                     found[path] = _source(value.shape, value)
     if quantized:
         raise ValueError(
-            f"{', '.join(over_layers(quantized))} of the model are quantized, and a checkpoint holds no quantized "
-            "weights: save it before it is quantized, or whole, by `model.save`."
+            f"a checkpoint holds no quantized weights, and {', '.join(over_layers(quantized))} are quantized: save the "
+            "model before `quantize`, and quantize what `from_pretrained` gives."
         )
     return found
 
