@@ -106,7 +106,10 @@ DAMAGES = {
         lambda path: configure(path, model_type="mamba"),
         "`model_type` is 'mamba'; known are .*'gpt2', .*'openai-gpt'",
     ),
-    "no model type": (lambda path: configure(path, model_type=None), "`model_type` is None; known are"),
+    "no model type": (
+        lambda path: configure(path, model_type=None, architectures=None),
+        "`model_type` is None; known are",
+    ),
     "unknown activation": (
         lambda path: configure(path, activation_function="wave"),
         "`activation` must be one of .*; got 'wave'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +13,7 @@ from keras_tx.cli.console import quiet
 from keras_tx.cli.options import RevisionOption, SourceArgument
 
 if TYPE_CHECKING:
-    from keras_tx.convert import Account, CheckpointDirectory
-    from keras_tx.models.core.base import Model
-    from keras_tx.models.core.config import Config
+    from keras_tx.convert import Account, CheckpointDirectory, Tensor
 
 
 def inspect(
@@ -45,28 +43,32 @@ def inspect(
 
 def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
     """All that `inspect` tells, in JSON's types."""
+    import keras
+
     from keras_tx.models.core.auto import model_class
 
     report: dict[str, Any] = _holdings(checkpoint)
     try:
         cls = model_class(checkpoint.config)
-        config = cls.read_config(checkpoint)
-        model = _without_values(cls, config)
+        with keras.StatelessScope(initialize_variables=False):
+            found = cls.examine(checkpoint)
     except ValueError as error:
-        return {**report, "loads": False, "error": str(error), "tensors": _tensors(checkpoint, None)}
-    account = _account(model, checkpoint)
+        return {**report, "loads": False, "error": str(error), "tensors": _tensors(checkpoint.tensors, None)}
+    finally:
+        keras.utils.clear_session()  # Keras keeps a list of variables to be filled later: these never shall
+    account = found.account
     return {
         **report,
         "class": cls.__name__,
-        "parameters": model.count_params(),
-        "config": config.to_dict(),
+        "parameters": found.model.count_params(),
+        "config": found.saved.to_dict(),
         "loads": not account.problems,
         "missing": account.missing,
         "wrong": [f"{name} {what}" for name, what in account.wrong],
         "left_over": account.left,
         "fresh": [rule.theirs for rule in account.fresh],
         "left_out": account.other_heads,
-        "tensors": _tensors(checkpoint, account),
+        "tensors": _tensors(found.tensors, account),
     }
 
 
@@ -84,35 +86,14 @@ def _holdings(checkpoint: CheckpointDirectory) -> dict[str, Any]:
     }
 
 
-def _without_values(cls: type[Model], config: Config) -> Model:
-    """A model whose weights have names and shapes, and take no memory."""
-    import keras
-
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            return cls(config)
-    finally:
-        keras.utils.clear_session()  # Keras keeps a list of variables to be filled later: these never shall
-
-
-def _account(model: Model, checkpoint: CheckpointDirectory) -> Account:
-    from keras_tx import convert
-    from keras_tx.models.core.pretrained import NATIVE
-
-    if NATIVE in checkpoint.config:
-        return convert.match(checkpoint.tensors, model.native_rules(), [])
-    family = model.family(checkpoint.config)
-    return convert.account(family, type(model).__name__, model.config.to_dict(), checkpoint.tensors)
-
-
-def _tensors(checkpoint: CheckpointDirectory, account: Account | None) -> list[dict[str, Any]]:
+def _tensors(tensors: Mapping[str, Tensor], account: Account | None) -> list[dict[str, Any]]:
     """Every tensor, and the weights of ours that it fills."""
     fills = {name: list(rule.ours) for rule, name in account.found} if account else {}
     for name, copy in account.copies if account else ():
         fills[copy] = fills[name]
     return [
         {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype.name, "fills": fills.get(name, [])}
-        for name, tensor in checkpoint.tensors.items()
+        for name, tensor in tensors.items()
     ]
 
 

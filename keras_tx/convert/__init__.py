@@ -2,22 +2,29 @@
 
 from keras_tx.convert.account import Account, account, match, over_layers
 from keras_tx.convert.directory import CheckpointDirectory
-from keras_tx.convert.family import Family, Head, Setting, choose
+from keras_tx.convert.effective import Source, effective_weights
+from keras_tx.convert.family import Family, Head, Setting, choose, kind
 from keras_tx.convert.hub import locate
-from keras_tx.convert.load import filling
+from keras_tx.convert.load import Progress, load
 from keras_tx.convert.save import sources, write_directory
 from keras_tx.convert.table import Rule
+from keras_tx.convert.tensors import Tensor
 
 __all__ = [
     "Account",
     "CheckpointDirectory",
     "Family",
     "Head",
+    "Progress",
     "Rule",
     "Setting",
+    "Source",
+    "Tensor",
     "account",
     "choose",
-    "filling",
+    "effective_weights",
+    "kind",
+    "load",
     "locate",
     "match",
     "over_layers",

@@ -26,6 +26,7 @@ class Account:
         wrong: pairs of a tensor's name and what is wrong with its shape or dtype.
         left: names of tensors that nothing asks for.
         other_heads: names of tensors of the family's other heads, which this class does not have.
+        what: what an error says first.
     """
 
     found: list[tuple[Rule, str]] = dataclasses.field(default_factory=list)
@@ -35,6 +36,7 @@ class Account:
     wrong: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     left: list[str] = dataclasses.field(default_factory=list)
     other_heads: list[str] = dataclasses.field(default_factory=list)
+    what: str = "the checkpoint does not fit"
 
     @property
     def problems(self) -> list[str]:
@@ -42,6 +44,11 @@ class Account:
         lines = [f"missing: {name}" for name in self.missing]
         lines += [f"wrong: {name} {what}" for name, what in self.wrong]
         return over_layers([*lines, *(f"left over: {name}" for name in self.left)])
+
+    def require_whole(self) -> None:
+        """Raises ValueError with the problems, if there are any."""
+        if self.problems:
+            raise ValueError("\n".join([f"{self.what}:", *self.problems]))
 
     @property
     def notes(self) -> list[str]:
@@ -66,14 +73,11 @@ def account(
         tensors: the checkpoint's.
         new_head: take a head of another shape as one that is lacking.
     """
-    heads = [rule for head in family.heads.values() for rule in head.rules(fields)]
-    tied = family.backbone({**fields, "tie_embeddings": True})
     return match(
         {name: tensor for name, tensor in tensors.items() if not _matches(family.ignored, name)},
         family.backbone(fields),
         family.head(class_name).rules(fields),
-        other_heads={name for rule in [*heads, *tied] for name in rule.names(family.prefix)}
-        | {name for name in tensors if _matches(family.left_out, name)},
+        other_heads=family.tensor_names(fields) | {name for name in tensors if _matches(family.left_out, name)},
         dims=family.dims(fields),
         prefix=family.prefix,
         new_head=new_head,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from keras_tx.convert.h5 import read_h5
 from keras_tx.convert.npz import read_npz
-from keras_tx.convert.tensors import Tensor, read_safetensors
+from keras_tx.convert.tensors import Tensor, read_safetensors, safetensors_metadata
 from keras_tx.files import read_json
 
 CONFIG = "config.json"
@@ -16,6 +17,7 @@ GENERATION_CONFIG = "generation_config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 H5_WEIGHTS = "tf_model.h5"
+H5_INDEX = "tf_model.h5.index.json"
 NPZ = ".npz"
 SUMS = "SHA256SUMS"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -24,8 +26,9 @@ _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 class CheckpointDirectory:
     """A directory with `config.json` and weights.
 
-    Weights are `model.safetensors`, the shards that `model.safetensors.index.json` names, or `tf_model.h5`, the first
-    of these that is there. Pickles are never read: they can run any code.
+    Weights are `model.safetensors`, the shards that `model.safetensors.index.json` names, `tf_model.h5`, or the shards
+    that `tf_model.h5.index.json` names, the first of these that is there. Pickles are never read: they can run any
+    code.
 
     A single file of arrays, `.npz`, counts as one, too; it has no config but its arrays' names and shapes.
 
@@ -35,8 +38,8 @@ class CheckpointDirectory:
     Attributes:
         config: what `config.json` holds, with the special tokens of `generation_config.json`, if there is one. Its
             `model_type` is "timm/ARCHITECTURE" for timm's; of an `.npz` it is "npz", with `shapes` by name.
-        tensors: the tensors by name; their data is not read yet.
-        is_h5: whether they lie in `tf_model.h5`.
+        tensors: the tensors by their names in the files; their data is not read yet.
+        from_tensorflow: whether one of Transformers' TensorFlow classes wrote them, and so named and laid them out.
 
     Raises:
         FileNotFoundError: if the directory, the config or the weights are not there.
@@ -51,7 +54,7 @@ class CheckpointDirectory:
                 "model_type": "npz",
                 "shapes": {name: x.shape for name, x in self.tensors.items()},
             }
-            self.is_h5 = False
+            self.from_tensorflow = False
             return
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path}.")
@@ -59,7 +62,7 @@ class CheckpointDirectory:
             self._check_sums()
         self.config = self._config()
         self.tensors = self._tensors()
-        self.is_h5 = any(tensor.file.name == H5_WEIGHTS for tensor in self.tensors.values())
+        self.from_tensorflow = any(_is_from_tensorflow(file) for file in {x.file for x in self.tensors.values()})
 
     def _check_sums(self) -> None:
         for line in self.inside(SUMS).read_text().splitlines():
@@ -83,9 +86,11 @@ class CheckpointDirectory:
         if (self.path / WEIGHTS).exists():
             return read_safetensors(self.inside(WEIGHTS))
         if (self.path / INDEX).exists():
-            return self._sharded()
+            return self._sharded(INDEX)
         if (self.path / H5_WEIGHTS).exists():
             return read_h5(self.inside(H5_WEIGHTS))
+        if (self.path / H5_INDEX).exists():
+            return self._sharded(H5_INDEX)
         if any((self.path / name).exists() for name in _PICKLES):
             raise ValueError(
                 f"{self.path} has its weights only as pickle ({_PICKLES[0]}), which can run any code and is never "
@@ -94,17 +99,22 @@ class CheckpointDirectory:
             )
         raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX} or {H5_WEIGHTS}.")
 
-    def _sharded(self) -> dict[str, Tensor]:
-        places = shard_places(self.inside(INDEX))
-        tensors = {}
+    def _sharded(self, index: str) -> dict[str, Tensor]:
+        places = shard_places(self.inside(index))
+        tensors: dict[str, Tensor] = {}
         for shard in sorted(set(places.values())):
-            for name, tensor in read_safetensors(self.inside(shard)).items():
-                if places.get(name) != shard:
-                    raise ValueError(f"{self.path / shard} holds {name}, which {INDEX} does not place there.")
-                tensors[name] = tensor
-        lacking = sorted(places.keys() - tensors.keys())
-        if lacking:
-            raise ValueError(f"{self.path}: the shards lack {', '.join(lacking)}, which {INDEX} names.")
+            file = self.inside(shard)
+            found = read_h5(file) if file.suffix == ".h5" else read_safetensors(file)
+            expected = {name for name, place in places.items() if place == shard}
+            if _is_from_tensorflow(file):  # whose index has the model's name in front of each tensor's
+                expected = {_as_in_shard(name, found) for name in expected}
+            if found.keys() - expected:
+                surplus = ", ".join(sorted(found.keys() - expected))
+                raise ValueError(f"{self.path / shard} holds {surplus}, which {index} does not place there.")
+            if expected - found.keys():
+                lacking = ", ".join(sorted(expected - found.keys()))
+                raise ValueError(f"{self.path}: the shards lack {lacking}, which {index} names.")
+            tensors |= found
         return tensors
 
     def _json(self, name: str) -> dict[str, Any]:
@@ -142,6 +152,16 @@ def shard_places(index: Path) -> dict[str, str]:
     if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
         raise ValueError(f'{index} must have a "weight_map" from tensors to files.')
     return places
+
+
+def _is_from_tensorflow(file: Path) -> bool:
+    return file.suffix == ".h5" or (file.suffix == ".safetensors" and safetensors_metadata(file).get("format") == "tf")
+
+
+def _as_in_shard(name: str, tensors: Container[str]) -> str:
+    """A weight's name as a shard has it: without the first level, if that is the model's; in HDF5 from "/" on."""
+    spellings = [name, f"/{name}", name.partition("/")[2], f"/{name.partition('/')[2]}"]
+    return next((spelling for spelling in spellings if spelling in tensors), name)
 
 
 def sha256(path: Path) -> str:

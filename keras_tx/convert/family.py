@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from keras_tx.convert.directory import CheckpointDirectory
 from keras_tx.convert.table import Rule
+from keras_tx.convert.tensorflow import KnownNames, to_torch
+from keras_tx.convert.tensors import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Head:
     """What a peer calls one of our classes, and the tensors it has beyond the backbone's."""
 
     architecture: str
+    """Empty for a class of ours that the peer does not have: its own weights start fresh."""
     rules: Callable[[Mapping[str, Any]], list[Rule]] = lambda fields: []
     demanded: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As the family's, of this head."""
@@ -127,6 +131,28 @@ class Family:
         settings = {setting.ours: setting.to_ours(config) for setting in self.settings}
         return {**self.fixed, **_labels_to_ours(config, self.classes), **settings, **self.inferred(config)}
 
+    def read(self, checkpoint: CheckpointDirectory, class_name: str) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
+        """The fields of our config that a checkpoint has, and its tensors by the names that the rules know.
+
+        Raises:
+            ValueError: as `fields`, or for two tensors that stand for the same one and differ.
+        """
+        fields = self.fields(checkpoint.config, class_name)
+        tensors: Mapping[str, Tensor] = checkpoint.tensors
+        if checkpoint.from_tensorflow:
+            fields |= self.tensorflow
+            known = KnownNames(self.tensor_names(fields), (*self.ignored, *self.left_out))
+            tensors = to_torch(tensors, known)
+        tensors = self.respelled(tensors)
+        return {**fields, **self.shown(fields, tensors)}, tensors
+
+    def tensor_names(self, fields: Mapping[str, Any]) -> set[str]:
+        """All names that tensors of the backbone, tied or not, and of any head may have."""
+        rules = [rule for head in self.heads.values() for rule in head.rules(fields)]
+        for tied in ({}, {"tie_embeddings": True}):
+            rules += self.backbone({**fields, **tied})
+        return {name for rule in rules for name in rule.names(self.prefix)}
+
     def config(self, fields: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         """The peer's config of one of our classes, from our fields.
 
@@ -177,8 +203,10 @@ class Family:
         return self.heads[class_name]
 
     def reads(self, config: Mapping[str, Any]) -> bool:
-        """Whether a peer's config is of this family."""
-        return config.get("model_type") == self.model_type
+        """Whether a peer's config is of this family: by its `model_type`, or, without one, by the class it names."""
+        if config.get("model_type") is None:
+            return bool(_architectures(config) & {head.architecture for head in self.heads.values()})
+        return config["model_type"] == self.model_type
 
     def names(self, config: Mapping[str, Any]) -> bool:
         """Whether it also names one of this family's heads."""
@@ -195,6 +223,13 @@ def choose(families: Iterable[Family], config: Mapping[str, Any]) -> Family | No
     """The family that reads a peer's config, one that has the named head before others; None if there is none."""
     reading = [family for family in families if family.reads(config)]
     return next((family for family in reading if family.names(config)), reading[0] if reading else None)
+
+
+def kind(config: Mapping[str, Any]) -> str:
+    """What a peer's config says it is of, for an error."""
+    if config.get("model_type") is None and config.get("architectures"):
+        return f"config has no `model_type`, and `architectures` {config['architectures']!r}"
+    return f"`model_type` is {config.get('model_type')!r}"
 
 
 def _architectures(config: Mapping[str, Any]) -> set[str]:

@@ -1,134 +1,95 @@
-"""Making a model of a checkpoint's numbers, one tensor in memory beside it at a time."""
+"""Loading: each tensor of a checkpoint goes to the weights that hold its numbers, one after another."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
 
 import keras
 import numpy as np
 
 from keras_tx.convert.account import Account
-from keras_tx.convert.table import Rule
 from keras_tx.convert.tensors import Tensor
 
 Progress = Callable[[int, int], None]
 """Called with the number of tensors done, and of all."""
 
 Adapt = Callable[[str, np.ndarray], np.ndarray]
-"""The values that a weight of this path shall have, from those the checkpoint has for it."""
+"""Gives the values for the weight of this path, from those that the checkpoint has for it."""
 
 
-@contextmanager
-def filling(tensors: Mapping[str, Tensor], progress: Progress | None = None) -> Iterator[Filling]:
-    """A scope in which a model is made, whose weights get their first values when the scope ends.
+def load(
+    weights: Mapping[str, keras.Variable],
+    tensors: Mapping[str, Tensor],
+    account: Account,
+    *,
+    adapt: Adapt = lambda path, values: values,
+    progress: Progress | None = None,
+) -> None:
+    """Fills the weights of a model that was made in the `keras.StatelessScope` that this is called in.
 
-    Values that are drawn only to be replaced would cost time, and memory that is not given back. The scope is Keras's
-    own for variables whose values come later.
+    Weights that the account calls fresh get the values of their initializers when the scope ends.
 
     Args:
-        tensors: the checkpoint's.
+        weights: the model's, by path below the model.
+        tensors: the checkpoint's, by the names that the account has.
+        account: which tensor fills which weights.
+        adapt: applied to each weight's values, where the model differs in size from the checkpoint.
         progress: told of each tensor done.
 
     Raises:
-        ValueError: at the end, if a number is not finite or two copies of one table differ.
+        ValueError: if the account has problems, the table and the model differ, a number is not finite, or two copies
+            of one tensor differ.
     """
-    result = Filling(tensors, progress)
-    with keras.StatelessScope():
-        yield result
-    if result.error:
-        raise result.error
-
-
-class Filling:
-    """See `filling`."""
-
-    def __init__(self, tensors: Mapping[str, Tensor], progress: Progress | None):
-        self.tensors = tensors
-        self.progress = progress
-        self.error: Exception | None = None
-        self._begun: dict[Rule, dict[int, np.ndarray]] = {}
-        self._done = 0
-
-    def supply(
-        self, weights: Mapping[str, keras.Variable], account: Account, adapt: Adapt = lambda path, values: values
-    ) -> None:
-        """Gives each weight its tensor for a first value; a fresh one keeps its initializer.
-
-        Args:
-            weights: the model's weights by path below the model.
-            account: what fills what; without problems.
-            adapt: what is done to each weight's values, where the model differs in size from the checkpoint.
-
-        Raises:
-            ValueError: if the table and the model differ.
-        """
-        told = {path for rule in (*(rule for rule, _ in account.found), *account.fresh) for path in rule.ours}
-        if told != weights.keys():
-            raise ValueError(
-                "an override must not change what a model is made of; the model and the checkpoint's family differ in "
-                f"{', '.join(sorted(told ^ weights.keys()))}."
-            )
+    try:
+        account.require_whole()
+        _require_same_weights(weights, account)
         for name, copy in account.copies:
-            _check_copy(self.tensors, name, copy)
-        rows: dict[str, dict[int, Callable[[], np.ndarray]]] = {}
-        for rule, name in account.found:
-            for part, path in enumerate(rule.ours):
-                values = partial(self._part, rule, part, name, len(account.found))
-                if rule.row is None:
-                    weights[path]._initializer = self._initializer(values, partial(adapt, path), rule.flattened)
-                else:
-                    rows.setdefault(path, {})[rule.row] = values
-        for path, parts in rows.items():
-            values = partial(_stacked, [parts[row] for row in sorted(parts)])
-            weights[path]._initializer = self._initializer(values, partial(adapt, path), False)
-
-    def _initializer(self, values: Callable[[], np.ndarray], adapt: Callable[[np.ndarray], np.ndarray], flat: bool):
-        def initial_value(shape, dtype=None):
-            # Keras cannot go on after an error here, so it is kept until the scope has ended.
-            try:
-                if not self.error:
-                    given = adapt(values())
-                    return _shared(given.reshape(shape) if flat else _of_shape(given, shape), dtype)
-            except Exception as error:
-                self.error = error
-            return keras.ops.zeros(shape, dtype)
-
-        return initial_value
-
-    def _part(self, rule: Rule, part: int, name: str, count: int) -> np.ndarray:
-        """The values of one of the weights that share a tensor, which is kept until all have theirs."""
-        if rule not in self._begun:
-            parts = rule.to_ours(_values(self.tensors[name], name))
-            self._begun[rule] = dict(enumerate(parts))
-        values = self._begun[rule].pop(part)
-        if not self._begun[rule]:
-            del self._begun[rule]
-            self._done += 1
-            if self.progress:
-                self.progress(self._done, count)
-        return values
+            _require_equal(tensors, name, copy)
+        for path, values in _values_by_path(account, tensors, progress):
+            _fill(weights[path], adapt(path, values))
+    except BaseException:
+        for weight in weights.values():  # Keras would draw values, to be thrown away with the model
+            weight._initializer = lambda shape, dtype=None: keras.ops.zeros((), dtype)
+        raise
 
 
-def _stacked(rows: list[Callable[[], np.ndarray]]) -> np.ndarray:
-    """The array of these rows, one of them in memory beside it at a time."""
-    for number, row in enumerate(rows):
-        values = row()
-        if not number:
-            result = _aligned((len(rows), *values.shape))
-        result[number] = values
-    return result
+def _values_by_path(
+    account: Account, tensors: Mapping[str, Tensor], progress: Progress | None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each weight's path and values; one tensor is in memory at a time."""
+    rows = Counter(path for rule, _ in account.found if rule.row is not None for path in rule.ours)
+    stacked: dict[str, np.ndarray] = {}
+    for done, (rule, name) in enumerate(account.found, 1):
+        for path, values in zip(rule.ours, rule.to_ours(_read(tensors[name], name)), strict=True):
+            if rule.row is None:
+                yield path, values
+                continue
+            if path not in stacked:
+                stacked[path] = _aligned((rows[path], *values.shape))
+            stacked[path][rule.row] = values
+            rows[path] -= 1
+            if not rows[path]:
+                yield path, stacked.pop(path)
+        if progress:
+            progress(done, len(account.found))
 
 
-def _of_shape(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if values.shape != tuple(shape):
-        raise ValueError(f"a weight of shape {tuple(shape)} cannot be made of values of shape {values.shape}.")
-    return values
+def _fill(weight: keras.Variable, values: np.ndarray) -> None:
+    """Makes these values the first ones of a weight that has none yet.
+
+    Keras has no public way to do that: `assign` needs a weight that has values, and values that are drawn only to be
+    replaced cost time, and memory that is not given back. The initializer is the one thing that Keras asks for when
+    the scope ends.
+    """
+    if math.prod(values.shape) != math.prod(weight.shape) or values.ndim < len(weight.shape):
+        raise ValueError(f"{weight.path}, of shape {tuple(weight.shape)}, cannot have values of shape {values.shape}.")
+    tensor = _in_same_memory(values.reshape(tuple(weight.shape)), weight.dtype)
+    weight._initializer = lambda shape, dtype=None: tensor
 
 
-def _values(tensor: Tensor, name: str) -> np.ndarray:
+def _read(tensor: Tensor, name: str) -> np.ndarray:
     """The tensor in float32."""
     values = _aligned(tensor.shape)
     rows_of = values if tensor.shape else values[None]
@@ -147,7 +108,7 @@ def _aligned(shape: tuple[int, ...]) -> np.ndarray:
     return memory[-memory.ctypes.data % 64 :][:size].view("float32").reshape(shape)
 
 
-def _shared(values: np.ndarray, dtype):
+def _in_same_memory(values: np.ndarray, dtype):
     """The backend's tensor of these values, in the same memory if it can be.
 
     JAX takes aligned arrays as they are; TensorFlow copies them twice, unless they come by DLPack.
@@ -163,7 +124,16 @@ def _shared(values: np.ndarray, dtype):
     return tf.cast(tf.experimental.dlpack.from_dlpack(values.__dlpack__()), dtype)
 
 
-def _check_copy(tensors: Mapping[str, Tensor], name: str, copy: str) -> None:
+def _require_same_weights(weights: Mapping[str, keras.Variable], account: Account) -> None:
+    named = {path for rule in (*(rule for rule, _ in account.found), *account.fresh) for path in rule.ours}
+    if named != weights.keys():
+        raise ValueError(
+            "an override must not change what a model is made of; the model and the checkpoint's family differ in "
+            f"{', '.join(sorted(named ^ weights.keys()))}."
+        )
+
+
+def _require_equal(tensors: Mapping[str, Tensor], name: str, copy: str) -> None:
     if not tensors[name].equals(tensors[copy]):
         raise ValueError(
             f"{copy} should hold the same numbers as {name}, but the checkpoint has others: where the config ties the "

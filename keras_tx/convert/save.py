@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from keras_tx.convert.account import over_layers
 from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, INDEX, SUMS, WEIGHTS, sha256
+from keras_tx.convert.effective import Source
 from keras_tx.convert.load import Progress
 from keras_tx.convert.table import Rule
 from keras_tx.convert.tensors import write_safetensors
@@ -20,22 +21,29 @@ from keras_tx.files import dump_json, whole_file
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)B", re.IGNORECASE)
 
-Source = tuple[tuple[int, ...], Callable[[], np.ndarray]]
-"""A tensor to be written: its shape, and what gives its values."""
 
+def sources(weights: Mapping[str, Source], rules: list[Rule]) -> dict[str, Source]:
+    """The peer's tensors by name, each made of the model's weights when it is written.
 
-def sources(weights: Mapping[str, keras.Variable], rules: list[Rule]) -> dict[str, Source]:
-    """The peer's tensors by name, each made of the model's weights when it is written."""
+    Raises:
+        ValueError: if the rules leave a weight out.
+    """
+    surplus = weights.keys() - {path for rule in rules for path in rule.ours}
+    if surplus:
+        raise ValueError(
+            f"this format has no place for {', '.join(over_layers(sorted(surplus)))}, which the model has beyond what "
+            'its config says: save it with format="keras_tx".'
+        )
 
     def source(rule: Rule) -> Source:
-        variables = [weights[path] for path in rule.ours]
+        parts = [weights[path] for path in rule.ours]
 
         def values() -> np.ndarray:
-            arrays = (np.asarray(keras.ops.convert_to_numpy(x), "float32") for x in variables)
+            arrays = (values() for _, values in parts)
             return rule.to_theirs([x if rule.row is None else x[rule.row] for x in arrays])
 
-        *most, last = variables[0].shape if rule.row is None else variables[0].shape[1:]
-        shape = (*most, last * len(variables))
+        *most, last = parts[0][0] if rule.row is None else parts[0][0][1:]
+        shape = (*most, last * len(parts))
         return (shape if rule.axes is None else tuple(shape[i] for i in np.argsort(rule.axes))), values
 
     return {rule.theirs: source(rule) for rule in rules}

@@ -41,12 +41,14 @@ class Tensor:
         dtype: its dtype in the file.
         rows: reads `[start, stop)` of its first axis; a scalar is one row.
         file: where it lies.
+        in_parts: whether reading some rows does not read the others, too.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     rows: Callable[[int, int], np.ndarray]
     file: Path
+    in_parts: bool = True
 
     @property
     def nbytes(self) -> int:
@@ -60,8 +62,8 @@ class Tensor:
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
         """All rows in order, as pairs of the first one's number and some of them."""
         row = max(math.prod(self.shape[1:]) * self.dtype.itemsize, 1)
-        step = max(CHUNK_BYTES // row, 1)
         count = self.shape[0] if self.shape else 1
+        step = max(CHUNK_BYTES // row, 1) if self.in_parts else max(count, 1)
         for start in range(0, count, step):
             yield start, self.rows(start, min(start + step, count))
 
@@ -69,7 +71,23 @@ class Tensor:
         """Whether both hold the same numbers."""
         if self.shape != other.shape:
             return False
-        return all(np.array_equal(a, b) for (_, a), (_, b) in zip(self.chunks(), other.chunks(), strict=True))
+        return all(np.array_equal(rows, other.rows(i, i + len(np.atleast_1d(rows)))) for i, rows in self.chunks())
+
+    def transposed(self, axes: tuple[int, ...]) -> Tensor:
+        """The tensor with its axes in another order."""
+
+        def rows(start: int, stop: int) -> np.ndarray:
+            return self.read().transpose(axes)[start:stop]
+
+        return Tensor(tuple(self.shape[axis] for axis in axes), self.dtype, rows, self.file, in_parts=False)
+
+    def first_row(self) -> Tensor:
+        """The first row of the tensor."""
+
+        def rows(start: int, stop: int) -> np.ndarray:
+            return self.rows(0, 1)[0, start:stop]
+
+        return Tensor(self.shape[1:], self.dtype, rows, self.file, in_parts=False)
 
 
 # === Reading ===
@@ -91,6 +109,12 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         header = json.loads(file.read(size), object_pairs_hook=_without_repeats)
     header.pop("__metadata__", None)
     return {name: _in_safetensors(path, 8 + size, name, entry) for name, entry in header.items()}
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    """What a whole safetensors file says of itself."""
+    with safe_open(path, "numpy") as file:
+        return file.metadata() or {}
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict:

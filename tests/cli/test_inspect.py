@@ -4,6 +4,7 @@ import json
 import math
 import re
 import resource
+import shutil
 import struct
 import warnings
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from helpers import tiny_for
 from program import DAMAGES, change, configure, run, wrong_shape
+from safetensors.numpy import load_file, save_file
 
-from keras_tx.convert import over_layers
-from keras_tx.models import load_pretrained
+from keras_tx.cli.inspect import examine
+from keras_tx.convert import CheckpointDirectory, over_layers
+from keras_tx.models import GPTModel, load_pretrained
 from keras_tx.models.core.registry import MODELS
 
 
@@ -141,6 +144,82 @@ def test_damaged_checkpoints(checkpoint, capfd, damage):
 def test_the_hub(fails, hub, capfd):
     assert inspected(capfd, hub, "--revision", "old")[1]["parameters"] == 10_185
     assert "some/gpt is neither in the cache nor within reach" in fails("inspect", hub)
+
+
+# === One verdict ===
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CHECKPOINTS = sorted(
+    path.parent.relative_to(GOLDEN)
+    for weights in ("model.safetensors", "tf_model.h5")
+    for path in GOLDEN.rglob(weights)
+    if (path.parent / "config.json").exists()
+)
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=str)
+def test_golden_checkpoints(checkpoint):
+    assert examine(CheckpointDirectory(GOLDEN / checkpoint))["loads"] is would_load(GOLDEN / checkpoint) is True
+
+
+def test_there_are_golden_checkpoints():
+    assert len(CHECKPOINTS) > 50
+    assert {path.parts[0] for path in CHECKPOINTS} >= {"bert", "gpt", "llama", "t5", "vit", "swin", "h5"}
+
+
+def old_layout(path: Path) -> None:
+    """A Swin whose tensors have the authors' names, as old timm wrote them."""
+    shutil.copytree(GOLDEN / "swin" / "timm_swin", path)
+    tensors = load_file(path / "model.safetensors")
+    moved = {}
+    for name, x in tensors.items():
+        name = re.sub(r"^head\.fc\.", "head.", name)
+        moved[re.sub(r"(?<=^layers\.)\d(?=\.downsample)", lambda number: str(int(number[0]) - 1), name)] = x
+    assert moved.keys() != tensors.keys()
+    save_file(moved, path / "model.safetensors")
+
+
+def under_a_prefix(path: Path) -> None:
+    """A T5 that was part of another class."""
+    shutil.copytree(GOLDEN / "t5" / "first", path)
+    tensors = load_file(path / "model.safetensors")
+    save_file({f"transformer.{name}": x for name, x in tensors.items()}, path / "model.safetensors")
+
+
+def a_class_alone(path: Path) -> None:
+    shutil.copytree(GOLDEN / "bert" / "sequence", path)
+    config = json.loads((path / "config.json").read_text())
+    del config["model_type"]
+    (path / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("make", [old_layout, under_a_prefix, a_class_alone])
+def test_tensors_under_other_names(make, tmp_path, capfd):
+    make(tmp_path / "x")
+    code, report = inspected(capfd, tmp_path / "x")
+    assert (code, report["missing"], report["left_over"], report["fresh"]) == (0, [], [], [])
+    assert would_load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("make", [old_layout, under_a_prefix])
+def test_a_tensor_less(make, tmp_path, capfd):
+    make(tmp_path / "x")
+    file = tmp_path / "x" / "model.safetensors"
+    tensors = load_file(file)
+    del tensors[next(name for name in tensors if "norm" in name)]
+    save_file(tensors, file)
+    code, report = inspected(capfd, tmp_path / "x")
+    assert code == 1 and len(report["missing"]) == 1
+    assert not would_load(tmp_path / "x")
+
+
+def test_a_checkpoint_of_a_newer_version(tmp_path, capfd):
+    GPTModel(vocab_size=61, num_layers=1, num_heads=1, d_model=16).save_pretrained(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    configure(tmp_path, keras_tx="99.0")
+    code, report = inspected(capfd, tmp_path)
+    assert code == 1 and "written by keras_tx 99.0" in report["error"]
+    assert not would_load(tmp_path)
 
 
 # === Memory ===

@@ -9,7 +9,6 @@ import pytest
 from safetensors.numpy import save_file
 
 from keras_tx.convert import CheckpointDirectory, locate
-from keras_tx.convert.h5 import torch_name
 
 ONES = {"a": np.ones((2, 3), "float32"), "b": np.ones((5,), "float32")}
 
@@ -165,25 +164,6 @@ def test_damage_is_an_error_that_says_what(directory, damage, error, message):
 def test_no_directory(tmp_path):
     with pytest.raises(FileNotFoundError, match="no directory"):
         CheckpointDirectory(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        ("/transformer/tfgpt2lm_head_model/transformer/h_._0/attn/c_attn/bias:0", "transformer.h.0.attn.c_attn.bias"),
-        ("/transformer/m/transformer/wte/embeddings:0", "transformer.wte.weight"),
-        (
-            "/mlm___cls/tf_bert/mlm___cls/predictions/transform/LayerNorm/gamma:0",
-            "cls.predictions.transform.LayerNorm.weight",
-        ),
-        (
-            "/decoder/m/decoder/block_._1/layer_._2/DenseReluDense/wi/kernel:0",
-            "decoder.block.1.layer.2.DenseReluDense.wi.weight",
-        ),
-    ],
-)
-def test_names_of_tensorflow_classes(key, name):
-    assert torch_name(key) == name
 
 
 # === The hub ===

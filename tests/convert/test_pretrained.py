@@ -14,8 +14,16 @@ from helpers import normal, numpy, randomize
 from safetensors.numpy import load_file, save_file
 
 import keras_tx.convert.tensors
-from keras_tx.models import BigramModel, GPTConfig, GPTForSequenceClassification, GPTForTokenClassification, GPTModel
+from keras_tx.models import (
+    BigramModel,
+    GPTConfig,
+    GPTForSequenceClassification,
+    GPTForTokenClassification,
+    GPTModel,
+    load_pretrained,
+)
 from keras_tx.models.core.registry import MODELS
+from keras_tx.version import __version__
 
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=2, num_heads=3, d_model=15, eos_token_id=7)
 GPT2 = {"n_embd": 15, "n_layer": 2, "n_head": 3, "n_positions": 37, "vocab_size": 61, "model_type": "gpt2"}
@@ -236,7 +244,11 @@ def test_a_head_that_is_lacking_is_fresh_and_one_too_much_is_left_out(tmp_path, 
     ("entries", "message"),
     [
         ({"model_type": "mamba"}, "`model_type` is 'mamba'; GPTModel can be read from 'gpt2', 'openai-gpt', 'llama'"),
-        ({"model_type": None}, "`model_type` is None"),
+        ({"model_type": None, "architectures": None}, "`model_type` is None"),
+        (
+            {"model_type": None, "architectures": ["MambaModel"]},
+            r"no `model_type`, and `architectures` \['MambaModel'\]",
+        ),
         ({"add_cross_attention": True}, "add_cross_attention=True; only False is supported"),
         ({"activation_function": "zelu"}, "zelu"),
         ({"n_head": 4}, "`d_model` must be a multiple of `num_heads`"),
@@ -250,6 +262,17 @@ def test_configs_that_cannot_be(directory, entries, message):
     configure(directory, **entries)
     with pytest.raises(ValueError, match=message):
         GPTModel.from_pretrained(directory)
+
+
+@pytest.mark.parametrize("cls", [GPTModel, GPTForTokenClassification])
+def test_a_config_that_names_a_class_alone(tmp_path, rng, cls):
+    made = randomize(cls(TINY), rng)
+    made.save_pretrained(tmp_path, format="huggingface")
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["model_type"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert type(load_pretrained(tmp_path)) is cls
+    assert equal(cls.from_pretrained(tmp_path), made)
 
 
 def test_null_where_a_number_is_wanted(directory):
@@ -272,6 +295,36 @@ def test_overrides(directory):
         GPTModel.from_pretrained(directory, dropuot=0.5)
     with pytest.raises(ValueError, match="must not change what a model is made of"):
         GPTModel.from_pretrained(directory, use_bias=False)
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("99.0", f"written by keras_tx 99.0, this is {__version__}: upgrade"),
+        ("1000.0.0rc1", "written by keras_tx 1000.0.0rc1"),
+        ("new", "'new', which is no version"),
+        (None, "None, which is no version"),
+        (["0", "1"], "which is no version"),
+        (0.1, "0.1, which is no version"),
+    ],
+)
+def test_our_format_of_another_version(tmp_path, model, version, message):
+    """What a newer version wrote may have fields that this one cannot know."""
+    model.save_pretrained(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"keras_tx": version, "config": config["config"] | {"new_field": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for load in (GPTModel.from_pretrained, load_pretrained):
+        with pytest.raises(ValueError, match=message):
+            load(tmp_path)
+
+
+def test_a_later_patch_of_this_version(tmp_path, model):
+    model.save_pretrained(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    configure(tmp_path, keras_tx=".".join([*__version__.split(".")[:2], "99"]))
+    assert equal(load_pretrained(tmp_path), model)
 
 
 def test_another_familys_checkpoint_in_our_format(tmp_path, model):

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_tx import convert
 from keras_tx.models.core.base import Model
-from keras_tx.models.core.pretrained import NATIVE
+from keras_tx.models.core.pretrained import NATIVE, require_known_version
 from keras_tx.models.core.registry import MODELS
 
 
@@ -48,6 +48,7 @@ def model_class(config: Mapping[str, Any]) -> type[Model]:
         ValueError: if there is none.
     """
     if NATIVE in config:
+        require_known_version(config)
         if config.get("class") not in MODELS:
             raise ValueError(f"the checkpoint holds a {config.get('class')}; known are {', '.join(sorted(MODELS))}.")
         return MODELS[config["class"]].cls
@@ -55,7 +56,7 @@ def model_class(config: Mapping[str, Any]) -> type[Model]:
     family = convert.choose(families, config)
     if family is None:
         raise ValueError(
-            f"the checkpoint's `model_type` is {config.get('model_type')!r}; known are "
+            f"the checkpoint's {convert.kind(config)}; known are "
             f"{', '.join(map(repr, sorted({family.model_type for family in families})))}."
         )
     return MODELS[family.class_name(config)].cls

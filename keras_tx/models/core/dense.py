@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from keras_tx.convert import Head, Rule
+from keras_tx.convert import Head
 from keras_tx.models.core.images import ImageModel
 from keras_tx.models.core.pretrained import NATIVE
 from keras_tx.ops.image.windows import pad
@@ -42,13 +42,3 @@ class DenseModel(ImageModel):
     def family(cls, config):
         family = cls.backbone_class.family(config)
         return dataclasses.replace(family, heads={**family.heads, cls.__name__: Head(architecture="")})
-
-    @classmethod
-    def _foreign(cls, checkpoint, before, overrides, options):
-        model, account = super()._foreign(checkpoint, before, overrides, options)
-        filled = {path for rule, _ in account.found for path in rule.ours}
-        parts: dict[str, list[str]] = {}
-        for path in model.weights_by_path().keys() - filled:
-            parts.setdefault(path.removeprefix("head/").split("/")[0], []).append(path)
-        account.fresh = [Rule(part, (), tuple(paths)) for part, paths in sorted(parts.items())]
-        return model, account

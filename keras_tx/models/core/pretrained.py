@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,10 +16,27 @@ from keras_tx import convert
 from keras_tx.models.core.config import Config
 from keras_tx.version import __version__
 
-Progress = Callable[[int, int], None]
-
 NATIVE = "keras_tx"
 """Our own format, and the key in its `config.json` that tells the version which wrote it."""
+
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a checkpoint has for a class.
+
+    Attributes:
+        model: of the class, with the checkpoint's config and what overrides it; its weights have no values yet.
+        saved: the checkpoint's config.
+        tensors: the checkpoint's, by the names that the account has.
+        account: which tensor fills which weights, and what is missing or left.
+    """
+
+    model: Any
+    saved: Config
+    tensors: Mapping[str, convert.Tensor]
+    account: convert.Account
 
 
 class Pretrained:
@@ -35,6 +53,7 @@ class Pretrained:
     config_class: ClassVar[type[Config]]
     adaptable: ClassVar[tuple[str, ...]] = ()
     config: Config
+    options: dict[str, Any]
     weights: list[keras.Variable]
 
     if TYPE_CHECKING:
@@ -52,7 +71,7 @@ class Pretrained:
         token: str | bool | None = None,
         name: str | None = None,
         dtype=None,
-        progress: Progress | None = None,
+        progress: convert.Progress | None = None,
         **overrides: Any,
     ) -> Self:
         """The model that a checkpoint holds.
@@ -91,23 +110,54 @@ class Pretrained:
         *,
         name: str | None = None,
         dtype=None,
-        progress: Progress | None = None,
+        progress: convert.Progress | None = None,
         **overrides: Any,
     ) -> Self:
         """As `from_pretrained`, of a directory that is open already."""
-        options = {"name": name, "dtype": dtype}
-        read = cls._native if NATIVE in checkpoint.config else cls._foreign
-        if NATIVE not in checkpoint.config:
-            checkpoint.tensors = dict(cls.family(checkpoint.config).respelled(checkpoint.tensors))
-        with convert.filling(checkpoint.tensors, progress) as filling:
-            before = cls.read_config(checkpoint)
-            model, account = read(checkpoint, before, overrides, options)
-            filling.supply(
-                model.weights_by_path(), account, lambda path, values: cls.adapt(path, values, before, model.config)
+        with keras.StatelessScope():  # a model's weights have no values in it, and get them when it ends
+            found = cls.examine(checkpoint, name=name, dtype=dtype, **overrides)
+            convert.load(
+                found.model.weights_by_path(),
+                found.tensors,
+                found.account,
+                adapt=lambda path, values: cls.adapt(path, values, found.saved, found.model.config),
+                progress=progress,
             )
-        for note in account.notes:
+        for note in found.account.notes:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
-        return model
+        return found.model
+
+    @classmethod
+    def examine(
+        cls, checkpoint: convert.CheckpointDirectory, *, name: str | None = None, dtype=None, **overrides: Any
+    ) -> Examined:
+        """What a checkpoint has for this class, by names, shapes and dtypes: whether it would load, and why not.
+
+        Call it in a `keras.StatelessScope`, in which the model that it makes takes no memory.
+
+        Args:
+            checkpoint: the directory.
+            name, dtype, overrides: as `from_pretrained` takes them.
+
+        Raises:
+            ValueError: if the class cannot be read from it, or the config asks for what we do not have.
+        """
+        options: dict[str, Any] = {"name": name, "dtype": dtype}
+        tensors: Mapping[str, convert.Tensor] = checkpoint.tensors
+        if NATIVE in checkpoint.config:
+            saved = cls.read_config(checkpoint)
+            if checkpoint.config.get("class") == cls.__name__:
+                options |= checkpoint.config.get("options", {})
+            model = cls(saved.replace(**overrides), **options)
+            account = model._own_account(checkpoint, overrides.keys())
+        else:
+            family = cls.family(checkpoint.config)
+            fields, tensors = family.read(checkpoint, cls.__name__)
+            saved = cls.config_class.from_dict(fields)
+            model = cls(saved.replace(**overrides), **options)
+            account = model._peers_account(family, saved, tensors)
+        account.what = f"{checkpoint.path} does not fit {cls.__name__}"
+        return Examined(model, saved, tensors, account)
 
     @classmethod
     def adapt(cls, path: str, values: np.ndarray, before: Any, after: Any) -> np.ndarray:
@@ -121,32 +171,29 @@ class Pretrained:
         """
         return values
 
-    @classmethod
-    def _foreign(cls, checkpoint: convert.CheckpointDirectory, before: Config, overrides: dict, options: dict):
-        """A model to be filled from a peer's checkpoint, and the account of that."""
-        family = cls.family(checkpoint.config)
-        config = before.replace(**overrides)
-        fields, saved = config.to_dict(), before.to_dict()
-        new_head = fields[family.classes] != saved[family.classes]
-        held = fields | {name: saved[name] for name in cls.adaptable}
-        account = convert.account(family, cls.__name__, held, checkpoint.tensors, new_head=new_head)
-        cls._require(account, checkpoint)  # before memory is taken for a model
-        return cls(config, **options), account
+    def _peers_account(
+        self, family: convert.Family, saved: Config, tensors: Mapping[str, convert.Tensor]
+    ) -> convert.Account:
+        """The account of a peer's tensors for this model."""
+        name, before, fields = type(self).__name__, saved.to_dict(), self.config.to_dict()
+        new_head = fields[family.classes] != before[family.classes]
+        held = fields | {field: before[field] for field in self.adaptable}
+        account = convert.account(family, name, held, tensors, new_head=new_head)
+        if not family.head(name).architecture:
+            account.fresh += _own_parts(self.weights_by_path(), family.backbone(held))
+        return account
 
-    @classmethod
-    def _native(cls, checkpoint: convert.CheckpointDirectory, before: Config, overrides: dict, options: dict):
-        """A model to be filled from a checkpoint in our own format, and the account of that."""
-        model = cls(before.replace(**overrides), **options)
-        rules = model.native_rules()
-        if any(name in overrides for name in cls.adaptable):  # what does not fit then is an error of `adapt`
-            shapes = {name: tuple(map(str, tensor.shape)) for name, tensor in checkpoint.tensors.items()}
+    def _own_account(self, checkpoint: convert.CheckpointDirectory, overridden: Collection[str]) -> convert.Account:
+        """The account of a checkpoint in our own format for this model."""
+        tensors, rules = checkpoint.tensors, self.native_rules()
+        if any(name in overridden for name in self.adaptable):  # what does not fit then is an error of `adapt`
+            shapes = {name: tuple(map(str, tensor.shape)) for name, tensor in tensors.items()}
             rules = [replace(rule, shape=shapes.get(rule.theirs, rule.shape)) for rule in rules]
-        if checkpoint.config.get("class") == cls.__name__ and not overrides.keys() & {"num_labels", "num_classes"}:
-            account = convert.match(checkpoint.tensors, rules, [])
-        else:  # the checkpoint is whole for its own class: what it lacks, or has too much, is a head
-            account = convert.match(checkpoint.tensors, [], rules, other_heads=checkpoint.tensors, new_head=True)
-        cls._require(account, checkpoint)
-        return model, account
+        other_head = checkpoint.config.get("class") != type(self).__name__
+        if other_head or "num_labels" in overridden or "num_classes" in overridden:
+            # It is whole for its own class: what it lacks, or has too much, is a head.
+            return convert.match(tensors, [], rules, other_heads=tensors, new_head=True)
+        return convert.match(tensors, rules, [])
 
     @classmethod
     def read_config(cls, checkpoint: convert.CheckpointDirectory) -> Config:
@@ -155,26 +202,16 @@ class Pretrained:
         Raises:
             ValueError: if the class cannot be read from it, or the config asks for what we do not have.
         """
-        if NATIVE in checkpoint.config:
-            saved = checkpoint.config
-            if not isinstance(saved.get("config"), dict):
-                raise ValueError(f'{checkpoint.path}: config.json must hold a "config".')
-            if saved.get("config_class") != cls.config_class.__name__:
-                raise ValueError(
-                    f"{checkpoint.path} holds a {saved.get('class')}: it cannot be loaded as {cls.__name__}."
-                )
-            return cls.config_class.from_dict(saved["config"])
-        family = cls.family(checkpoint.config)
-        fields = family.fields(checkpoint.config, cls.__name__)
-        if checkpoint.is_h5:
-            fields.update(family.tensorflow)
-        fields.update(family.shown(fields, checkpoint.tensors))
-        return cls.config_class.from_dict(fields)
-
-    @classmethod
-    def _require(cls, account: convert.Account, checkpoint: convert.CheckpointDirectory) -> None:
-        if account.problems:
-            raise ValueError("\n".join([f"{checkpoint.path} does not fit {cls.__name__}:", *account.problems]))
+        if NATIVE not in checkpoint.config:
+            fields, _ = cls.family(checkpoint.config).read(checkpoint, cls.__name__)
+            return cls.config_class.from_dict(fields)
+        saved = checkpoint.config
+        require_known_version(saved)
+        if not isinstance(saved.get("config"), dict):
+            raise ValueError(f'{checkpoint.path}: config.json must hold a "config".')
+        if saved.get("config_class") != cls.config_class.__name__:
+            raise ValueError(f"{checkpoint.path} holds a {saved.get('class')}: it cannot be loaded as {cls.__name__}.")
+        return cls.config_class.from_dict(saved["config"])
 
     @classmethod
     def family(cls, config: Mapping[str, Any]) -> convert.Family:
@@ -188,7 +225,7 @@ class Pretrained:
         if family is None:
             known = dict.fromkeys(repr(family.model_type) for family in families)
             raise ValueError(
-                f"the checkpoint's `model_type` is {config.get('model_type')!r}; {cls.__name__} can be read from "
+                f"the checkpoint's {convert.kind(config)}; {cls.__name__} can be read from "
                 f"{', '.join(known) or 'our own format alone'}."
             )
         return family
@@ -199,11 +236,12 @@ class Pretrained:
         format: str = NATIVE,
         *,
         max_shard_size: int | str = "5GB",
-        progress: Progress | None = None,
+        progress: convert.Progress | None = None,
     ) -> None:
         """Saves config and weights so that `from_pretrained` reads them, or the peer.
 
-        Other files in the directory, such as a tokenizer's, stay as they are.
+        What is saved is what the model computes with: a LoRA (`enable_lora` of Keras's layers) is merged into the
+        weights that it is on. Other files in the directory, such as a tokenizer's, stay as they are.
 
         Args:
             directory: where to; made if need be.
@@ -213,7 +251,7 @@ class Pretrained:
             progress: called with the number of tensors done, and of all.
 
         Raises:
-            ValueError: for an unknown format, or a model that the format cannot hold.
+            ValueError: for an unknown format, or a model that the format cannot hold; none holds quantized weights.
             OSError: if the disk is full or cannot be written; what was there before is intact.
         """
         fields, name = self.config.to_dict(), type(self).__name__
@@ -224,9 +262,9 @@ class Pretrained:
                 "class": name,
                 "config_class": type(self.config).__name__,
                 "config": fields,
+                **({"options": self.options} if self.options else {}),
             }
-            tensors = convert.sources(self.weights_by_path(), self.native_rules())
-            convert.write_directory(directory, config, tensors, sums=True, **options)
+            convert.write_directory(directory, config, self._effective_weights(), sums=True, **options)
             return
         writable = {
             format: [family for family in families if not family.read_only] for format, families in self.formats.items()
@@ -238,12 +276,15 @@ class Pretrained:
         config = family.config(fields, name)
         rules = [*family.backbone(fields), *family.head(name).rules(fields)]
         tokens = {key: value for key, value in config.items() if key.endswith("_token_id")}
-        tensors = convert.sources(self.weights_by_path(), rules)
+        tensors = convert.sources(self._effective_weights(), rules)
         convert.write_directory(directory, config, tensors, generation_config=tokens or None, **options)
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """The weights by their paths below the model."""
         return {weight.path.split("/", 1)[1]: weight for weight in self.weights}
+
+    def _effective_weights(self) -> dict[str, convert.Source]:
+        return convert.effective_weights(self, self.weights_by_path())
 
     def native_rules(self) -> list[convert.Rule]:
         """The table of our own format: every tensor is called as the weight is."""
@@ -251,3 +292,25 @@ class Pretrained:
             convert.Rule(path, tuple(map(str, weight.shape)), (path,))
             for path, weight in self.weights_by_path().items()
         ]
+
+
+def require_known_version(config: Mapping[str, Any]) -> None:
+    """Raises ValueError for a `config.json` of our own format that a newer version wrote: its format may be another.
+
+    Formats change with the first two numbers of a version alone.
+    """
+    written = _VERSION.match(config[NATIVE]) if isinstance(config[NATIVE], str) else None
+    if not written:
+        raise ValueError(f'config.json says "{NATIVE}": {config[NATIVE]!r}, which is no version: the file is damaged.')
+    if [int(number) for number in written.groups()] > [int(number) for number in __version__.split(".")[:2]]:
+        raise ValueError(f"the checkpoint was written by keras_tx {config[NATIVE]}, this is {__version__}: upgrade.")
+
+
+def _own_parts(weights: Iterable[str], backbone: Iterable[convert.Rule]) -> list[convert.Rule]:
+    """What a model has beyond the backbone, a part a rule: it starts fresh."""
+    filled = {path for rule in backbone for path in rule.ours}
+    parts: dict[str, list[str]] = {}
+    for path in weights:
+        if path not in filled:
+            parts.setdefault(path.removeprefix("head/").split("/")[0], []).append(path)
+    return [convert.Rule(part, (), tuple(paths)) for part, paths in sorted(parts.items())]
