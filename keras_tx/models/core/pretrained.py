@@ -53,10 +53,12 @@ class Pretrained:
     config_class: ClassVar[type[Config]]
     adaptable: ClassVar[tuple[str, ...]] = ()
     config: Config
-    options: dict[str, Any]
     weights: list[keras.Variable]
 
     if TYPE_CHECKING:
+
+        @property
+        def options(self) -> dict[str, Any]: ...
 
         def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None): ...
 

@@ -92,12 +92,11 @@ class SemanticSegmentationHead(ImageHead):
         self.pixel_classifier = self.linear(num_classes, "pixel_classifier")
 
     @classmethod
-    def of(cls, backbone, config, *, neck: Neck, **options):
-        """A new head with the neck that `neck(backbone, config)` makes."""
-        made = neck(backbone, config)
+    def of(cls, backbone, config, **options):
+        neck = options.pop("neck")
         return cls(
-            made,
-            backbone.levels(len(made.widths)),
+            neck,
+            backbone.levels(len(neck.widths)),
             config.num_classes,
             config.decoder_width,
             config.head_dropout,

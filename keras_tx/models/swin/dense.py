@@ -90,7 +90,10 @@ class SwinForSemanticSegmentation(DenseModel):
 
     config_class = SwinSegmentationConfig
     backbone_class, head_class = SwinBackbone, SemanticSegmentationHead
-    head_options: ClassVar = {"neck": stage_norms}
+
+    def head_arguments(self):
+        return {"neck": stage_norms(self.backbone, self.config)}
+
     formats: ClassVar = {}
 
 

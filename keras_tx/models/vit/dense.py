@@ -75,7 +75,10 @@ class ViTForSemanticSegmentation(DenseModel):
 
     config_class = ViTSegmentationConfig
     backbone_class, head_class = ViTBackbone, SemanticSegmentationHead
-    head_options: ClassVar = {"neck": pyramid}
+
+    def head_arguments(self):
+        return {"neck": pyramid(self.backbone, self.config)}
+
     formats: ClassVar = {}
 
 
