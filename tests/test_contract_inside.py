@@ -165,8 +165,8 @@ def test_features_are_what_the_head_reads(case, model):
     features = numpy(model(given, return_features=True))
     assert features.shape[0] == BATCH and features.ndim == 2
     headless = case.cls(case.config, num_classes=0)
-    for weight in headless.weights:
-        weight.assign(model.weights_by_path()[weight.path.split("/", 1)[1]])
+    for path, weight in headless.weights_by_path().items():
+        weight.assign(model.weights_by_path()[path])
     np.testing.assert_allclose(headless(given), features, atol=1e-5, rtol=1e-5)
     np.testing.assert_allclose(headless(given, return_features=True), headless(given), atol=1e-5, rtol=1e-5)
     assert case.cls(case.config, num_classes=11)(given).shape == (BATCH, 11)

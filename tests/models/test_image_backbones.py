@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import normal, numpy, randomize, run_python
+from helpers import normal, numpy, randomize
 
 from keras_tx.models import (
     SwinBackbone,
@@ -129,30 +129,6 @@ def test_a_masked_autoencoders_backbone(rng):
 
 
 # === Saved and loaded ===
-
-
-def test_shared_in_one_file(rng, tmp_path):
-    """Two heads on one backbone, in one Keras model, share it again when it is loaded by another process."""
-    first = randomize(VisionTransformer(TINY), rng)
-    second = randomize(ViTForSemanticSegmentation(backbone=first.backbone, decoder_width=7, pyramid_scales=(2, 1)), rng)
-    inputs = keras.Input((9, 14, 2))
-    both = keras.Model(inputs, [first(inputs), second(inputs)["logits"]])
-    images = normal(rng, 2, 9, 14, 2)
-    both.save(tmp_path / "both.keras")
-    np.save(tmp_path / "images.npy", images)
-    run_python(
-        "-c",
-        "import sys, numpy as np, keras_tx.models, keras\n"
-        "both = keras.models.load_model(sys.argv[1] + '/both.keras')\n"
-        "first, second = [layer for layer in both.layers if hasattr(layer, 'backbone')]\n"
-        "assert first.backbone is second.backbone\n"
-        "found = both(np.load(sys.argv[1] + '/images.npy'))\n"
-        "np.savez(sys.argv[1] + '/found.npz', *map(keras.ops.convert_to_numpy, found))\n",
-        str(tmp_path),
-    )
-    found = np.load(tmp_path / "found.npz")
-    for name, wanted in zip(found.files, both(images), strict=True):
-        np.testing.assert_allclose(found[name], wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,10 @@ class SemanticSegmentationHead(ImageHead):
         self.pixel_classifier = self.linear(num_classes, "pixel_classifier")
 
     @classmethod
-    def of(cls, backbone, config, *, neck: Neck, **options):
-        """A new head with the neck that `neck(backbone, config)` makes."""
-        made = neck(backbone, config)
+    def of(cls, backbone, config, **options):
+        """A new head for a backbone; of `options`, `neck` makes its neck."""
+        make_neck: Neck = options.pop("neck")
+        made = make_neck(backbone, config)
         return cls(
             made,
             backbone.levels(len(made.widths)),
