@@ -133,7 +133,7 @@ def test_attention_of_a_swin(rng):
 
 def test_position_similarity(rng):
     model = randomize(VisionTransformer(**VIT), rng)
-    table = numpy(model.position_embedding)[0, 1:]
+    table = numpy(model.backbone.position_embedding)[0, 1:]
     found = position_similarity(model)
     assert found.shape == (3, 5, 3, 5)
     a, b = table[1 * 5 + 4], table[2 * 5 + 3]

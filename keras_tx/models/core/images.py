@@ -76,6 +76,13 @@ class ImageBackbone(Backbone):
 
     input_names: tuple[str, ...] = ("images",)
     config: Any
+    hides_patches: bool = False
+    """Whether it has a mask token, for the patches that `bool_masked_pos` hides."""
+
+    @property
+    def inputs_taken(self) -> tuple[str, ...]:
+        """The names of the tensors that this backbone takes."""
+        return (*self.input_names, "bool_masked_pos") if self.hides_patches else self.input_names
 
     @property
     def num_levels(self) -> int:
@@ -110,7 +117,7 @@ class ImageBackbone(Backbone):
             "bool_masked_pos": ((None, patches), "bool"),
             "noise": ((None, patches), "float32"),
         }
-        named = {name: specs[name] for name in self.input_names}
+        named = {name: specs[name] for name in self.inputs_taken}
         return {name: keras.InputSpec(name=name, shape=shape, dtype=dtype) for name, (shape, dtype) in named.items()}
 
     def call(
@@ -130,15 +137,17 @@ class ImageBackbone(Backbone):
             `"ids_restore"`, `(B, N)`; and `"hidden_states"`, `"feature_maps"` and `"attentions"` as asked for.
         """
         named = {"bool_masked_pos": bool_masked_pos, "noise": noise}
-        given = image_inputs(images, named, self.input_names, self.config.channels)
+        given = image_inputs(images, named, self.inputs_taken, self.config.channels)
         outputs = self.hidden(**given, return_attention=return_attention, training=training)
         inner = () if return_hidden_states else ("hidden_states", "feature_maps")
         return {name: x for name, x in outputs.items() if name not in inner}
 
-    def hidden(self, *args: Any, **inputs: Any) -> dict[str, Any]:
+    def hidden(self, *inputs: Any, **options: Any) -> dict[str, Any]:
         """What `call` gives, always with hidden states.
 
-        Takes the inputs of `input_names`, checked, and by name `return_attention` and `training`.
+        Args:
+            inputs: checked, by the names of `inputs_taken`; None for those not given.
+            options: `return_attention` and `training`.
         """
         raise NotImplementedError
 
@@ -239,7 +248,7 @@ class ImageModel(HeadModel):
 
     def run_backbone(self, given: dict[str, Any], **options: Any) -> dict[str, Any]:
         """What the backbone gives, hidden states too, of the model's inputs."""
-        inputs = {name: given[name] for name in self.backbone.input_names if given.get(name) is not None}
+        inputs = {name: given[name] for name in self.backbone.inputs_taken if given.get(name) is not None}
         return self.backbone(inputs, return_hidden_states=True, **options)
 
     def run_head(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> dict[str, Any]:

@@ -106,6 +106,11 @@ class SemanticSegmentationHead(ImageHead):
             **options,
         )
 
+    def get_config(self):
+        config = super().get_config()
+        config["neck"].pop("build_config", None)  # it is built in this layer's `build`
+        return config
+
     def build(self, input_shape=None):
         self.neck.build()
         self.decoder.build()

@@ -72,14 +72,12 @@ class SwinBackbone(ImageBackbone):
         self.stages = [[self._block(stage, block) for block in range(depth)] for stage, depth in enumerate(c.depths)]
         self.mergings = [self._merging(stage) for stage in range(len(c.depths) - 1)]
         self.final_norm = self._norm("final_norm", c.norm_epsilon)
-        self.mask_token = None
-        if mask_token:
-            self.input_names = ("images", "bool_masked_pos")
+        self.hides_patches = mask_token
         self.build()
 
     @property
     def options(self):
-        return {"mask_token": self.mask_token is not None}
+        return {"mask_token": self.hides_patches}
 
     @property
     def width(self):
@@ -136,7 +134,7 @@ class SwinBackbone(ImageBackbone):
             self.patch_norm.build((None, None, c.embed_dim))
         if c.absolute_positions:
             self.positions = self._table("positions", math.prod(c.grid))
-        if "bool_masked_pos" in self.input_names:
+        if self.hides_patches:
             self.mask_token = self._table("mask_token", 1)
         for layer in (*(block for stage in self.stages for block in stage), *self.mergings):
             layer.build()

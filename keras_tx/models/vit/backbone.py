@@ -219,21 +219,19 @@ class ViTBackbone(ViTEncoder):
         **overrides: Any,
     ):
         super().__init__(config, name=name, dtype=dtype, **overrides)
-        self.mask_token = None
-        if mask_token:
-            self.input_names = ("images", "bool_masked_pos")
+        self.hides_patches = mask_token
         self.build()
 
     @property
     def options(self):
-        return {"mask_token": self.mask_token is not None}
+        return {"mask_token": self.hides_patches}
 
     def build(self, input_shape=None):
         super().build(input_shape)
         self.position_embedding = self._token(
             "position_embedding", self.config.position_rows + math.prod(self.config.grid)
         )
-        if "bool_masked_pos" in self.input_names:
+        if self.hides_patches:
             self.mask_token = self._token("mask_token")
 
     def hidden(self, images, bool_masked_pos=None, *, return_attention=False, training=None):

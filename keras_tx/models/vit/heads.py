@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras import ops
 
 from keras_tx.layers import AttentionPooling
@@ -61,7 +63,7 @@ class ViTClassificationHead(ImageClassificationHead):
         self.d_ff = d_ff
         self.activation = activation
         self.norm_epsilon = norm_epsilon
-        self.attention_pooling = None
+        self.attention_pooling: Any = None
         if pooling == "attention":
             self.attention_pooling = AttentionPooling(
                 width,
@@ -74,7 +76,7 @@ class ViTClassificationHead(ImageClassificationHead):
                 name="attention_pooling",
             )
         self.representation = self.linear(representation_size, "representation") if representation_size else None
-        self.distillation_classifier = None
+        self.distillation_classifier: Any = None
         if distillation and num_classes:
             self.distillation_classifier = self.linear(num_classes, "distillation_classifier")
 
@@ -114,7 +116,7 @@ class ViTClassificationHead(ImageClassificationHead):
         pair = training and self.classifier is not None and len(logits) > 1
         return {"logits": tuple(logits) if pair else mean(logits), "features": mean(features)}
 
-    def pool(self, outputs, norm=None) -> list:
+    def pool(self, outputs, norm) -> list:
         """The features of an image, `(B, width)`, and those of the distillation token where it is read too."""
         x = outputs["hidden_states"][-1] if self.norm_after_pooling else outputs["last_hidden_state"]
         if self.distillation:

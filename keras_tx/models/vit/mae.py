@@ -151,8 +151,8 @@ class MAEDecoder(ImageHead):
     ):
         super().__init__(**kwargs)
         self.width = width
-        self.grid = tuple(grid)
-        self.patch_size = tuple(patch_size)
+        self.grid = pair(grid)
+        self.patch_size = pair(patch_size)
         self.channels = channels
         self.num_layers = num_layers
         self.num_heads = num_heads
