@@ -25,6 +25,7 @@ class BERTModel(TextModel):
     """
 
     backbone_class = BERTBackbone
+    backbone_options: ClassVar = {"pooler": True}
     padding_sides = POOLED
 
     @property
@@ -46,6 +47,7 @@ class BERTForPreTraining(TextModel):
     """
 
     backbone_class, head_class = BERTBackbone, PreTrainingHead
+    backbone_options: ClassVar = {"pooler": True}
     padding_sides = POOLED
 
 
@@ -70,6 +72,7 @@ class BERTForNextSentencePrediction(TextModel):
     """
 
     backbone_class, head_class = BERTBackbone, NextSentenceHead
+    backbone_options: ClassVar = {"pooler": True}
     padding_sides = POOLED
 
 
@@ -82,6 +85,7 @@ class BERTForSequenceClassification(TextModel):
     """
 
     backbone_class, head_class = BERTBackbone, PooledSequenceHead
+    backbone_options: ClassVar = {"pooler": True}
     padding_sides = POOLED
 
 
@@ -119,4 +123,5 @@ class BERTForMultipleChoice(TextModel):
 
     backbone_class, head_class = BERTBackbone, ChoiceHead
     choices = True
+    backbone_options: ClassVar = {"pooler": True}
     padding_sides = POOLED
