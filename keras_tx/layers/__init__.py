@@ -1,6 +1,8 @@
 """Keras layers: attention, embeddings, feed-forward networks, blocks."""
 
 from keras_tx.layers.attention.block_sparse import BlockSparseAttention
+from keras_tx.layers.attention.cross import CrossAttention
+from keras_tx.layers.attention.grouped_query import GroupedQueryAttention, MultiQueryAttention
 from keras_tx.layers.attention.latent import LatentAttention, LatentCache
 from keras_tx.layers.attention.linear import LinearAttention
 from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
@@ -8,7 +10,6 @@ from keras_tx.layers.attention.multi_head import MultiHeadAttention
 from keras_tx.layers.attention.pooling import AttentionPooling
 from keras_tx.layers.attention.relative import RelativePositionAttention, TransformerXLAttention
 from keras_tx.layers.attention.relative_bias import BucketedPositionBias
-from keras_tx.layers.attention.settings import CrossAttention, GroupedQueryAttention, MultiQueryAttention
 from keras_tx.layers.attention.sliding_window import SlidingWindowAttention
 from keras_tx.layers.attention.variants import AttentionConfig
 from keras_tx.layers.blocks.block import BlockCache, TransformerBlock

@@ -1,4 +1,4 @@
-"""Grouped-query, multi-query and cross attention: settings of `MultiHeadAttention` that have names of their own."""
+"""Grouped-query and multi-query attention by their names."""
 
 from __future__ import annotations
 
@@ -47,27 +47,5 @@ class MultiQueryAttention(MultiHeadAttention):
 
     def __init__(self, dim: int, num_heads: int, **options: Any):
         super().__init__(dim, num_heads, 1, **options)
-        self.dim = dim
-        self._hand_on(options)
-
-
-@register
-class CrossAttention(MultiHeadAttention):
-    """Multi-head attention from one sequence to another.
-
-    Args:
-        dim: width in and out.
-        context_dim: width of the other sequence, which keys and values come from.
-        num_heads: query heads.
-        options: other arguments of `MultiHeadAttention`.
-
-    Raises:
-        ValueError: as `MultiHeadAttention` does.
-    """
-
-    width_name: ClassVar[str] = "dim"
-
-    def __init__(self, dim: int, context_dim: int, num_heads: int, **options: Any):
-        super().__init__(dim, num_heads, context_dim=context_dim, **options)
         self.dim = dim
         self._hand_on(options)
