@@ -1,4 +1,4 @@
-"""`keras-tx export`: a trained run or a checkpoint as an artifact that runs without us."""
+"""`keras-tx export`: a trained run or a checkpoint as an artifact that runs without keras_tx."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def export(
         str,
         typer.Argument(
             metavar="RUN_OR_CHECKPOINT",
-            help="Directory of a trained run, as runs/quickstart, or of a checkpoint, ours, Transformers' or timm's; "
-            "or a hub id such as openai-community/gpt2.",
+            help="Directory of a trained run, such as runs/quickstart, or of a checkpoint of keras_tx, Transformers or "
+            "timm; or a hub id such as openai-community/gpt2.",
             show_default=False,
         ),
     ],
     format: Annotated[
         Format,
-        typer.Option(help="For TensorFlow and TensorFlow Serving, for phones and small machines, or for onnxruntime."),
+        typer.Option(help="For TensorFlow Serving, for phones and small devices, or for onnxruntime."),
     ] = "saved_model",
     output: Annotated[
         Path | None,
         typer.Option(
-            help="What to write; unless given, saved_model/1, model.tflite or model.onnx in the run's directory, or of "
+            help="Where to write; by default saved_model/1, model.tflite or model.onnx in the run's directory, and for "
             "a checkpoint 1, model.tflite or model.onnx in saved_models/NAME.",
             show_default=False,
         ),
@@ -58,8 +58,8 @@ def export(
     quantize: Annotated[
         Form | None,
         typer.Option(
-            help="Of litert: kernels in 16 or 8 bits, or all in 8 bits, with ranges found on random inputs; float32 "
-            "unless given.",
+            help="For litert: weights in 16 bits (float16) or 8 bits (dynamic_int8), or weights and activations in 8 "
+            "bits, calibrated on random inputs (int8); by default float32.",
             show_default=False,
         ),
     ] = None,
@@ -67,34 +67,41 @@ def export(
         float | None,
         typer.Option(
             callback=lambda x: None if x is None else not_negative(x),
-            help="How much litert's and onnx's numbers may differ; see `export_litert`.",
+            help="For litert and onnx: the largest difference from the model's outputs; see `export_litert`.",
             show_default=False,
         ),
     ] = None,
     cache: Annotated[
         bool,
         typer.Option(
-            "--cache/--no-cache", help="Of LiteRT and ONNX: whether a model that generates has its steps with a cache."
+            "--cache/--no-cache",
+            help="For litert and onnx: a model that generates as its step with a KV cache.",
         ),
     ] = True,
-    length: Annotated[int, typer.Option(min=1, help="Tokens that a SavedModel adds unless a request says.")] = 200,
-    temperature: Annotated[float, typer.Option(callback=not_negative, help="Likewise; 0 for the likeliest.")] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Likewise: draw from this many of the likeliest; 0 for all.")] = 0,
+    length: Annotated[int, typer.Option(min=1, help="For saved_model: new tokens unless a request says.")] = 200,
+    temperature: Annotated[
+        float,
+        typer.Option(callback=not_negative, help="Likewise: sampling temperature; 0 for greedy."),
+    ] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="Likewise: sample from the k likeliest; 0 for all.")] = 0,
     top_p: Annotated[
         float,
-        typer.Option(callback=probability, help="Likewise: from the likeliest that together reach this probability."),
+        typer.Option(
+            callback=probability,
+            help="Likewise: sample from the likeliest that add up to this probability.",
+        ),
     ] = 1.0,
-    num_beams: Annotated[int, typer.Option(min=1, help="Of a SavedModel's `generate_beams`; none for 1.")] = 1,
-    xla: Annotated[bool, typer.Option("--xla", help="Add signatures that XLA compiles to a SavedModel.")] = False,
+    num_beams: Annotated[int, typer.Option(min=1, help="For saved_model: beams of `generate_beams`; 1 for none.")] = 1,
+    xla: Annotated[bool, typer.Option("--xla", help="For saved_model: add signatures compiled by XLA.")] = False,
     revision: RevisionOption = None,
 ) -> None:
-    """Export a trained run or a checkpoint, so that it runs without us.
+    """Export a trained run or a checkpoint to run without keras_tx.
 
-    What was written is loaded in a process of its own and asked the same as the model; if it answers otherwise it is
+    The export is loaded in a process of its own and its outputs are compared with the model's. If they differ it is
     not kept, and what was there before stays.
 
-    A SavedModel runs with TensorFlow alone and takes and gives strings, if there is a tokenizer; litert runs with
-    ai-edge-litert, onnx with onnxruntime.
+    A SavedModel needs TensorFlow alone, and maps strings to strings where there is a tokenizer; a litert file needs
+    ai-edge-litert, an onnx file onnxruntime.
     """
     for option, formats in OPTIONS.items():
         if is_given(context, option) and format not in formats:

@@ -14,23 +14,26 @@ from keras_tx.cli.options import MAX_SEED, RunArgument, not_negative, probabilit
 def generate(
     run: RunArgument,
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "\n",
-    length: Annotated[int, typer.Option(min=1, help="Characters to add.")] = 500,
+    length: Annotated[int, typer.Option(min=1, help="Number of characters to add.")] = 500,
     temperature: Annotated[
         float,
-        typer.Option(callback=not_negative, help="Above 1 is wilder, below 1 tamer, 0 always the likeliest."),
+        typer.Option(callback=not_negative, help="Sampling temperature; 0 always takes the likeliest character."),
     ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Draw from this many of the likeliest; 0 for all.")] = 0,
+    top_k: Annotated[int, typer.Option(min=0, help="Sample from so many of the likeliest characters; 0 for all.")] = 0,
     top_p: Annotated[
         float,
-        typer.Option(callback=probability, help="Draw from the likeliest that together reach this probability."),
+        typer.Option(
+            callback=probability, help="Sample from the likeliest characters that add up to this probability."
+        ),
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="The same seed gives the same text.")] = 0,
 ) -> None:
-    """Continue a prompt, printing the text as it comes."""
+    """Continue a prompt, and print the text as it is generated."""
     if not prompt:
         raise ValueError("--prompt must not be empty: give at least one character.")
     with quiet():
         import keras  # noqa: F401
+        import tensorflow  # noqa: F401 - for tokenizers, on any backend
     from keras_tx.training import Run
 
     model, tokenizer = Run(run).load_model()
@@ -44,7 +47,7 @@ def generate(
 def continued(
     model, tokenizer, prompt: str, length: int, *, temperature: float, top_k: int = 0, top_p: float = 1.0, seed: int
 ) -> Iterator[str]:
-    """The prompt, then pieces of text as they come."""
+    """Yields the prompt, then pieces of text as they are generated."""
     from keras_tx.generation import stream_rolling
 
     drawn = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p} if temperature else {}

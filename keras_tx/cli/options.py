@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,37 +32,25 @@ NameOption = Annotated[str, typer.Option(help="Name of the run.")]
 RunsOption = Annotated[Path, typer.Option(help="Directory of all runs.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue the run of that name.")]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Move a run of that name to NAME.previous and begin anew.")
+    bool, typer.Option("--overwrite", help="Begin anew, and move an earlier run of that name to NAME.previous.")
 ]
 ABOUT_THE_RUN = ("name", "runs", "resume", "overwrite")
-"""Options that are no part of what a run is asked to do."""
-
-
-def resumed(context: typer.Context, stored: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """The options of a run begun earlier, with which those given now must agree."""
-    if stored.keys() != asked.keys():
-        raise ValueError("the run was begun by another version of keras_tx: begin another run.")
-    for key in filter(lambda key: is_given(context, key), asked):
-        if stored[key] != asked[key]:
-            option = "--" + key.replace("_", "-")
-            began = f"without {option}" if stored[key] is None else f"with {option} {stored[key]}"
-            raise ValueError(f"the run was begun {began}, not {asked[key]}: leave {option} out, or begin another run.")
-    return stored
+"""Options that `run.json` does not keep."""
 
 
 def is_given(context: typer.Context, key: str) -> bool:
-    """Whether an option's value comes from the user, and is not the default."""
+    """Whether the user gave an option, so that its value is not the default."""
     source = context.get_parameter_source(key)
     return source is not None and source.name != "DEFAULT"
 
 
 RunArgument = Annotated[
-    Path, typer.Argument(help="Directory of a trained run, as runs/quickstart.", show_default=False)
+    Path, typer.Argument(help="Directory of a trained run, such as runs/quickstart.", show_default=False)
 ]
 SourceArgument = Annotated[
     str,
     typer.Argument(help="Directory of a checkpoint, or a hub id such as openai-community/gpt2.", show_default=False),
 ]
 RevisionOption = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit on the hub; main unless given.", show_default=False)
+    str | None, typer.Option(help="Branch, tag or commit on the hub; main by default.", show_default=False)
 ]

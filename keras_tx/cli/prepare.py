@@ -1,4 +1,4 @@
-"""`keras-tx prepare`: texts to records that masked language models are pre-trained on."""
+"""`keras-tx prepare`: writes texts as records to pre-train masked language models on."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ def prepare(
     output: Annotated[Path, typer.Argument(help="Directory to write, new or empty.", show_default=False)],
     text: Annotated[
         list[Path] | None,
-        typer.Option(help="File of text, a sentence a line and a blank line between documents; several may be given."),
+        typer.Option(help="Text file, a sentence a line, a blank line between documents; may be repeated."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Name of a TFDS set, whose text is so split.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="TFDS set whose text is taken instead.")] = None,
     rows: Annotated[
         Literal["packed", "pairs"],
-        typer.Option(help="Full rows of text, as RoBERTa's; or pairs of which the second follows or not, as BERT's."),
+        typer.Option(help="Full rows of text, as for RoBERTa; or pairs of segments, adjacent or not, as for BERT."),
     ] = "packed",
-    max_length: Annotated[int, typer.Option(min=1, help="Tokens of a row.")] = 128,
-    shards: Annotated[int, typer.Option(min=1, help="Number of files.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the pairs.")] = 0,
+    max_length: Annotated[int, typer.Option(min=1, help="Tokens in a row.")] = 128,
+    shards: Annotated[int, typer.Option(min=1, help="Number of files to write.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed that draws the pairs.")] = 0,
 ) -> None:
     """Write texts as TFRecord files to pre-train BERT on.
 
-    OUTPUT gets all of them, an index.npy and a manifest.json, or is left as it was. Masks are drawn in training.
+    OUTPUT gets the TFRecord files, an index.npy and a manifest.json, or is left as it was. Masks are drawn in training.
     """
     with quiet():
         import keras  # noqa: F401
+        import tensorflow  # noqa: F401 - for tokenizers, on any backend
     from keras_tx.text import dataset_text, load_tokenizer
     from keras_tx.training.data.documents import Documents, pack, read_documents, split_documents
     from keras_tx.training.data.records import write_records

@@ -18,8 +18,7 @@ from keras_tx.cli.train_images import MODELS, train_images
 from keras_tx.extras import MissingExtraError
 
 app = typer.Typer(
-    help="Train a character GPT, generate text with it, and export it; train image classifiers; convert and inspect "
-    "checkpoints.",
+    help="Train a character GPT or an image classifier, generate text, export models; convert and inspect checkpoints.",
     epilog="Try: keras-tx train --name first, then: keras-tx generate runs/first --prompt 'The '",
     add_completion=False,
     rich_markup_mode=None,
@@ -31,14 +30,14 @@ training = typer.Typer(invoke_without_command=True)
 training.callback()(train)
 for name, title in MODELS.items():
     training.command(name, short_help=f"Train a small {title} to classify images.")(train_images)
-app.add_typer(training, name="train", short_help="Train a character GPT or, by vit or swin, a classifier of images.")
+app.add_typer(training, name="train", short_help="Train a character GPT, or an image classifier (vit, swin).")
 
 for command in (generate, export, convert, inspect, prepare):
     app.command()(command)
 
 
 def main() -> None:
-    """Runs the program; an error is one line, and the exit code tells of it."""
+    """Runs the program; prints an error as one line, and exits with its code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)

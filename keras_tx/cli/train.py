@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keras_tx.cli.console import named, quiet
 from keras_tx.cli.generate import continued, echo
 from keras_tx.cli.options import (
-    ABOUT_THE_RUN,
     MAX_SEED,
     NameOption,
     OverwriteOption,
@@ -21,8 +19,12 @@ from keras_tx.cli.options import (
     is_given,
     positive,
     rate,
-    resumed,
 )
+from keras_tx.cli.training import begin_or_continue, open_run, verbosity
+from keras_tx.extras import has_extra
+
+if TYPE_CHECKING:
+    from keras_tx.training import Run
 
 
 def train(
@@ -31,7 +33,7 @@ def train(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="TFDS set to train on instead, as tiny_shakespeare; TFDS_DATA_DIR says where sets lie.",
+            help="TFDS set to train on instead, such as tiny_shakespeare; TFDS_DATA_DIR says where sets lie.",
             show_default=False,
         ),
     ] = None,
@@ -40,47 +42,39 @@ def train(
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 2000,
-    layers: Annotated[int, typer.Option(min=1, help="Transformer blocks.")] = 4,
+    layers: Annotated[int, typer.Option(min=1, help="Number of Transformer blocks.")] = 4,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads in each block.")] = 4,
-    width: Annotated[int, typer.Option(min=1, help="Width of the model, a multiple of the heads.")] = 128,
-    positions: Annotated[str, typer.Option(help="How it knows them: rotary, learned or sinusoidal.")] = "rotary",
-    block_size: Annotated[int, typer.Option(min=2, help="Characters the model sees at once.")] = 64,
-    batch_size: Annotated[int, typer.Option(min=1, help="Blocks in a step.")] = 12,
+    width: Annotated[int, typer.Option(min=1, help="Width of the hidden states, a multiple of --heads.")] = 128,
+    positions: Annotated[str, typer.Option(help="Position encoding: rotary, learned or sinusoidal.")] = "rotary",
+    block_size: Annotated[int, typer.Option(min=2, help="Context length in characters.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Blocks of text in a step.")] = 12,
     learning_rate: Annotated[
-        float, typer.Option(callback=positive, help="Highest learning rate; a tenth of it is the last.")
+        float, typer.Option(callback=positive, help="Peak learning rate; it decays to a tenth of that.")
     ] = 1e-3,
     dropout: Annotated[
-        float, typer.Option(callback=rate, help="Dropout rate; 0.2 for long runs on short texts.")
+        float, typer.Option(callback=rate, help="Dropout rate; try 0.2 for long runs on short texts.")
     ] = 0.0,
-    epoch_steps: Annotated[int, typer.Option(min=1, help="Steps between validations, and between saved states.")] = 250,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 1337,
+    epoch_steps: Annotated[int, typer.Option(min=1, help="Steps between validations; each saves the state.")] = 250,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of weights, order and dropout.")] = 1337,
 ) -> None:
-    """Train a character GPT on a text; or, by the commands below, a classifier of images.
+    """Train a character GPT on a text; or an image classifier, by one of the commands below.
 
     Without --text or --dataset the text is the Python language reference, which Python ships.
 
-    The first 90 % of the text are trained on, the rest is validated on. RUNS/NAME gets the model (model.keras), the
-    metrics (metrics.csv and tensorboard/), a loss curve (loss.png), attention maps (attention.png) and a sample
-    (sample.txt). Ctrl-C saves the state and stops; so does a state saved after every validation survive any crash.
-    Continue with --resume.
+    The model trains on the first 90 % of the text and is validated on the rest. RUNS/NAME gets the model (model.keras),
+    the metrics (metrics.csv, and tensorboard/ if TensorBoard is installed), a loss curve (loss.png), attention maps
+    (attention.png) and a sample (sample.txt). The state is saved after every validation and on Ctrl-C; --resume
+    continues from there, after a crash too.
     """
     if context.invoked_subcommand:
         if any(is_given(context, key) for key in context.params):
             raise typer.BadParameter(f"options go behind `{context.invoked_subcommand}`", ctx=context)
         return
-    asked = {key: value for key, value in context.params.items() if key not in ABOUT_THE_RUN}
-    asked["text"] = str(text.resolve()) if text else None
-    with quiet():
-        import keras  # noqa: F401
-        import tensorflow  # noqa: F401 - for tf.data, on any backend
-    from keras_tx.training import Run
-
-    run = Run(runs / name)
-    options = resumed(context, run.options(), asked) if resume else asked
-    _train(run, options, resume=resume, overwrite=overwrite)
+    run, options = open_run(context, text=str(text.resolve()) if text else None)
+    _train(context, run, options)
 
 
-def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
+def _train(context: typer.Context, run: Run, options: dict[str, Any]) -> None:
     import keras
 
     from keras_tx.models import GPTModel
@@ -119,24 +113,22 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         attention_dropout=options["dropout"],
         residual_dropout=options["dropout"],
     )
-    if resume:
-        run.require(fingerprint(text))
-    else:
-        run.begin(options, fingerprint(text), overwrite=overwrite)
+    begin_or_continue(context, run, options, fingerprint(text))
+    logs = run.directory / ("tensorboard" if has_extra("tensorboard") else "metrics.csv")
     typer.echo(
         f"{len(data):,} characters, {data.tokenizer.vocab_size} different; {model.count_params():,} parameters; "
-        f"{recipe.steps:,} steps on {keras.backend.backend()}. Logs: {run.directory}/tensorboard"
+        f"{recipe.steps:,} steps on {keras.backend.backend()}. Logs: {logs}"
     )
     bigram_bits = data.bigram_bits(recipe.block_size, 10 * recipe.batch_size)
-    verbose = 1 if sys.stdout.isatty() else 2
     parts = (data.train_ids, data.validation_ids)
-    train_language_model(model, *parts, recipe, run.directory, resume=resume, verbose=verbose)
+    resume = context.params["resume"]
+    train_language_model(model, *parts, recipe, run.directory, resume=resume, verbose=verbosity())
     run.save_model(model, data.tokenizer)
     _report(run, model, data, bigram_bits)
 
 
-def _read(options: dict) -> str:
-    """The text that the options name."""
+def _read(options: dict[str, Any]) -> str:
+    """Returns the text that the options name."""
     from keras_tx.text import dataset_text, default_text, read_text
 
     if options["text"] and options["dataset"]:
@@ -150,8 +142,8 @@ def _read(options: dict) -> str:
     return default_text()
 
 
-def _report(run, model, data, bigram_bits: float) -> None:
-    """Says how well it went, draws the pictures, and writes and prints a sample."""
+def _report(run: Run, model, data, bigram_bits: float) -> None:
+    """Prints how well training went, draws the pictures, and writes and prints a sample."""
     import keras
 
     from keras_tx.analysis import plot_attention, plot_metric
@@ -174,5 +166,5 @@ def _report(run, model, data, bigram_bits: float) -> None:
 
 
 def _varied(ids, length: int):
-    """The stretch of `ids` with the most different characters, whose attention maps are the most worth a look."""
+    """Returns the stretch of `ids` with the most different characters: its attention maps show the most."""
     return max((ids[i : i + length] for i in range(0, len(ids) - length, length)), key=lambda part: len(set(part)))

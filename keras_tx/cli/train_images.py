@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keras_tx.cli.console import named, quiet
-from keras_tx.cli.options import (
-    ABOUT_THE_RUN,
-    MAX_SEED,
-    NameOption,
-    OverwriteOption,
-    ResumeOption,
-    RunsOption,
-    resumed,
-)
+from keras_tx.cli.options import MAX_SEED, NameOption, OverwriteOption, ResumeOption, RunsOption
+from keras_tx.cli.training import begin_or_continue, open_run, verbosity
+
+if TYPE_CHECKING:
+    from keras_tx.models import SwinTransformer, VisionTransformer
+    from keras_tx.training import ImageRecipe, LabelledImages, Run
 
 MODELS = {"vit": "Vision Transformer", "swin": "Swin Transformer"}
 """By the names of the commands."""
@@ -31,59 +27,59 @@ def train_images(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="TFDS set to train on instead, as mnist; TFDS_DATA_DIR says where sets lie.", show_default=False
+            help="TFDS set to train on instead, such as mnist; TFDS_DATA_DIR says where sets lie.", show_default=False
         ),
     ] = None,
     name: NameOption = "images",
     runs: RunsOption = Path("runs"),
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
-    image_size: Annotated[int, typer.Option(min=1, help="Height and width that images are resized to.")] = 64,
-    grey: Annotated[bool, typer.Option("--grey", help="Take the images in a folder without colours.")] = False,
+    image_size: Annotated[int, typer.Option(min=1, help="Height and width that the images are resized to.")] = 64,
+    grey: Annotated[bool, typer.Option("--grey", help="Read the images of --images in grey.")] = False,
     patch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Height and width of a patch; an eighth of the image's, and 2 for digits.", show_default=False
+            min=1,
+            help="Height and width of a patch; by default an eighth of the image's.",
+            show_default=False,
         ),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="How: vit, deit, swin, small or digits; small, and digits for digits.", show_default=False),
+        typer.Option(
+            help="Training recipe: vit, deit, swin, small or digits; by default digits for digits and small for other "
+            "images.",
+            show_default=False,
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="The recipe's unless given.", show_default=False)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs; by default the recipe's.", show_default=False)
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="The recipe's unless given.", show_default=False)
+        int | None, typer.Option(min=1, help="Images in a step; by default the recipe's.", show_default=False)
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="The highest; the recipe's unless given.", show_default=False)
+        float | None, typer.Option(help="Peak learning rate; by default the recipe's.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Makes the run repeatable.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of weights, order and augmentation.")] = 0,
 ) -> None:
-    """Train a small classifier of images, a Vision Transformer (vit) or a Swin Transformer (swin).
+    """Train a small image classifier, a Vision Transformer (vit) or a Swin Transformer (swin).
 
     Without --images or --dataset the images are 1,797 handwritten digits of 8 x 8 pixels.
 
-    A fifth of a folder's images, drawn at random, or the set's own validation or test part is validated on. RUNS/NAME
-    gets the model (model.keras), its preprocessor (preprocessor_config.json), the weights of the last and of the best
-    epoch, the metrics (metrics.csv) and curves of them, a confusion matrix (confusion.png), and what the model looks at
-    (attention.png; positions.png for vit). Ctrl-C saves the state and stops; so does a state saved after every epoch
-    survive any crash. Continue with --resume.
+    A fifth of a folder's images, drawn at random, or a set's own validation or test part is for validation. RUNS/NAME
+    gets the model (model.keras), its preprocessor (preprocessor_config.json), the weights of the last and of
+    the best epoch, the metrics (metrics.csv) and their curves, a confusion matrix (confusion.png), and what the model
+    looks at (attention.png; positions.png for vit). The state is saved after every epoch and on Ctrl-C; --resume
+    continues from there, after a crash too.
     """
-    asked = {key: value for key, value in context.params.items() if key not in ABOUT_THE_RUN}
-    asked |= {"model": context.info_name, "images": str(images.resolve()) if images else None}
-    with quiet():
-        import keras  # noqa: F401
-        import tensorflow  # noqa: F401 - for tf.data, on any backend
-    from keras_tx.training import Run
-
-    run = Run(runs / name)
-    options = resumed(context, run.options(), asked) if resume else asked
+    run, options = open_run(context, model=context.info_name, images=str(images.resolve()) if images else None)
     if options["model"] != context.info_name:
         raise ValueError(f"the run was begun by `train {options['model']}`: continue it by that.")
-    _train(run, options, resume=resume, overwrite=overwrite)
+    _train(context, run, options)
 
 
-def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
+def _train(context: typer.Context, run: Run, options: dict[str, Any]) -> None:
     import keras
 
     from keras_tx.analysis import report_image_classifier
@@ -96,15 +92,11 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     keras.utils.set_random_seed(recipe.seed)
     model = _model(options, data)
     preprocessor = ImagePreprocessor(image_size=(height, width), mean=(0.5,), std=(0.5,))
-    if resume:
-        run.require(data.fingerprint)
-    else:
-        run.begin(options, data.fingerprint, overwrite=overwrite)
+    begin_or_continue(context, run, options, data.fingerprint)
     typer.echo(
         f"{len(data.label_names)} classes of images of {height} x {width} x {channels}; {model.count_params():,} "
         f"parameters; {recipe.epochs} epochs on {keras.backend.backend()}"
     )
-    verbose = 1 if sys.stdout.isatty() else 2
     train_image_classifier(
         model,
         data.train,
@@ -112,8 +104,8 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
         recipe,
         run.directory,
         preprocessor=preprocessor,
-        resume=resume,
-        verbose=verbose,
+        resume=context.params["resume"],
+        verbose=verbosity(),
     )
     run.save_model(model, preprocessor)
     accuracy = report_image_classifier(run.directory, model, data.validation, data.label_names, preprocessor)
@@ -121,8 +113,8 @@ def _train(run, options: dict, *, resume: bool, overwrite: bool) -> None:
     typer.echo(f"All of it is in {run.directory}: {run.model_path.name}, metrics.csv, accuracy.png, attention.png, ...")
 
 
-def _recipe(options: dict):
-    """The recipe that the options name, with the fields they give."""
+def _recipe(options: dict[str, Any]) -> ImageRecipe:
+    """Returns the recipe that the options name, with the fields they give."""
     from keras_tx.training.recipes.images import RECIPES
 
     name = options["recipe"] or ("small" if options["images"] or options["dataset"] else "digits")
@@ -132,8 +124,8 @@ def _recipe(options: dict):
     return RECIPES[name].replace(**{field: options[field] for field in fields if options[field] is not None})
 
 
-def _read(options: dict):
-    """The images that the options name."""
+def _read(options: dict[str, Any]) -> LabelledImages:
+    """Returns the images that the options name."""
     from keras_tx.training.data.images import dataset_images, digits, folder_images
 
     if options["images"] and options["dataset"]:
@@ -148,13 +140,13 @@ def _read(options: dict):
     return digits()
 
 
-def _model(options: dict, data):
-    """A small model of the images."""
+def _model(options: dict[str, Any], data: LabelledImages) -> VisionTransformer | SwinTransformer:
+    """Returns a small model for images of that shape."""
     from keras_tx.models import SwinTransformer, VisionTransformer
 
     *size, channels = data.shape
     patch_size = options["patch_size"] or max(size[0] // 8, 2)
-    common = {
+    common: dict[str, Any] = {
         "image_size": tuple(size),
         "channels": channels,
         "num_classes": len(data.label_names),

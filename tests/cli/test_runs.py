@@ -16,6 +16,7 @@ import pytest
 from program import SHORT, SMALL, cut, files, flipped, run
 from safetensors.numpy import load_file
 
+from keras_tx import extras
 from keras_tx.training import read_table
 
 
@@ -356,3 +357,11 @@ def prepared_sets(tmp_path_factory) -> Path:
         data_dir=str(directory),
     )
     return directory
+
+
+def test_a_missing_extra_is_told_before_training(fails, tmp_path, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda module: None)
+    for command in ("train", "train vit"):
+        line = fails(*command.split(), "--runs", tmp_path)
+        assert line.endswith('matplotlib is not installed: `pip install "keras_tx[plot]"`.')
+    assert not list(tmp_path.iterdir())
