@@ -85,8 +85,12 @@ def _fill(weight: keras.Variable, values: np.ndarray) -> None:
     """
     if math.prod(values.shape) != math.prod(weight.shape) or values.ndim < len(weight.shape):
         raise ValueError(f"{weight.path}, of shape {tuple(weight.shape)}, cannot have values of shape {values.shape}.")
-    tensor = _in_same_memory(values.reshape(tuple(weight.shape)), weight.dtype)
-    weight._initializer = lambda shape, dtype=None: tensor
+    values = values.reshape(tuple(weight.shape))
+    if keras.distribution.distribution() is None:
+        tensor = _in_same_memory(values, weight.dtype)
+        weight._initializer = lambda shape, dtype=None: tensor
+    else:  # a tensor made here would lie on one device, as would those of all the other weights
+        weight._initializer = lambda shape, dtype=None: _in_same_memory(values, dtype)
 
 
 def _read(tensor: Tensor, name: str) -> np.ndarray:

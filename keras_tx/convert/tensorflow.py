@@ -64,8 +64,11 @@ def to_torch(tensors: Mapping[str, Tensor], known: KnownNames) -> dict[str, Tens
 
 
 def _levels(key: str) -> list[str]:
-    """The levels of a weight's name, the last one as PyTorch calls it: `a___b` stands for b, `_._` parts two levels."""
-    key = re.sub(r"(^|/)[^/]*___", r"\1", key.removesuffix(":0")).replace("_._", "/")
+    """The levels of a weight's name, the last one as PyTorch calls it.
+
+    `a___b` stands for b. `_._` parts two levels, and so does `_/_`, which tools that turn dots into slashes make of it.
+    """
+    key = re.sub(r"_[./]_", "/", re.sub(r"(^|/)[^/]*___", r"\1", key.removesuffix(":0")))
     *levels, last = [level for level in key.split("/") if level]
     return [*levels, _WEIGHT.get(last, last)]
 

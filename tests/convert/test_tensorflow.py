@@ -166,6 +166,7 @@ KNOWN = KnownNames(
             "bert.encoder.layer.0.output.weight",
         ),
         ("bert/encoder/layer_._0/output/kernel:0", "bert.encoder.layer.0.output.weight"),
+        ("bert/encoder/layer_/_0/output/kernel:0", "bert.encoder.layer.0.output.weight"),
         ("/classifier/classifier/bias:0", "classifier.bias"),
         ("/mlm___cls/tf_bert/mlm___cls/predictions/bias:0", "cls.predictions.bias"),
         ("mlm___cls/predictions/bias:0", "cls.predictions.bias"),

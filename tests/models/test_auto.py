@@ -55,7 +55,7 @@ def test_a_backbone_becomes_a_language_model(tmp_path, rng):
     ("format", "entries", "message"),
     [
         ("huggingface", {"model_type": "mamba"}, "`model_type` is 'mamba'; known are .*'gpt2', .*'openai-gpt'"),
-        ("huggingface", {"model_type": None}, "`model_type` is None; known are"),
+        ("huggingface", {"model_type": None, "architectures": None}, "`model_type` is None; known are"),
         ("keras_tx", {"class": "Mine"}, "holds a Mine; known are .*GPTModel"),
     ],
 )
