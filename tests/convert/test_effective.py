@@ -103,7 +103,9 @@ def test_quantized_layers_are_refused_by_name(format, tmp_path, rng):
     model = GPTModel(**TEXT)
     for layer in layers(model, "up"):
         layer.quantize("int8", type_check=False)
-    message = r"no quantized weights, and backbone/block_\{0\.\.1\}/feed_forward/up are quantized: save the model before"
+    message = (
+        r"no quantized weights, and backbone/block_\{0\.\.1\}/feed_forward/up are quantized: save the model before"
+    )
     with pytest.raises(ValueError, match=message):
         model.save_pretrained(tmp_path / "new", format=format)
     assert not (tmp_path / "new").exists()
