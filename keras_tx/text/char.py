@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_tx.files import read_json, write_json
 from keras_tx.text.core.base import Tokenizer
+from keras_tx.text.core.rows import Tokens
 
 FILE_NAME = "char_tokenizer.json"
 
@@ -62,14 +63,16 @@ class CharTokenizer(Tokenizer):
 
     # Python's own strings do for these two: they need no TensorFlow.
 
-    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encoded_strings(self, texts: Sequence[str], offsets: bool) -> Tokens:
+        if offsets:
+            return super()._encoded_strings(texts, offsets)
         unknown = sorted(set().union(*texts) - self._ids.keys())
         if unknown:
             raise ValueError(
                 f"the vocabulary has no {', '.join(map(repr, unknown))}; it has {self.vocab_size} characters: "
                 f"{self.characters!r}."
             )
-        return [[self._ids[character] for character in text] for text in texts]
+        return Tokens.of_lists([[self._ids[character] for character in text] for text in texts])
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The text of ids.

@@ -46,8 +46,8 @@ class BPETokenizer(VocabularyTokenizer):
         byte_level: GPT-2's kind, or GPT-1's.
         unk_token: stands for bytes and characters that the vocabulary has no token for, which are an error without it.
         add_prefix_space: puts a space before text that does not begin with one. GPT-2's kind only.
-        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
-            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
+            `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, or a merge or a role names what is no token.

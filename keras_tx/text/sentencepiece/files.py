@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON
+from keras_tx.text.core.post_processor import read_template
+from keras_tx.text.core.template import BOS, T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.charsmap import Charsmap
 from keras_tx.text.graph.metaspace import BLANK, Metaspace, parse_metaspace
@@ -41,10 +43,7 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain)
-    added = {token.content for token in arguments["added_tokens"]}
-    defaults = {role: token for role, token in _ROLES.items() if token in added}
-    arguments["special_tokens"] = {**defaults, **arguments["special_tokens"]}
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, _ROLES)
     clean_up = bool(settings.get("clean_up_tokenization_spaces", False))
     return {**arguments, "text": replace(arguments.get("text", PieceText()), clean_up=clean_up)}
 
@@ -55,15 +54,13 @@ def parse(content: JSON) -> dict[str, Any]:
     Raises:
         ValueError: for whatever would give other ids here.
     """
-    before, after = _around(content.get("post_processor"))
     return {
         **parse_model(content["model"]),
         "normalizers": parse_normalizer(content.get("normalizer")),
         "words": parse_metaspace(content.get("pre_tokenizer")),
         "text": PieceText.parse(content.get("decoder")),
         "added_tokens": tokenizer_files.read_added_tokens(content),
-        "prefix": before,
-        "suffix": after,
+        "template": read_template(content.get("post_processor")),
     }
 
 
@@ -88,16 +85,6 @@ def parse_model(model: JSON) -> dict[str, Any]:
     return {**spelled, **unknown, "vocab": model["vocab"], "merges": merges}
 
 
-def _around(processor: JSON | None) -> tuple[list[int], list[int]]:
-    """The ids before the first text and after each."""
-    if processor is None:
-        return [], []
-    _require(processor.get("type") == "TemplateProcessing", "post-processor", processor.get("type"))
-    around = [ids for ids, _ in tokenizer_files.template(processor, "pair")]
-    _require(len(around) == 3 and around[1] == around[2], "post-processor", processor["pair"])
-    return around[0], around[1]
-
-
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """From a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
     path = next((directory / name for name in MODEL_NAMES if (directory / name).exists()), None)
@@ -111,8 +98,10 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     added = [AddedToken(i, model.pieces[i]) for i in model.of_type(proto.CONTROL)]
     added += [AddedToken(i, model.pieces[i], special=False) for i in model.of_type(proto.USER_DEFINED)]
     if model.model_type == proto.BPE:
-        first = [token.id for token in added if settings.get("add_bos_token") and token.content == "<s>"]
-        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "prefix": first}
+        special = {token.content: token.id for token in added}
+        begins = settings.get("add_bos_token") and "<s>" in special
+        template = Template.parse(*BOS, special) if begins else Template()
+        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "template": template}
     extra = settings.get("extra_ids", 100)
     pieces = [*model.pieces, *(f"<extra_id_{i}>" for i in reversed(range(extra)))]
     vocab = {piece: i for i, piece in enumerate(pieces)}
@@ -127,7 +116,7 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
         "scores": [*model.scores, *[0.0] * extra],
         "unk_token": unknown,
         "normalizers": (Charsmap(model.charsmap),) if model.charsmap else (),
-        "suffix": [vocab[end]],
+        "template": Template.parse(*T5, {"</s>": vocab[end]}),
         "added_tokens": added,
     }
 
@@ -165,7 +154,8 @@ def _is_t5(tokenizer: SentencePieceTokenizer) -> bool:
         and [type(step) for step in tokenizer.normalizers] in ([], [Charsmap])
         and not tokenizer.byte_fallback
         and tokenizer.vocab[tokenizer.unk_token or ""] == 2
-        and (tokenizer.prefix, tokenizer.suffix) == ([], [tokenizer.eos_token_id])
+        and tokenizer.eos_token_id is not None
+        and tokenizer.template == Template.parse(*T5, {"</s>": tokenizer.eos_token_id})
     )
 
 

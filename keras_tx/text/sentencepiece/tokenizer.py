@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from keras_tx.text.core.aligned_tokenizer import AlignedTokenizer
+from keras_tx.text.core.template import T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.aligned import AlignedText
 from keras_tx.text.graph.character_bpe import CharacterBPE
@@ -45,8 +46,8 @@ class SentencePieceTokenizer(AlignedTokenizer):
         normalizers: steps done to each stretch of text between added tokens.
         words: how the normalized text is split; None: not at all.
         text: how pieces show.
-        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
-            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
+            `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, a role names what is no token, or pieces of bytes are missing.
@@ -151,7 +152,7 @@ class SentencePieceTokenizer(AlignedTokenizer):
             trained["scores"] += [0.0] * extra_ids
         added = [AddedToken(vocab[token], token) for token in (*SPECIAL_TOKENS, *sentinels)]
         roles = dict(zip(("pad_token", "eos_token", "unk_token"), SPECIAL_TOKENS, strict=True))
-        special = {"added_tokens": added, "special_tokens": roles, "suffix": [vocab["</s>"]]}
+        special = {"added_tokens": added, "special_tokens": roles, "template": Template.parse(*T5, vocab)}
         return cls(**{**trained, "vocab": vocab, "normalizers": normalizers, **special, **options})
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_tx.text.core.aligned_tokenizer import AlignedTokenizer
+from keras_tx.text.core.template import BERT, Template
 from keras_tx.text.graph.aligned import AlignedText
 from keras_tx.text.graph.longest_match import PREFIX, LongestMatch
 from keras_tx.text.graph.splitting import bert_normalize, bert_starts
@@ -33,8 +34,8 @@ class WordPieceTokenizer(AlignedTokenizer):
         unk_token: stands for a word that is not made of pieces.
         max_input_chars_per_word: a longer word is unknown.
         clean_text, handle_chinese_chars, strip_accents, lowercase: as of `BertNormalization`.
-        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
-            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
+            `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, or a role names what is no token.
@@ -114,8 +115,7 @@ class WordPieceTokenizer(AlignedTokenizer):
             **{
                 "added_tokens": trained["added_tokens"],
                 "special_tokens": roles,
-                "prefix": [vocab["[CLS]"]],
-                "suffix": [vocab["[SEP]"]],
+                "template": Template.parse(*BERT, vocab),
                 **options,
             },
         )
