@@ -57,7 +57,7 @@ _PUBLIC = {
     "generation": "GenerationConfig GenerateOutput",
     "ops": "Rotary RotaryScaling apply_rotary_pos_emb",
     "text": "BPETokenizer CharTokenizer SentencePieceTokenizer WordPieceTokenizer default_text load_tokenizer",
-    "vision": "Augmentation ImagePreprocessor",
+    "vision": "Augmentation ImagePreprocessor load_preprocessor",
     "training": """AveragePrecision BLEU ChrF ExactMatch FineTuning ImageRecipe Perplexity PrefixLM ROUGE Recipe
         ScoreGenerated SpanCorruption TranslationBatches denoising_batches fine_tune freeze_layers mixed_batches
         train_image_classifier train_language_model""",

@@ -10,9 +10,8 @@ import numpy as np
 
 from keras_tx.files import read_json, write_json
 from keras_tx.text.core.base import Tokenizer
+from keras_tx.text.core.locate import CHARACTERS
 from keras_tx.text.core.rows import Tokens
-
-FILE_NAME = "char_tokenizer.json"
 
 
 class CharTokenizer(Tokenizer):
@@ -44,9 +43,8 @@ class CharTokenizer(Tokenizer):
         return cls("".join(sorted(set(text))))
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads what `save_pretrained` wrote."""
-        path = Path(directory) / FILE_NAME
+    def from_directory(cls, directory):
+        path = directory / CHARACTERS
         content = read_json(path)
         if not isinstance(content, dict) or not isinstance(content.get("characters"), str):
             raise ValueError(f'{path} must hold {{"characters": "..."}}.')
@@ -54,7 +52,7 @@ class CharTokenizer(Tokenizer):
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the alphabet into a directory."""
-        write_json(Path(directory) / FILE_NAME, {"characters": self.characters})
+        write_json(Path(directory) / CHARACTERS, {"characters": self.characters})
 
     @property
     def vocab_size(self) -> int:

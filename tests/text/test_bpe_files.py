@@ -86,7 +86,7 @@ def test_roles_that_are_not_in_the_vocabulary_get_the_next_ids(change):
 def test_the_class_is_found_by_what_lies_there(tmp_path):
     CharTokenizer("abc").save_pretrained(tmp_path)
     assert load_tokenizer(tmp_path).encode("cab") == [2, 0, 1]
-    with pytest.raises(ValueError, match="is not a directory"):
+    with pytest.raises(FileNotFoundError, match="there is no directory"):
         load_tokenizer(tmp_path / "missing")
 
 

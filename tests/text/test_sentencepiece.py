@@ -266,6 +266,13 @@ def test_files_that_we_cannot_follow(change, message, tmp_path):
         load_tokenizer(tmp_path)
 
 
+def test_models_whose_pieces_have_other_ids(tmp_path):
+    """XLM-RoBERTa's ids are not those of its SentencePiece model."""
+    (tmp_path / "sentencepiece.bpe.model").write_bytes((DIRECTORY / "rules" / "spiece.model").read_bytes())
+    with pytest.raises(ValueError, match=r"numbers its pieces otherwise .* from tokenizer.json alone"):
+        load_tokenizer(tmp_path)
+
+
 def test_models_that_are_damaged(tmp_path):
     with pytest.raises(ValueError, match=r"has neither tokenizer.json nor spiece.model"):
         SentencePieceTokenizer.from_pretrained(tmp_path)

@@ -37,6 +37,9 @@ class BPETokenizer(VocabularyTokenizer):
     GPT-1's: the text is normalized and lower-cased, split at whitespace and punctuation, and unknown characters
     become the unknown token; bytes that are not UTF-8 go, as U+FFFD does.
 
+    It is read from `tokenizer.json`, or from `vocab.json` and `merges.txt`, and what Transformers writes beside them:
+    GPT-2's, RoBERTa's, BART's and GPT-1's tokenizers and those made like them.
+
     Sources: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, and "Improving Language
     Understanding by Generative Pre-Training", 2018.
 
@@ -70,13 +73,8 @@ class BPETokenizer(VocabularyTokenizer):
         self._merges = Merges([self._merge(*pair) for pair in self.merges], self.vocab_size)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads `tokenizer.json`, or `vocab.json` and `merges.txt`, and what Transformers writes beside them.
-
-        Raises:
-            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
-        """
-        return cls(**bpe_files.read(Path(directory)))
+    def from_directory(cls, directory):
+        return cls(**bpe_files.read(directory))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the files that Transformers reads and writes; others in the directory stay."""

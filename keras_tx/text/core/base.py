@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+from keras_tx.text.core.locate import locate_tokenizer
 from keras_tx.text.core.rows import Rows, Side, Tokens, Truncation, functions_of
 from keras_tx.text.core.template import Template
 
@@ -52,8 +53,36 @@ class Tokenizer:
             self.model_input_names = _input_names(model_input_names)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads the tokenizer that lies in a directory."""
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Self:
+        """Reads a tokenizer that `save_pretrained` or Transformers saved. No weights are downloaded.
+
+        Args:
+            source: a directory, or a hub id such as "openai-community/gpt2".
+            revision: branch, tag or commit on the hub; "main" unless given.
+            cache_dir: the hub's cache; as `huggingface_hub` has it unless given.
+            local_files_only: take what is in the hub's cache and ask no server.
+            token: for what is not public, as `huggingface_hub` takes it.
+
+        Raises:
+            FileNotFoundError: if there is neither such a directory nor, within reach, such a tokenizer on the hub.
+            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
+        """
+        path = locate_tokenizer(
+            source, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+        )
+        return cls.from_directory(path)
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> Self:
+        """Reads the tokenizer in a directory."""
         raise NotImplementedError
 
     def save_pretrained(self, directory: str | Path) -> None:

@@ -40,8 +40,6 @@ def read(
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    if not directory.is_dir():
-        raise ValueError(f"{directory} is not a directory.")
     settings = read_object(directory / "special_tokens_map.json", {})
     settings |= read_object(directory / "tokenizer_config.json", {})
     path = directory / "tokenizer.json"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON
+from keras_tx.text.core.locate import FAIRSEQ_MODEL, SENTENCEPIECE_MODELS
 from keras_tx.text.core.post_processor import read_template
 from keras_tx.text.core.template import BOS, T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
@@ -22,16 +23,13 @@ from keras_tx.text.sentencepiece import proto
 if TYPE_CHECKING:
     from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
 
-MODEL_NAMES = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
-"""What models of the SentencePiece library are called."""
-
 _ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
 
 def is_sentencepiece(directory: Path) -> bool:
     """Whether a directory holds a tokenizer of this kind, which writes blanks as `▁`."""
     if not (path := directory / "tokenizer.json").exists():
-        return any((directory / name).exists() for name in MODEL_NAMES)
+        return any((directory / name).exists() for name in SENTENCEPIECE_MODELS)
     content = tokenizer_files.read_object(path)
     parts = [content.get(part) for part in ("normalizer", "pre_tokenizer", "decoder")]
     return BLANK in json.dumps(parts, ensure_ascii=False)
@@ -87,10 +85,16 @@ def parse_model(model: JSON) -> dict[str, Any]:
 
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """From a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
-    path = next((directory / name for name in MODEL_NAMES if (directory / name).exists()), None)
+    path = next((directory / name for name in SENTENCEPIECE_MODELS if (directory / name).exists()), None)
     if path is None:
         raise ValueError(
-            f"{directory} has neither tokenizer.json nor {MODEL_NAMES[0]}: it holds no SentencePiece tokenizer."
+            f"{directory} has neither tokenizer.json nor {SENTENCEPIECE_MODELS[0]}: "
+            "it holds no SentencePiece tokenizer."
+        )
+    if path.name == FAIRSEQ_MODEL:
+        raise ValueError(
+            f"{path} numbers its pieces otherwise than the models that come with it, as XLM-RoBERTa and mBART, do: "
+            "the tokenizer is read from tokenizer.json alone. Transformers' fast tokenizer writes it."
         )
     model = proto.read_model(path)
     unknown = model.pieces[model.of_type(proto.UNKNOWN)[0]]

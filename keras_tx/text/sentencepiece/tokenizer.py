@@ -32,6 +32,10 @@ class SentencePieceTokenizer(AlignedTokenizer):
     A text is normalized and split into words, which begin with `▁` in place of a blank, and each word is taken apart
     into pieces: by their probabilities, or by merging characters. Bytes that are not UTF-8 come as U+FFFD.
 
+    It is read from `tokenizer.json` or `spiece.model`, and what Transformers writes beside them. All of
+    `tokenizer.json` counts, as for Transformers 4; version 5 takes T5's vocabulary, normalization rules and special
+    tokens of it and splits texts as T5's first file did. A model of SentencePiece is read as version 5 reads it.
+
     Sources: Kudo and Richardson, "SentencePiece: A simple and language independent subword tokenizer and detokenizer
     for Neural Text Processing", 2018; Raffel et al., "Exploring the Limits of Transfer Learning with a Unified
     Text-to-Text Transformer", 2020.
@@ -89,17 +93,8 @@ class SentencePieceTokenizer(AlignedTokenizer):
         self._unknown = UNKNOWN if unk_token is None else self._id(unk_token, "`unk_token`")
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads `tokenizer.json` or `spiece.model`, and what Transformers writes beside them.
-
-        All of `tokenizer.json` counts, as for Transformers 4; version 5 takes T5's vocabulary, normalization rules and
-        special tokens of it and splits texts as T5's first file did. A model of SentencePiece is read as version 5
-        reads it.
-
-        Raises:
-            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
-        """
-        return cls(**sentencepiece_files.read(Path(directory)))
+    def from_directory(cls, directory):
+        return cls(**sentencepiece_files.read(directory))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the files that Transformers reads and writes; others in the directory stay."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tx.files import whole_file
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON, content_of
+from keras_tx.text.core.locate import WORDPIECE_VOCABULARY
 from keras_tx.text.core.post_processor import read_template
 from keras_tx.text.core.template import BERT, Template
 from keras_tx.text.graph.longest_match import PREFIX
@@ -16,8 +17,6 @@ from keras_tx.text.graph.unicode import BertNormalization
 
 if TYPE_CHECKING:
     from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
-
-FILE_NAME = "vocab.txt"
 
 _SETTINGS = {
     "do_lower_case": "lowercase",
@@ -74,12 +73,12 @@ def parse(content: JSON) -> dict[str, Any]:
 
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """From `vocab.txt`, with the defaults that Transformers has."""
-    path = directory / FILE_NAME
+    path = directory / WORDPIECE_VOCABULARY
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise ValueError(
-            f"{directory} has neither tokenizer.json nor {FILE_NAME}: it holds no WordPiece tokenizer."
+            f"{directory} has neither tokenizer.json nor {WORDPIECE_VOCABULARY}: it holds no WordPiece tokenizer."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {path}: {error}.") from None
@@ -96,7 +95,7 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def write(tokenizer: WordPieceTokenizer, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
-    with whole_file(directory / FILE_NAME) as partial:
+    with whole_file(directory / WORDPIECE_VOCABULARY) as partial:
         tokens = sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__)
         partial.write_text("\n".join(tokens) + "\n", encoding="utf-8")
     normalization = asdict(tokenizer.normalization)

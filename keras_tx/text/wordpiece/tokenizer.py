@@ -23,7 +23,8 @@ class WordPieceTokenizer(AlignedTokenizer):
     """BERT's tokenizer, which gives what Transformers' fast one gives: ids, token types, offsets and words.
 
     A text is normalized, split at whitespace, punctuation and Chinese characters, and each word is taken apart into
-    the longest pieces of the vocabulary from left to right. Bytes that are not UTF-8 go, as U+FFFD does. The one known
+    the longest pieces of the vocabulary from left to right. It is read from `tokenizer.json` or `vocab.txt`, and what
+    Transformers writes beside them. Bytes that are not UTF-8 go, as U+FFFD does. The one known
     difference: marks too new for the library's table of accents stay in the order in which they stand in the text.
 
     Source: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019.
@@ -61,13 +62,8 @@ class WordPieceTokenizer(AlignedTokenizer):
         self._match = LongestMatch(self.vocab, self._id(unk_token, "`unk_token`"), max_input_chars_per_word)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads `tokenizer.json` or `vocab.txt`, and what Transformers writes beside them.
-
-        Raises:
-            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
-        """
-        return cls(**wordpiece_files.read(Path(directory)))
+    def from_directory(cls, directory):
+        return cls(**wordpiece_files.read(directory))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the files that Transformers reads and writes; others in the directory stay."""
