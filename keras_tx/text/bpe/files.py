@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tx.files import whole_file, write_json
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON, content_of
 from keras_tx.text.core.post_processor import read_template
 from keras_tx.text.core.template import BOS, ROBERTA, Template
-
-if TYPE_CHECKING:
-    from keras_tx.text.bpe.tokenizer import BPETokenizer
 
 WORD_END = "</w>"
 """GPT-1's suffix of what ends a word."""
@@ -168,7 +165,18 @@ def _kind_of(vocab: Mapping[str, int], directory: Path) -> Kind:
     raise ValueError(f"{directory / 'vocab.json'} is neither GPT-2's kind, with a token 'Ġ', nor GPT-1's, with '</w>'.")
 
 
-def write(tokenizer: BPETokenizer, directory: Path) -> None:
+class BPE(tokenizer_files.Written, Protocol):
+    """What is written of a BPE tokenizer."""
+
+    merges: list[tuple[str, str]]
+    byte_level: bool
+    unk_token: str | None
+    add_prefix_space: bool
+    cls_token_id: int | None
+    sep_token_id: int | None
+
+
+def write(tokenizer: BPE, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
     with whole_file(directory / "merges.txt") as partial:
         lines = ["#version: 0.2", *(" ".join(pair) for pair in tokenizer.merges)]
@@ -180,7 +188,7 @@ def write(tokenizer: BPETokenizer, directory: Path) -> None:
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
-def _class(tokenizer: BPETokenizer) -> str:
+def _class(tokenizer: BPE) -> str:
     """The class of Transformers' that gives the same ids."""
     if _is_roberta(tokenizer):
         return "RobertaTokenizer"
@@ -189,14 +197,14 @@ def _class(tokenizer: BPETokenizer) -> str:
     return "GPT2Tokenizer" if tokenizer.byte_level else "OpenAIGPTTokenizer"
 
 
-def _is_roberta(tokenizer: BPETokenizer) -> bool:
+def _is_roberta(tokenizer: BPE) -> bool:
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     if not tokenizer.byte_level or cls is None or sep is None:
         return False
     return tokenizer.template == Template.parse(*ROBERTA, {"<s>": cls, "</s>": sep})
 
 
-def compose(tokenizer: BPETokenizer) -> dict[str, Any]:
+def compose(tokenizer: BPE) -> dict[str, Any]:
     """What `tokenizer.json` holds."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": tokenizer.add_prefix_space, "trim_offsets": True}
     byte_level["use_regex"] = True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from keras_tx.files import read_json, write_json
 from keras_tx.text.core.post_processor import write_template
-from keras_tx.text.core.vocabulary import VocabularyTokenizer
+from keras_tx.text.core.rows import Side
+from keras_tx.text.core.template import Template
 from keras_tx.text.graph.added_tokens import AddedToken
 
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -19,6 +20,23 @@ NO_MAX_LENGTH = 10**9
 """Transformers writes a larger number where there is no `model_max_length`."""
 
 JSON = Mapping[str, Any]
+
+
+class Written(Protocol):
+    """What is written of every tokenizer that has a vocabulary."""
+
+    vocab: dict[str, int]
+    added_tokens: tuple[AddedToken, ...]
+    special_tokens: dict[str, str]
+    template: Template
+    model_max_length: int | None
+    padding_side: Side
+    truncation_side: Side
+    model_input_names: tuple[str, ...]
+
+    @property
+    def tokens(self) -> list[str]: ...
+
 
 # === Reading ===
 
@@ -114,7 +132,7 @@ def content_of(token: str | JSON) -> str:
 # === Writing ===
 
 
-def write(tokenizer: VocabularyTokenizer, directory: Path, content: JSON, config: JSON) -> None:
+def write(tokenizer: Written, directory: Path, content: JSON, config: JSON) -> None:
     """Writes what Transformers reads, and `read`, but for the vocabulary's own files.
 
     Args:
@@ -141,7 +159,7 @@ def write(tokenizer: VocabularyTokenizer, directory: Path, content: JSON, config
     write_json(directory / "tokenizer.json", content)
 
 
-def compose(tokenizer: VocabularyTokenizer, **parts: Any) -> dict[str, Any]:
+def compose(tokenizer: Written, **parts: Any) -> dict[str, Any]:
     """The content of `tokenizer.json`.
 
     Args:

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON
@@ -16,12 +16,9 @@ from keras_tx.text.core.template import BOS, T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.charsmap import Charsmap
 from keras_tx.text.graph.metaspace import BLANK, Metaspace, parse_metaspace
-from keras_tx.text.graph.normalizers import normalizer_content, parse_normalizer
+from keras_tx.text.graph.normalizers import Normalizer, normalizer_content, parse_normalizer
 from keras_tx.text.graph.piece_text import PieceText
 from keras_tx.text.sentencepiece import proto
-
-if TYPE_CHECKING:
-    from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
 
 _ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
@@ -139,7 +136,21 @@ def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
     }
 
 
-def write(tokenizer: SentencePieceTokenizer, directory: Path) -> None:
+class SentencePiece(tokenizer_files.Written, Protocol):
+    """What is written of a SentencePiece tokenizer."""
+
+    scores: list[float] | None
+    merges: list[tuple[str, str]] | None
+    unk_token: str | None
+    fuse_unk: bool
+    byte_fallback: bool
+    normalizers: tuple[Normalizer, ...]
+    words: Metaspace | None
+    text: PieceText
+    eos_token_id: int | None
+
+
+def write(tokenizer: SentencePiece, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
     config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
     if _is_t5(tokenizer):
@@ -150,7 +161,7 @@ def write(tokenizer: SentencePieceTokenizer, directory: Path) -> None:
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
-def _is_t5(tokenizer: SentencePieceTokenizer) -> bool:
+def _is_t5(tokenizer: SentencePiece) -> bool:
     """Whether Transformers' T5 tokenizer, which knows but one way to split texts, gives the same ids."""
     return (
         tokenizer.scores is not None
@@ -163,7 +174,7 @@ def _is_t5(tokenizer: SentencePieceTokenizer) -> bool:
     )
 
 
-def compose(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
+def compose(tokenizer: SentencePiece) -> dict[str, Any]:
     """What `tokenizer.json` holds."""
     model: dict[str, Any]
     if tokenizer.scores is not None:

@@ -16,6 +16,7 @@ from keras_tx.text.core.template import T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.aligned import AlignedText
 from keras_tx.text.graph.character_bpe import CharacterBPE
+from keras_tx.text.graph.marks import is_mark, number_of
 from keras_tx.text.graph.metaspace import Metaspace
 from keras_tx.text.graph.normalizers import Normalizer, peer_of
 from keras_tx.text.graph.piece_text import PieceText, byte_piece
@@ -183,16 +184,16 @@ class SentencePieceTokenizer(AlignedTokenizer):
         first = tf.where(starts)[:, 0]
         words = tf.RaggedTensor.from_row_starts(text.points, first, validate=False)
         begin = tf.gather(text.points, first)
-        found = begin < 0  # added tokens, which are words of one element
+        found = is_mark(begin)  # added tokens, which are words of one element
         texts, place = tf.unique(tf.where(found, "", tf.strings.unicode_encode(words, "UTF-8")))
-        tokens = ~tf.boolean_mask(begin, found)
+        tokens = number_of(tf.boolean_mask(begin, found))
         tokens = tf.stack([tokens, tf.zeros_like(tokens), tf.ones_like(tokens)], 1)
         pieces = tf.concat([self._pieces(texts), tf.RaggedTensor.from_tensor(tokens[:, None])], 0)
         place = tf.where(found, tf.size(texts) - 1 + tf.cumsum(tf.cast(found, tf.int32)), place)
         return _table(text, first, tf.gather(pieces, place))
 
     def _normalized(self, texts) -> AlignedText:
-        """The texts normalized, with `~id` for an added token."""
+        """The texts normalized, with added tokens marked."""
         as_they_are, normalized = self._added_tokens
         text = AlignedText.of(texts).with_tokens(as_they_are)
         for step in self.normalizers:

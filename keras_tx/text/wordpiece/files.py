@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tx.files import whole_file
 from keras_tx.text.core import files as tokenizer_files
@@ -14,9 +14,6 @@ from keras_tx.text.core.post_processor import read_template
 from keras_tx.text.core.template import BERT, Template
 from keras_tx.text.graph.longest_match import PREFIX
 from keras_tx.text.graph.unicode import BertNormalization
-
-if TYPE_CHECKING:
-    from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
 
 _SETTINGS = {
     "do_lower_case": "lowercase",
@@ -93,7 +90,15 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return {"vocab": vocab, "unk_token": roles["unk_token"], "template": Template.parse(*BERT, special)}
 
 
-def write(tokenizer: WordPieceTokenizer, directory: Path) -> None:
+class WordPiece(tokenizer_files.Written, Protocol):
+    """What is written of a WordPiece tokenizer."""
+
+    unk_token: str
+    max_input_chars_per_word: int
+    normalization: BertNormalization
+
+
+def write(tokenizer: WordPiece, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
     with whole_file(directory / WORDPIECE_VOCABULARY) as partial:
         tokens = sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__)
@@ -104,7 +109,7 @@ def write(tokenizer: WordPieceTokenizer, directory: Path) -> None:
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
-def compose(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
+def compose(tokenizer: WordPiece) -> dict[str, Any]:
     """What `tokenizer.json` holds."""
     model = {
         "type": "WordPiece",

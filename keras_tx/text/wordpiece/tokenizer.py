@@ -42,7 +42,7 @@ class WordPieceTokenizer(AlignedTokenizer):
         ValueError: if ids repeat or leave gaps, or a role names what is no token.
     """
 
-    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    model_input_names: tuple[str, ...] = ("input_ids", "token_type_ids", "attention_mask")
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class WordPieceTokenizer(AlignedTokenizer):
         return tf.RaggedTensor.from_value_rowids(tf.stack(table, 1), rows, text.count, validate=False)
 
     def _normalized(self, texts) -> AlignedText:
-        """The texts normalized, with `~id` for an added token."""
+        """The texts normalized, with added tokens marked."""
         as_they_are, normalized = self._added_tokens
         text = AlignedText.of(texts).with_tokens(as_they_are)
         became = bert_normalize(text.ragged, self.normalization).values  # of each element, ragged
