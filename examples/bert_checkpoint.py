@@ -8,9 +8,8 @@ from typing import Any
 
 import keras
 
-from keras_tx.convert import locate
 from keras_tx.models.bert.backbone import BERTBackbone
-from keras_tx.text import TOKENIZER_FILES, Tokenizer, WordPieceTokenizer, load_tokenizer
+from keras_tx.text import Tokenizer, WordPieceTokenizer, load_tokenizer
 from keras_tx.training import FineTuning
 
 SMALL = {"max_positions": 64, "num_layers": 2, "num_heads": 4, "d_model": 64, "d_ff": 256, "hidden_dropout": 0.0}
@@ -40,7 +39,6 @@ def model_and_tokenizer(
     """A model of a class, and its tokenizer, which learns from the texts where there is no checkpoint."""
     keras.utils.set_random_seed(1337)
     if checkpoint:
-        directory = locate(checkpoint, also=TOKENIZER_FILES)
-        return cls.from_pretrained(directory, **config), load_tokenizer(directory)
+        return cls.from_pretrained(checkpoint, **config), load_tokenizer(checkpoint)
     tokenizer = WordPieceTokenizer.train(texts, 600)
     return cls(vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id, **SMALL, **config), tokenizer

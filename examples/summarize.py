@@ -18,8 +18,7 @@ from pathlib import Path
 import keras
 
 from keras_tx import ROUGE, SentencePieceTokenizer, T5Model, mixed_batches
-from keras_tx.convert import locate
-from keras_tx.text import TOKENIZER_FILES, Tokenizer, load_tokenizer
+from keras_tx.text import Tokenizer, load_tokenizer
 from keras_tx.training import TranslationPairs, dataset_pairs, generate_texts, text_to_text
 
 PREFIX = "summarize: "
@@ -52,8 +51,8 @@ def main() -> None:
     keras.utils.set_random_seed(1337)
     began = time.perf_counter()
     train, test = from_tfds(options) if options.dataset else made_up(options)
-    directory = locate(options.checkpoint or small_checkpoint(options.output / "small", train), also=TOKENIZER_FILES)
-    model, tokenizer = T5Model.from_pretrained(directory), load_tokenizer(directory)
+    checkpoint = options.checkpoint or small_checkpoint(options.output / "small", train)
+    model, tokenizer = T5Model.from_pretrained(checkpoint), load_tokenizer(checkpoint)
     score("before", model, tokenizer, test, options)
     if options.steps:
         fine_tune(model, tokenizer, train, options)

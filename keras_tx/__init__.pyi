@@ -204,6 +204,7 @@ from .training import (
 from .vision import (
     Augmentation as Augmentation,
     ImagePreprocessor as ImagePreprocessor,
+    load_preprocessor as load_preprocessor,
 )
 
 __version__: str

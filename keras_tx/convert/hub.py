@@ -1,12 +1,12 @@
-"""From a directory's path or a hub id to a directory."""
+"""The directory of a checkpoint, which may be on the hub."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, NPZ, WEIGHTS, shard_places
+from keras_tx.hub import download, require_hub_id
 
 
 def locate(
@@ -35,63 +35,20 @@ def locate(
     """
     if Path(source).is_dir() or (Path(source).suffix == NPZ and Path(source).is_file()):
         return Path(source)
-    _require_hub_id(str(source))
-    options = {
-        "revision": revision,
-        "cache_dir": cache_dir,
-        "local_files_only": local_files_only,
-        "token": token,
-    }
-    config = _download(str(source), CONFIG, options)
+    require_hub_id(source)
+
+    def get(name: str, *, required: bool = False) -> Path | None:
+        return download(str(source), name, revision, cache_dir, local_files_only, token, required=required)
+
+    config = get(CONFIG, required=True)
     if config is None:
         raise FileNotFoundError(f"the hub's {source} holds no {CONFIG}.")
     for name in (GENERATION_CONFIG, *also):
-        _download(str(source), name, options)
-    if not _download(str(source), WEIGHTS, options):
-        index = _download(str(source), INDEX, options)
-        if index:
+        get(name)
+    if not get(WEIGHTS):
+        if index := get(INDEX):
             for shard in sorted(set(shard_places(index).values())):
-                _download(str(source), shard, options)
+                get(shard)
         else:
-            _download(str(source), H5_WEIGHTS, options)
+            get(H5_WEIGHTS)
     return config.parent
-
-
-def _require_hub_id(source: str) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(source)
-    except HFValidationError:
-        raise FileNotFoundError(
-            f"there is no directory {source}, and that is no hub id, such as openai-community/gpt2."
-        ) from None
-
-
-def _download(hub_id: str, name: str, options: dict[str, Any]) -> Path | None:
-    """The file in the cache, or None if the hub has no such file.
-
-    Raises:
-        FileNotFoundError: if the hub cannot be reached and the cache does not have the file, or there is no such id.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        return Path(hf_hub_download(hub_id, name, **options))
-    except LocalEntryNotFoundError as error:
-        if name != CONFIG:  # the config was found, so the cache has the snapshot, and this is not part of it
-            return None
-        raise FileNotFoundError(
-            f"there is no directory {hub_id}, and the hub's {hub_id} is neither in the cache nor within reach: {error}"
-        ) from None
-    except EntryNotFoundError:
-        return None
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise FileNotFoundError(f"there is no directory {hub_id}, and no such model on the hub: {error}") from None

@@ -85,7 +85,7 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
         return {"prompt": sample_texts(tokenizer, rng, rows, length)}
 
     def for_beams(rng, rows, length):  # which do not read anew what goes beyond the positions
-        around, count = len(tokenizer.prefix) + len(tokenizer.suffix), min(3, max(1, writer.positions - 2))
+        around, count = tokenizer.template.special_tokens(1), min(3, max(1, writer.positions - 2))
         options = {"max_new_tokens": np.int32(count), "length_penalty": np.float32(0.8)}
         return prompts(rng, rows, max(1, min(length, writer.positions - count - around))) | options
 

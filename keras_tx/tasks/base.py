@@ -60,9 +60,36 @@ class Task:
         raise NotImplementedError
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path, **options: Any) -> Self:
-        """The task of the model and the tokenizer in a directory; `options` as the class takes them."""
-        return cls(load_pretrained(directory), load_tokenizer(directory), **options)
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        **options: Any,
+    ) -> Self:
+        """Makes the task of a checkpoint's model and tokenizer.
+
+        Args:
+            source: a directory, or a hub id such as "dslim/bert-base-NER".
+            revision, cache_dir, local_files_only, token: as `load_pretrained` takes them.
+            options: as the class takes them.
+
+        Raises:
+            FileNotFoundError: if there is no model or no tokenizer.
+            ValueError: if either cannot be read, or they do not fit the task.
+        """
+        hub: dict[str, Any] = {
+            "revision": revision,
+            "cache_dir": cache_dir,
+            "local_files_only": local_files_only,
+            "token": token,
+        }
+        tokenizer = load_tokenizer(source, **hub)  # first, for it is the smaller download
+        model: Any = load_pretrained(source, **hub)
+        return cls(model, tokenizer, **options)
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes model and tokenizer into a directory."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from keras_tx.ops.losses import IGNORED
 from keras_tx.text import Tokenizer
-from keras_tx.text.core.rows import Rows, Truncation, padded
+from keras_tx.text.core import rows
 
 Tokens = tuple[Sequence[int], Sequence[int]]
 """The ids of a text, and a number for each."""
@@ -43,19 +41,10 @@ def windows(tokenizer: Tokenizer, *texts: Sequence[Tokens], max_length: int, str
     Raises:
         ValueError: if `stride` is negative, or as long as what a row has room for.
     """
-    import tensorflow as tf
-
     if stride < 0:
         raise ValueError(f"`stride` must be 0 or above; got {stride}.")
-    try:
-        found = window_tensors(tokenizer, *map(_table, texts), max_length=max_length, stride=stride)
-    except tf.errors.InvalidArgumentError:
-        raise ValueError(
-            f"`stride` is {stride}, no less than what a row of {max_length} tokens has room for: lower it, or raise "
-            "`max_length`."
-        ) from None
-    batch = {name: tensor.numpy() for name, tensor in found.batch.items()}
-    return Windows(batch, found.numbers.numpy(), found.samples.numpy())
+    tables = [rows.Tokens.of_lists([list(zip(*text, strict=True)) for text in column], 2) for column in texts]
+    return _windows(tokenizer, tables, max_length, stride)
 
 
 def window_tensors(tokenizer: Tokenizer, *tables, max_length: int, stride: int) -> Windows:
@@ -71,19 +60,20 @@ def window_tensors(tokenizer: Tokenizer, *tables, max_length: int, stride: int) 
     Raises:
         InvalidArgumentError: when run, if `stride` leaves no room.
     """
-    import tensorflow as tf
+    return _windows(tokenizer, [rows.Tokens.of_ragged(table) for table in tables], max_length, stride)
 
-    truncation: Truncation = "only_second" if len(tables) > 1 else "only_first"
-    rows = Rows(tokenizer.prefix, tokenizer.suffix, max_length, truncation, stride=stride)
-    table, samples = rows(*tables)
-    ids, numbers, types = tf.unstack(table.values, axis=1)
 
-    def column(values, fill: int):
-        return padded(table.with_values(values), fill, "right", None)
-
-    batch = {"input_ids": column(ids, tokenizer.pad_token_id), "token_type_ids": column(types, 0)}
-    batch["attention_mask"] = column(tf.ones_like(ids), 0)
-    return Windows(batch, column(numbers, -1), samples)
+def _windows(tokenizer: Tokenizer, tables: Sequence[rows.Tokens], max_length: int, stride: int) -> Windows:
+    make = rows.Rows(
+        tokenizer.template,
+        tokenizer.pad_token_id,
+        max_length=max_length,
+        truncation="only_second" if len(tables) > 1 else "only_first",
+        stride=stride,
+    )
+    cells, samples = make(*tables)
+    batch = {"input_ids": cells[0], "token_type_ids": cells[2], "attention_mask": cells[3]}
+    return Windows(batch, cells[1], samples)
 
 
 def align_labels(labels: Sequence[int], word_ids: Sequence[int | None]) -> list[int]:
@@ -98,11 +88,3 @@ def align_labels(labels: Sequence[int], word_ids: Sequence[int | None]) -> list[
         IGNORED if word is None or word == previous else labels[word]
         for word, previous in zip(word_ids, before, strict=False)
     ]
-
-
-def _table(texts: Sequence[Tokens]):
-    """Ragged int32 `(B, None, 2)`: of each token its id and its number."""
-    import tensorflow as tf
-
-    tokens = [np.array(text, "int32").T for text in texts]
-    return tf.RaggedTensor.from_row_lengths(np.concatenate([np.zeros((0, 2), "int32"), *tokens]), [*map(len, tokens)])

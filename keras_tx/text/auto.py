@@ -1,4 +1,4 @@
-"""The tokenizer that lies in a directory, whichever it is."""
+"""The tokenizer in a directory or on the hub, whichever kind it is."""
 
 from __future__ import annotations
 
@@ -6,42 +6,49 @@ from pathlib import Path
 
 from keras_tx.files import read_json
 from keras_tx.text.bpe.tokenizer import BPETokenizer
-from keras_tx.text.char import FILE_NAME, CharTokenizer
+from keras_tx.text.char import CharTokenizer
 from keras_tx.text.core.base import Tokenizer
-from keras_tx.text.sentencepiece import files as sentencepiece_files
+from keras_tx.text.core.locate import CHARACTERS, WHOLE, WORDPIECE_VOCABULARY, locate_tokenizer
+from keras_tx.text.sentencepiece.files import is_sentencepiece
 from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
-from keras_tx.text.wordpiece import files as wordpiece_files
 from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
 
-_VOCABULARIES = ("vocab.json", "tokenizer.json", wordpiece_files.FILE_NAME, *sentencepiece_files.MODEL_NAMES, FILE_NAME)
-_BESIDE = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-TOKENIZER_FILES = (*_VOCABULARIES, *_BESIDE)
-"""All that a tokenizer's files may be called."""
 
+def load_tokenizer(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Tokenizer:
+    """Reads a tokenizer that we or Transformers saved, of the kind that its files say.
 
-def has_tokenizer(directory: str | Path) -> bool:
-    """Whether a tokenizer lies in a directory, of one of our kinds or of another."""
-    return any((Path(directory) / name).exists() for name in _VOCABULARIES)
-
-
-def load_tokenizer(directory: str | Path) -> Tokenizer:
-    """Reads a tokenizer that we or Transformers saved.
+    Args:
+        source: a directory, or a hub id such as "openai-community/gpt2", of which the tokenizer alone is downloaded.
+        revision, cache_dir, local_files_only, token: as `Tokenizer.from_pretrained` takes them.
 
     Raises:
-        ValueError: if there is none, or none that we have.
+        FileNotFoundError: if there is neither such a directory nor, within reach, such a tokenizer on the hub.
+        ValueError: if there is no tokenizer in the directory, or none that we have.
     """
-    if (Path(directory) / FILE_NAME).exists():
-        return CharTokenizer.from_pretrained(directory)
-    if _is_wordpiece(Path(directory)):
-        return WordPieceTokenizer.from_pretrained(directory)
-    if sentencepiece_files.is_sentencepiece(Path(directory)):
-        return SentencePieceTokenizer.from_pretrained(directory)
-    return BPETokenizer.from_pretrained(directory)
+    directory = locate_tokenizer(
+        source, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+    )
+    return _class(directory).from_directory(directory)
+
+
+def _class(directory: Path) -> type[Tokenizer]:
+    if (directory / CHARACTERS).exists():
+        return CharTokenizer
+    if _is_wordpiece(directory):
+        return WordPieceTokenizer
+    return SentencePieceTokenizer if is_sentencepiece(directory) else BPETokenizer
 
 
 def _is_wordpiece(directory: Path) -> bool:
-    if not (path := directory / "tokenizer.json").exists():
-        return (directory / wordpiece_files.FILE_NAME).exists()
+    if not (path := directory / WHOLE).exists():
+        return (directory / WORDPIECE_VOCABULARY).exists()
     content = read_json(path)
     model = content.get("model") if isinstance(content, dict) else None
     return isinstance(model, dict) and model.get("type") == "WordPiece"

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_tx.files import read_json, write_json
 from keras_tx.text.core.base import Tokenizer
-
-FILE_NAME = "char_tokenizer.json"
+from keras_tx.text.core.locate import CHARACTERS
+from keras_tx.text.core.rows import Tokens
 
 
 class CharTokenizer(Tokenizer):
@@ -43,9 +43,8 @@ class CharTokenizer(Tokenizer):
         return cls("".join(sorted(set(text))))
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads what `save_pretrained` wrote."""
-        path = Path(directory) / FILE_NAME
+    def from_directory(cls, directory):
+        path = directory / CHARACTERS
         content = read_json(path)
         if not isinstance(content, dict) or not isinstance(content.get("characters"), str):
             raise ValueError(f'{path} must hold {{"characters": "..."}}.')
@@ -53,7 +52,7 @@ class CharTokenizer(Tokenizer):
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the alphabet into a directory."""
-        write_json(Path(directory) / FILE_NAME, {"characters": self.characters})
+        write_json(Path(directory) / CHARACTERS, {"characters": self.characters})
 
     @property
     def vocab_size(self) -> int:
@@ -62,14 +61,16 @@ class CharTokenizer(Tokenizer):
 
     # Python's own strings do for these two: they need no TensorFlow.
 
-    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encoded_strings(self, texts: Sequence[str], offsets: bool) -> Tokens:
+        if offsets:
+            return super()._encoded_strings(texts, offsets)
         unknown = sorted(set().union(*texts) - self._ids.keys())
         if unknown:
             raise ValueError(
                 f"the vocabulary has no {', '.join(map(repr, unknown))}; it has {self.vocab_size} characters: "
                 f"{self.characters!r}."
             )
-        return [[self._ids[character] for character in text] for text in texts]
+        return Tokens.of_lists([[self._ids[character] for character in text] for text in texts])
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         """The text of ids.

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.files import read_json, write_json
+from keras_tx.hub import locate_files
 from keras_tx.ops.checks import require_positive, require_rank
 from keras_tx.ops.image.patches import pair
 
@@ -128,14 +129,37 @@ class ImagePreprocessor:
     # --- Files ---
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """The preprocessor of a checkpoint: Transformers' `preprocessor_config.json`, or timm's `config.json`.
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Self:
+        """Reads a checkpoint's preprocessing: Transformers' `preprocessor_config.json`, or timm's `config.json`.
+
+        Args:
+            source: a directory, or a hub id such as "google/vit-base-patch16-224", of which no weights are downloaded.
+            revision: branch, tag or commit on the hub; "main" unless given.
+            cache_dir: the hub's cache; as `huggingface_hub` has it unless given.
+            local_files_only: take what is in the hub's cache and ask no server.
+            token: for what is not public, as `huggingface_hub` takes it.
 
         Raises:
-            FileNotFoundError: if there is neither.
+            FileNotFoundError: if there is neither file.
             ValueError: if it asks for what we do not have.
         """
-        directory = Path(directory)
+        directory = locate_files(
+            source,
+            [(FILE,), ("config.json",)],
+            what="preprocessor",
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            token=token,
+        )
         if (directory / FILE).exists():
             return cls(**_from_transformers(read_json(directory / FILE)))
         config = read_json(directory / "config.json") if (directory / "config.json").exists() else {}
@@ -146,6 +170,29 @@ class ImagePreprocessor:
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes `preprocessor_config.json`, which Transformers reads too."""
         write_json(Path(directory) / FILE, _to_transformers(self))
+
+
+def load_preprocessor(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> ImagePreprocessor:
+    """Reads the preprocessing that a checkpoint was trained with.
+
+    Args:
+        source: a directory, or a hub id such as "google/vit-base-patch16-224".
+        revision, cache_dir, local_files_only, token: as `ImagePreprocessor.from_pretrained` takes them.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it asks for what we do not have.
+    """
+    return ImagePreprocessor.from_pretrained(
+        source, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+    )
 
 
 def _tuple(value: Any) -> tuple:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hub_helpers import put_into_cache
 
 from keras_tx import BPETokenizer, GPTForSequenceClassification, GPTModel
 from keras_tx.models.bert.model import (
@@ -429,3 +430,14 @@ def test_fit_learns_from_strings_and_comes_back_from_a_directory(tokenizer, tmp_
     task.save_pretrained(tmp_path)
     again = TextClassificationTask.from_pretrained(tmp_path)
     np.testing.assert_allclose(again.scores(texts[:4]), task.scores(texts[:4]), atol=1e-6)
+
+
+def test_a_task_by_its_hub_id(tokenizer, tmp_path):
+    task = text_task(tokenizer, num_labels=3)
+    task.save_pretrained(tmp_path / "saved")
+    put_into_cache(tmp_path / "cache", "some/model", tmp_path / "saved")
+    again = TextClassificationTask.from_pretrained(
+        "some/model", cache_dir=tmp_path / "cache", local_files_only=True, max_length=11
+    )
+    np.testing.assert_allclose(again.scores(["the film"]), task.scores(["the film"]), atol=1e-6)
+    assert again.max_length == 11

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx import CharTokenizer
-from keras_tx.text import Tokenizer
+from keras_tx.text import Template, Tokenizer
 
 
 class Surrounded(CharTokenizer):
@@ -13,10 +13,8 @@ class Surrounded(CharTokenizer):
 
     def __init__(self, **options):
         super().__init__("abcdefg[].")
-        Tokenizer.__init__(self, prefix=self._around("["), suffix=self._around("]"), pad_token_id=9, **options)
-
-    def _around(self, character: str) -> list[int]:
-        return [self.characters.index(character)]
+        template = Template.parse("[ $A ]", "[ $A ] $B:1 ]:1", {"[": 7, "]": 8})
+        Tokenizer.__init__(self, template=template, pad_token_id=9, **options)
 
 
 def rows(batch, tokenizer):

@@ -60,17 +60,18 @@ def test_what_lies_beside_the_vocabulary():
 def test_ids_around_every_text(change):
     start = {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}
     single = [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    start_of_second = {"SpecialToken": {"id": "<|endoftext|>", "type_id": 1}}
     template = {
         "type": "TemplateProcessing",
         "single": single,
-        "pair": single,
+        "pair": [*single, start_of_second, {"Sequence": {"id": "B", "type_id": 1}}],
         "special_tokens": {"<|endoftext|>": start},
     }
     directory = change("gpt2_added", "tokenizer.json", lambda content: content.update(post_processor=template))
     tokenizer = load_tokenizer(directory)
     assert tokenizer.encode("a") == [0, *ours("gpt2_added").encode("a")] == peer_of(tokenizer).encode("a").ids
     plain = change("gpt2", "tokenizer_config.json", lambda content: content.update(add_bos_token=True))
-    assert load_tokenizer(plain).prefix == [0]
+    assert load_tokenizer(plain).template == tokenizer.template
 
 
 def test_roles_that_are_not_in_the_vocabulary_get_the_next_ids(change):
@@ -85,7 +86,7 @@ def test_roles_that_are_not_in_the_vocabulary_get_the_next_ids(change):
 def test_the_class_is_found_by_what_lies_there(tmp_path):
     CharTokenizer("abc").save_pretrained(tmp_path)
     assert load_tokenizer(tmp_path).encode("cab") == [2, 0, 1]
-    with pytest.raises(ValueError, match="is not a directory"):
+    with pytest.raises(FileNotFoundError, match="there is no directory"):
         load_tokenizer(tmp_path / "missing")
 
 
@@ -110,7 +111,7 @@ def put(part, **values):
         ("tokenizer.json", put("pre_tokenizer", type="Whitespace"), "the pre-tokenizer .*Whitespace"),
         ("tokenizer.json", put("pre_tokenizer", use_regex=False), "the pre-tokenizer"),
         ("tokenizer.json", put("normalizer", type="NFC"), "the normalizer .*NFC"),
-        ("tokenizer.json", put("post_processor", type="RobertaProcessing"), "the post-processor 'RobertaProcessing'"),
+        ("tokenizer.json", put("post_processor", type="Mystery"), "the post-processor 'Mystery' is not supported"),
         ("tokenizer.json", lambda content: content["added_tokens"][0].update(single_word=True), "single_word"),
         ("tokenizer.json", lambda content: content["added_tokens"][0].pop("id"), "'id' is missing"),
         ("tokenizer.json", lambda content: content["added_tokens"][0].update(id=1), "gives the id 1 to"),

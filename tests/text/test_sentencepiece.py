@@ -167,7 +167,7 @@ def test_pairs_truncation_and_padding(name):
         assert row[mask == 1].tolist() == peer.encode(*pair).ids
         assert (row[mask == 0] == tokenizer.pad_token_id).all()
     assert batch["input_ids"].shape == (2, 11) and list(batch) == ["input_ids", "attention_mask"]
-    if tokenizer.suffix:
+    if tokenizer.template.suffix:
         assert tokenizer.encode("a")[-1] == tokenizer.eos_token_id
 
 
@@ -198,7 +198,15 @@ def test_written_and_read(name, tmp_path):
     assert isinstance(again, SentencePieceTokenizer)
     for attribute in ("vocab", "scores", "merges", "added_tokens", "special_tokens", "normalizers", "words", "text"):
         assert getattr(again, attribute) == getattr(ours(name), attribute), attribute
-    for attribute in ("prefix", "suffix", "unk_token", "byte_fallback", "fuse_unk", "pad_token_id", "model_max_length"):
+    for attribute in (
+        "template",
+        "model_input_names",
+        "unk_token",
+        "byte_fallback",
+        "fuse_unk",
+        "pad_token_id",
+        "model_max_length",
+    ):
         assert getattr(again, attribute) == getattr(ours(name), attribute), attribute
     named = json.loads((tmp_path / "tokenizer_config.json").read_text())["tokenizer_class"]
     assert named == ("T5Tokenizer" if name in ("t5", "rules") else "PreTrainedTokenizerFast")
@@ -247,7 +255,7 @@ def test_older_files(tmp_path):
     [
         ({"normalizer": {"type": "NFKC"}}, "the normalizer .*NFKC.* is none of SentencePiece's"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "the pre-tokenizer .*Whitespace"),
-        ({"post_processor": {"type": "RobertaProcessing"}}, "the post-processor 'RobertaProcessing'"),
+        ({"post_processor": {"type": "Mystery"}}, "the post-processor 'Mystery' is not supported"),
         ({"decoder": {"type": "BPEDecoder"}}, "the decoder .*BPEDecoder"),
         ({"model": {"type": "Unigram", "unk_id": 2}}, "'vocab' is missing"),
     ],
@@ -255,6 +263,13 @@ def test_older_files(tmp_path):
 def test_files_that_we_cannot_follow(change, message, tmp_path):
     (tmp_path / "tokenizer.json").write_text(json.dumps({**compose(ours("rules")), **change}))
     with pytest.raises(ValueError, match=message):
+        load_tokenizer(tmp_path)
+
+
+def test_models_whose_pieces_have_other_ids(tmp_path):
+    """XLM-RoBERTa's ids are not those of its SentencePiece model."""
+    (tmp_path / "sentencepiece.bpe.model").write_bytes((DIRECTORY / "rules" / "spiece.model").read_bytes())
+    with pytest.raises(ValueError, match=r"numbers its pieces otherwise .* from tokenizer.json alone"):
         load_tokenizer(tmp_path)
 
 

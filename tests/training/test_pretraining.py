@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.models import BERTForMaskedLM
-from keras_tx.text import CharTokenizer, WordPieceTokenizer
+from keras_tx.text import CharTokenizer, Template, WordPieceTokenizer
+from keras_tx.text.core.template import BERT
 from keras_tx.training.data.documents import Documents, pack, read_documents
 from keras_tx.training.data.masked_batches import masked_batches
 from keras_tx.training.data.masking import Masking
@@ -22,7 +23,7 @@ def tokenizer() -> WordPieceTokenizer:
     vocab = {piece: i for i, piece in enumerate([*SPECIAL, *WORDS, *ENDS])}
     added = WordPieceTokenizer.train(["a"], 7).added_tokens
     roles = {"mask_token": "[MASK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return WordPieceTokenizer(vocab, added_tokens=added, special_tokens=roles, prefix=[2], suffix=[3])
+    return WordPieceTokenizer(vocab, added_tokens=added, special_tokens=roles, template=Template.parse(*BERT, vocab))
 
 
 TOKENIZER = tokenizer()

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import numpy
+from hub_helpers import put_into_cache
 
+import keras_tx
 from keras_tx.vision import ImagePreprocessor
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "preprocessing"
@@ -83,6 +85,17 @@ def test_configs_that_ask_for_more(tmp_path, config, words):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=words):
         ImagePreprocessor.from_pretrained(tmp_path)
+
+
+def test_a_preprocessor_by_its_hub_id(tmp_path):
+    preprocessor = ImagePreprocessor(image_size=(33, 31), interpolation="bicubic")
+    preprocessor.save_pretrained(tmp_path / "saved")
+    put_into_cache(tmp_path / "cache", "some/model", tmp_path / "saved")
+    hub = {"cache_dir": tmp_path / "cache", "local_files_only": True}
+    assert keras_tx.load_preprocessor("some/model", **hub) == preprocessor
+    assert ImagePreprocessor.from_pretrained("some/model", **hub) == preprocessor
+    with pytest.raises(FileNotFoundError, match="no preprocessor of the hub's some/other"):
+        keras_tx.load_preprocessor("some/other", **hub)
 
 
 def test_no_config(tmp_path):

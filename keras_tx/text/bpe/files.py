@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tx.files import whole_file, write_json
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON, content_of
-
-if TYPE_CHECKING:
-    from keras_tx.text.bpe.tokenizer import BPETokenizer
+from keras_tx.text.core.post_processor import read_template
+from keras_tx.text.core.template import BOS, ROBERTA, Template
 
 WORD_END = "</w>"
 """GPT-1's suffix of what ends a word."""
 
 _GPT1 = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What Transformers' class of a tokenizer adds to its vocabulary, unless the files say otherwise.
+
+    Attributes:
+        byte_level: whether its tokens are of bytes, as GPT-2's, or of characters.
+        roles: the special tokens.
+        template: the notation of the template of one text and of two.
+    """
+
+    byte_level: bool
+    roles: Mapping[str, str]
+    template: tuple[str, str] | None = None
+
+
+_GPT2_KIND = Kind(True, dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>"))
+_GPT1_KIND = Kind(False, {"unk_token": "<unk>"})
+_ROBERTA_KIND = Kind(
+    True,
+    {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "sep_token": "</s>",
+        "pad_token": "<pad>",
+        "cls_token": "<s>",
+        "mask_token": "<mask>",
+    },
+    ROBERTA,
+)
+_KINDS = {
+    "GPT2Tokenizer": _GPT2_KIND,
+    "OpenAIGPTTokenizer": _GPT1_KIND,
+    "RobertaTokenizer": _ROBERTA_KIND,
+    "BartTokenizer": _ROBERTA_KIND,
+}
+_CLASSES = {
+    "gpt2": "GPT2Tokenizer",
+    "openai-gpt": "OpenAIGPTTokenizer",
+    "roberta": "RobertaTokenizer",
+    "bart": "BartTokenizer",
+}
+"""The classes by the `model_type` in `config.json`."""
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -24,13 +70,24 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain)
-    if settings.get("add_bos_token") and "prefix" not in arguments:
+    kind = _kind(directory)
+    roles = kind.roles if kind else {}
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, roles)
+    if settings.get("add_bos_token") and "template" not in arguments:
         bos = arguments["special_tokens"]["bos_token"]
-        arguments["prefix"] = [token.id for token in arguments["added_tokens"] if token.content == bos]
+        [bos_id] = [token.id for token in arguments["added_tokens"] if token.content == bos]
+        arguments["template"] = Template.parse(*BOS, {"<s>": bos_id})
     if "add_prefix_space" in settings:
         arguments["add_prefix_space"] = settings["add_prefix_space"]
     return arguments
+
+
+def _kind(directory: Path) -> Kind | None:
+    """By the tokenizer's class in `tokenizer_config.json`, or by the model's type in `config.json`."""
+    name = tokenizer_files.read_object(directory / "tokenizer_config.json", {}).get("tokenizer_class")
+    if name is None:
+        name = _CLASSES.get(str(tokenizer_files.read_object(directory / "config.json", {}).get("model_type")))
+    return _KINDS.get(str(name).removesuffix("Fast"))
 
 
 def parse(content: JSON) -> dict[str, Any]:
@@ -55,7 +112,6 @@ def parse(content: JSON) -> dict[str, Any]:
         _require({**normalizer, "strip_accents": None} == {**_GPT1, "strip_accents": None}, "normalizer", normalizer)
         _require(accents in (None, True), "normalizer", normalizer)
         _require(suffix == WORD_END, "model's `end_of_word_suffix`", suffix)
-    before, after = _around(content.get("post_processor") or {})
     return {
         "vocab": model["vocab"],
         "merges": [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]],
@@ -63,8 +119,7 @@ def parse(content: JSON) -> dict[str, Any]:
         "unk_token": model.get("unk_token"),
         "add_prefix_space": split.get("add_prefix_space", False),
         "added_tokens": tokenizer_files.read_added_tokens(content),
-        "prefix": before,
-        "suffix": after,
+        "template": read_template(content.get("post_processor")),
     }
 
 
@@ -82,40 +137,74 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     for pair in merges:
         if len(pair) != 2:
             raise ValueError(f"{path} has the line {' '.join(pair)!r}, which is not two tokens.")
-    byte_level = _is_byte_level(directory, vocab, settings)
-    roles = ("bos_token", "eos_token", "unk_token") if byte_level else ("unk_token",)
-    default = "<|endoftext|>" if byte_level else "<unk>"
-    for role in roles:
+    kind = _kind(directory) or _kind_of(vocab, directory)
+    for role, default in kind.roles.items():
         settings.setdefault(role, default)
-    unk_token = None if byte_level else content_of(settings["unk_token"])
-    return {"vocab": vocab, "merges": merges, "byte_level": byte_level, "unk_token": unk_token}
+    arguments = {"vocab": vocab, "merges": merges, "byte_level": kind.byte_level, "unk_token": None}
+    if not kind.byte_level:
+        return {**arguments, "unk_token": content_of(settings["unk_token"])}
+    if kind.template is None:
+        return arguments
+    if isinstance(settings["mask_token"], str):  # Transformers lets it take the blank before it
+        settings["mask_token"] = {"content": settings["mask_token"], "lstrip": True}
+    ids = {}
+    for role, name in (("cls_token", "<s>"), ("sep_token", "</s>")):
+        token = content_of(settings[role])
+        if token not in vocab:
+            raise ValueError(f"{directory / 'vocab.json'} has no token {token!r}, the tokenizer's `{role}`.")
+        ids[name] = vocab[token]
+    return {**arguments, "template": Template.parse(*kind.template, ids)}
 
 
-def _is_byte_level(directory: Path, vocab: dict[str, int], settings: JSON) -> bool:
-    """By the class that Transformers wrote, else by how the vocabulary writes a space."""
-    name = str(settings.get("tokenizer_class"))
-    if name.startswith(("OpenAIGPT", "GPT2")):
-        return name.startswith("GPT2")
+def _kind_of(vocab: Mapping[str, int], directory: Path) -> Kind:
+    """By how the vocabulary writes a space."""
     if "Ġ" in vocab:
-        return True
+        return _GPT2_KIND
     if any(token.endswith(WORD_END) for token in vocab):
-        return False
+        return _GPT1_KIND
     raise ValueError(f"{directory / 'vocab.json'} is neither GPT-2's kind, with a token 'Ġ', nor GPT-1's, with '</w>'.")
 
 
-def write(tokenizer: BPETokenizer, directory: Path) -> None:
+class BPE(tokenizer_files.Written, Protocol):
+    """What is written of a BPE tokenizer."""
+
+    merges: list[tuple[str, str]]
+    byte_level: bool
+    unk_token: str | None
+    add_prefix_space: bool
+    cls_token_id: int | None
+    sep_token_id: int | None
+
+
+def write(tokenizer: BPE, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
     with whole_file(directory / "merges.txt") as partial:
         lines = ["#version: 0.2", *(" ".join(pair) for pair in tokenizer.merges)]
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_json(directory / "vocab.json", tokenizer.vocab)
-    config: dict[str, Any] = {"tokenizer_class": "OpenAIGPTTokenizer"}
+    config: dict[str, Any] = {"tokenizer_class": _class(tokenizer)}
     if tokenizer.byte_level:
-        config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": tokenizer.add_prefix_space}
+        config["add_prefix_space"] = tokenizer.add_prefix_space
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
-def compose(tokenizer: BPETokenizer) -> dict[str, Any]:
+def _class(tokenizer: BPE) -> str:
+    """The class of Transformers' that gives the same ids."""
+    if _is_roberta(tokenizer):
+        return "RobertaTokenizer"
+    if tokenizer.template != Template():
+        return "PreTrainedTokenizerFast"
+    return "GPT2Tokenizer" if tokenizer.byte_level else "OpenAIGPTTokenizer"
+
+
+def _is_roberta(tokenizer: BPE) -> bool:
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    if not tokenizer.byte_level or cls is None or sep is None:
+        return False
+    return tokenizer.template == Template.parse(*ROBERTA, {"<s>": cls, "</s>": sep})
+
+
+def compose(tokenizer: BPE) -> dict[str, Any]:
     """What `tokenizer.json` holds."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": tokenizer.add_prefix_space, "trim_offsets": True}
     byte_level["use_regex"] = True
@@ -132,28 +221,19 @@ def compose(tokenizer: BPETokenizer) -> dict[str, Any]:
         "vocab": tokenizer.vocab,
         "merges": tokenizer.merges,
     }
+    processor: dict[str, Any] = {}
+    if _is_roberta(tokenizer):
+        special = {"cls": tokenizer.cls_token_id, "sep": tokenizer.sep_token_id}
+        processor = {name: [tokenizer.tokens[i or 0], i] for name, i in special.items()}
+        processor |= {"type": "RobertaProcessing", "trim_offsets": True, "add_prefix_space": tokenizer.add_prefix_space}
     return tokenizer_files.compose(
         tokenizer,
         normalizer={**_GPT1, "strip_accents": None} if gpt1 else None,
         pre_tokenizer={"type": "BertPreTokenizer"} if gpt1 else byte_level,
         decoder={"type": "BPEDecoder", "suffix": WORD_END} if gpt1 else byte_level,
         model=model,
+        **({"post_processor": processor} if processor else {}),
     )
-
-
-def _around(processor: JSON) -> tuple[list[int], list[int]]:
-    """The ids before a text and after it."""
-    kind = processor.get("type", "ByteLevel")
-    if kind == "Sequence":
-        parts = [_around(part) for part in processor["processors"]]
-        _require(sum(any(ids) for ids in parts) <= 1, "post-processor", processor)
-        return next((ids for ids in parts if any(ids)), ([], []))
-    if kind == "ByteLevel":  # moves offsets alone
-        return [], []
-    _require(kind == "TemplateProcessing", "post-processor", kind)
-    around = [ids for ids, _ in tokenizer_files.template(processor, "single")]
-    _require(len(around) == 2, "post-processor", processor["single"])
-    return around[0], around[1]
 
 
 def _require(condition: object, what: str, value: object) -> None:

@@ -15,8 +15,10 @@ from keras_tx.text.bpe import files as bpe_files
 from keras_tx.text.bpe.files import WORD_END
 from keras_tx.text.core.vocabulary import VocabularyTokenizer
 from keras_tx.text.graph.added_tokens import AddedToken, mark_added_tokens
+from keras_tx.text.graph.marks import is_mark, number_of
 from keras_tx.text.graph.merges import Merges
 from keras_tx.text.graph.neighbours import following
+from keras_tx.text.graph.pieces import UNKNOWN
 from keras_tx.text.graph.splitting import bert_normalize, bert_words, gpt2_words, with_leading_blanks
 from keras_tx.text.graph.unicode import UNCASED
 from keras_tx.text.graph.utf8 import decode_utf8
@@ -37,6 +39,9 @@ class BPETokenizer(VocabularyTokenizer):
     GPT-1's: the text is normalized and lower-cased, split at whitespace and punctuation, and unknown characters
     become the unknown token; bytes that are not UTF-8 go, as U+FFFD does.
 
+    It is read from `tokenizer.json`, or from `vocab.json` and `merges.txt`, and what Transformers writes beside them:
+    GPT-2's, RoBERTa's, BART's and GPT-1's tokenizers and those made like them.
+
     Sources: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, and "Improving Language
     Understanding by Generative Pre-Training", 2018.
 
@@ -46,8 +51,8 @@ class BPETokenizer(VocabularyTokenizer):
         byte_level: GPT-2's kind, or GPT-1's.
         unk_token: stands for bytes and characters that the vocabulary has no token for, which are an error without it.
         add_prefix_space: puts a space before text that does not begin with one. GPT-2's kind only.
-        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
-            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
+            `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, or a merge or a role names what is no token.
@@ -66,17 +71,12 @@ class BPETokenizer(VocabularyTokenizer):
         super().__init__(vocab, **options)
         self.merges = [(left, right) for left, right in merges]
         self.byte_level, self.unk_token, self.add_prefix_space = byte_level, unk_token, add_prefix_space
-        self._unknown = -1 if unk_token is None else self._id(unk_token, "`unk_token`")
+        self._unknown = UNKNOWN if unk_token is None else self._id(unk_token, "`unk_token`")
         self._merges = Merges([self._merge(*pair) for pair in self.merges], self.vocab_size)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads `tokenizer.json`, or `vocab.json` and `merges.txt`, and what Transformers writes beside them.
-
-        Raises:
-            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
-        """
-        return cls(**bpe_files.read(Path(directory)))
+    def from_directory(cls, directory):
+        return cls(**bpe_files.read(directory))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the files that Transformers reads and writes; others in the directory stay."""
@@ -176,15 +176,15 @@ class BPETokenizer(VocabularyTokenizer):
         words = gpt2_words(points) if self.byte_level else bert_words(points)
         words, counts = words.values, words.row_lengths()
         first = tf.gather(words.values, words.row_starts())
-        marked = first < 0  # added tokens and stray bytes, which are words of one element
+        marked = is_mark(first)  # added tokens and stray bytes, which are words of one element
         texts, place = tf.unique(tf.where(marked, "", tf.strings.unicode_encode(words, "UTF-8")))
-        others = tf.RaggedTensor.from_tensor(self._marked_ids(~tf.boolean_mask(first, marked))[:, None])
+        others = tf.RaggedTensor.from_tensor(self._marked_ids(number_of(tf.boolean_mask(first, marked)))[:, None])
         place = tf.where(marked, tf.size(texts) - 1 + tf.cumsum(tf.cast(marked, "int32")), place)
         ids = tf.gather(tf.concat([self._merges(self._symbols(texts)), others], 0), place)
         return tf.RaggedTensor.from_row_lengths(ids, counts, validate=False).merge_dims(1, 2)
 
     def _points(self, texts):
-        """Code points, with `~id` for an added token and `~(vocab_size + byte)` for a byte that is not UTF-8."""
+        """Code points, with marks for added tokens and for bytes that are not UTF-8."""
         import tensorflow as tf
 
         as_they_are, normalized = self._added_tokens
@@ -196,7 +196,7 @@ class BPETokenizer(VocabularyTokenizer):
         return mark_added_tokens(bert_normalize(points).merge_dims(1, 2), normalized)
 
     def _marked_ids(self, numbers):
-        """Ids of numbers below `vocab_size`, and of the bytes that the numbers above are."""
+        """The ids of marked tokens and bytes, by their numbers."""
         import tensorflow as tf
 
         ids = tf.gather(np.concatenate([np.arange(self.vocab_size, dtype="int32"), self._byte_ids]), numbers)
@@ -216,14 +216,14 @@ class BPETokenizer(VocabularyTokenizer):
         known = tf.gather(characters, place) == points.values
         rows = points.value_rowids()
         ends = rows != following(rows, -1)
-        ids = tf.where(known, tf.where(ends, tf.gather(last, place), tf.gather(inner, place)), -1)
+        ids = tf.where(known, tf.where(ends, tf.gather(last, place), tf.gather(inner, place)), UNKNOWN)
         return points.with_values(self._known(ids, points.values))
 
     def _known(self, ids, units):
-        """The ids, -1 replaced by the unknown token's, or refused if there is none."""
+        """The ids, `UNKNOWN` replaced by the unknown token's, or refused if there is none."""
         import tensorflow as tf
 
-        unknown = ids < 0
+        unknown = ids == UNKNOWN
         if self.unk_token is not None:
             return tf.where(unknown, self._unknown, ids)
         message = f"the vocabulary has no token for these {'bytes' if self.byte_level else 'characters'}:"
@@ -240,15 +240,15 @@ class BPETokenizer(VocabularyTokenizer):
 
     @cached_property
     def _byte_ids(self) -> np.ndarray:
-        """Of the bytes 0 to 255; -1 where the vocabulary has none."""
-        return np.array([self.vocab.get(c, -1) for c in byte_characters()], "int32")
+        """The ids of the bytes 0 to 255, `UNKNOWN` where the vocabulary has none."""
+        return np.array([self.vocab.get(c, UNKNOWN) for c in byte_characters()], "int32")
 
     @cached_property
     def _character_ids(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Code points, ascending, and their ids within a word and at its end; -1 where the vocabulary has none."""
+        """Code points, ascending, and their ids within a word and at its end; `UNKNOWN` for none."""
         characters = sorted({token[0] for token in self.vocab if token and token[1:] in ("", WORD_END)})
-        inner = [self.vocab.get(c, -1) for c in characters]
-        last = [self.vocab.get(c + WORD_END, -1) for c in characters]
+        inner = [self.vocab.get(c, UNKNOWN) for c in characters]
+        last = [self.vocab.get(c + WORD_END, UNKNOWN) for c in characters]
         return np.array([ord(c) for c in characters], "int32"), np.array(inner, "int32"), np.array(last, "int32")
 
     @cached_property

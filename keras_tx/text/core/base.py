@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-import numpy as np
-
 from keras_tx.tensorflow import leave_gpus
-from keras_tx.text.core.rows import Rows, Side, Truncation, padded
+from keras_tx.text.core.locate import locate_tokenizer
+from keras_tx.text.core.rows import Rows, Side, Tokens, Truncation, functions_of
+from keras_tx.text.core.template import Template
 
 
 class Tokenizer:
@@ -21,37 +21,70 @@ class Tokenizer:
     made of them.
 
     Args:
-        prefix: ids that stand before every text, unless `add_special_tokens=False`.
-        suffix: ids that stand after it; of a pair, after each text.
+        template: the special tokens around a text and around a pair, unless `add_special_tokens=False`.
         pad_token_id: fills rows up; a mask of 0 lies over it.
         model_max_length: how many ids the model takes; `truncation=True` cuts to it unless told otherwise.
         padding_side: where rows are filled unless told otherwise.
         truncation_side: where long texts lose ids unless told otherwise.
+        model_input_names: what a batch holds: `"input_ids"`, `"attention_mask"`, and where the model has token types,
+            `"token_type_ids"`. Unless given, as the model has it that this kind of tokenizer was made for.
+
+    Raises:
+        ValueError: for a name or a side that there is not.
     """
 
     model_input_names: tuple[str, ...] = ("input_ids", "attention_mask")
-    """What a batch holds."""
 
     def __init__(
         self,
         *,
-        prefix: Sequence[int] = (),
-        suffix: Sequence[int] = (),
+        template: Template | None = None,
         pad_token_id: int = 0,
         model_max_length: int | None = None,
         padding_side: Side = "right",
         truncation_side: Side = "right",
+        model_input_names: Sequence[str] | None = None,
     ):
         leave_gpus()
-        self.prefix, self.suffix = list(prefix), list(suffix)
+        self.template = template or Template()
         self.pad_token_id = pad_token_id
         self.model_max_length = model_max_length
         self.padding_side = _side("padding_side", padding_side)
         self.truncation_side = _side("truncation_side", truncation_side)
+        if model_input_names is not None:
+            self.model_input_names = _input_names(model_input_names)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads the tokenizer that lies in a directory."""
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Self:
+        """Reads a tokenizer that `save_pretrained` or Transformers saved. No weights are downloaded.
+
+        Args:
+            source: a directory, or a hub id such as "openai-community/gpt2".
+            revision: branch, tag or commit on the hub; "main" unless given.
+            cache_dir: the hub's cache; as `huggingface_hub` has it unless given.
+            local_files_only: take what is in the hub's cache and ask no server.
+            token: for what is not public, as `huggingface_hub` takes it.
+
+        Raises:
+            FileNotFoundError: if there is neither such a directory nor, within reach, such a tokenizer on the hub.
+            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
+        """
+        path = locate_tokenizer(
+            source, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
+        )
+        return cls.from_directory(path)
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> Self:
+        """Reads the tokenizer in a directory."""
         raise NotImplementedError
 
     def save_pretrained(self, directory: str | Path) -> None:
@@ -108,10 +141,10 @@ class Tokenizer:
         Args:
             texts: Python strings, or a TensorFlow string tensor `(B,)`, in a graph or not.
             text_pairs: as many second texts, of the same kind.
-            add_special_tokens: whether to put the prefix before the first text and the suffix after each.
+            add_special_tokens: whether to put the template's special tokens around texts.
             padding: fill rows up to the longest, or to `max_length`, which then is a static shape.
             padding_side: where shorter rows are filled, with `pad_token_id` under a mask of 0.
-            truncation: cut rows, prefix and suffix kept, to `max_length`; for pairs, which text is cut: `"only_first"`,
+            truncation: cut rows to `max_length`, special tokens kept; for pairs, which text is cut: `"only_first"`,
                 `"only_second"`, or the longer one and then both, `"longest_first"` or True.
             truncation_side: where longer texts lose ids.
             max_length: `model_max_length` unless given.
@@ -130,31 +163,43 @@ class Tokenizer:
             ValueError: for arguments that do not fit together, and for texts without ids; a tensor's text raises
                 TensorFlow's `InvalidArgumentError` instead.
         """
-        length = self._length(padding, truncation, max_length)
         _check_windows(truncation, text_pairs is not None, stride, return_overflowing_tokens)
         rows = Rows(
-            prefix=self.prefix if add_special_tokens else (),
-            suffix=self.suffix if add_special_tokens else (),
-            max_length=length if truncation else None,
+            template=self.template if add_special_tokens else self.template.without_special_tokens(),
+            pad_token_id=self.pad_token_id,
+            max_length=self._length(padding, truncation, max_length),
             truncation="longest_first" if isinstance(truncation, bool) else truncation,
-            side=_side("truncation_side", self.truncation_side if truncation_side is None else truncation_side),
+            truncation_side=_side("truncation_side", truncation_side or self.truncation_side),
             stride=stride if return_overflowing_tokens else None,
+            padding_side=_side("padding_side", padding_side or self.padding_side),
+            pad_to_max_length=padding == "max_length",
         )
-        side = _side("padding_side", self.padding_side if padding_side is None else padding_side)
-        fixed = length if padding == "max_length" else None
         given = (texts,) if text_pairs is None else (texts, text_pairs)
-        rows.room(len(given))
-        if hasattr(texts, "dtype"):
-            return self._batch(rows, given, side, fixed, return_overflowing_tokens, return_offsets_mapping)
-        lists = [[text] if isinstance(text, str) else list(text) for text in given]
-        if len({len(of_list) for of_list in lists}) > 1:
+        rows.room(len(given))  # before any text is tokenized
+        cells, samples = rows(*self._encoded(given, return_offsets_mapping))
+        columns = {"input_ids": cells[0], "token_type_ids": cells[-2], "attention_mask": cells[-1]}
+        batch = {name: columns[name] for name in self.model_input_names}
+        if return_overflowing_tokens:
+            batch["overflow_to_sample_mapping"] = samples
+        if return_offsets_mapping:
+            xp = functions_of(samples)
+            batch["word_ids"] = cells[1]
+            batch["offset_mapping"] = xp.maximum(xp.stack([cells[2], cells[3]], axis=-1), 0)
+        return batch
+
+    def _encoded(self, given: Sequence, offsets: bool) -> list[Tokens]:
+        """The tokens of texts and of their pairs: tensors of tensors, NumPy's arrays of Python strings."""
+        if hasattr(given[0], "dtype"):
+            return [Tokens.of_ragged(self.tokenize_with_offsets(x) if offsets else self.tokenize(x)) for x in given]
+        lists = [[texts] if isinstance(texts, str) else list(texts) for texts in given]
+        if len({len(texts) for texts in lists}) > 1:
             raise ValueError(f"`texts` are {len(lists[0])} and `text_pairs` {len(lists[1])}: give as many of each.")
-        if len(lists) > 1 or return_overflowing_tokens or return_offsets_mapping:
-            with value_errors():
-                tensors = [strings(of_list) for of_list in lists]
-                batch = self._batch(rows, tensors, side, fixed, return_overflowing_tokens, return_offsets_mapping)
-            return {name: tensor.numpy() for name, tensor in batch.items()}
-        return self._pad([rows.around(ids) for ids in self._encode_all(lists[0])], side, fixed)
+        return [self._encoded_strings(texts, offsets) for texts in lists]
+
+    def _encoded_strings(self, texts: Sequence[str], offsets: bool) -> Tokens:
+        with value_errors():
+            tensor = strings(texts)
+            return Tokens.of_eager(self.tokenize_with_offsets(tensor) if offsets else self.tokenize(tensor))
 
     def _length(self, padding: str, truncation: bool | str, max_length: int | None) -> int | None:
         if padding not in ("longest", "max_length"):
@@ -176,41 +221,6 @@ class Tokenizer:
             if not 0 <= i < self.vocab_size:
                 raise ValueError(f"`ids` must lie in [0, {self.vocab_size}); got {i}.")
         return ids
-
-    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of texts, nothing put around them."""
-        with value_errors():
-            return self.tokenize(strings(texts)).to_list()
-
-    def _pad(self, rows: list[list[int]], side: str, length: int | None) -> dict[str, np.ndarray]:
-        length = max(map(len, rows), default=0) if length is None else length
-        shape = (len(rows), length)
-        batch = {name: np.zeros(shape, "int32") for name in self.model_input_names}
-        batch["input_ids"] += self.pad_token_id
-        for i, row in enumerate(rows):
-            place = slice(length - len(row), None) if side == "left" else slice(len(row))
-            batch["input_ids"][i, place], batch["attention_mask"][i, place] = row, 1
-        return batch
-
-    def _batch(self, rows: Rows, texts, side: Side, length: int | None, overflowing: bool, offsets: bool) -> dict:
-        """The batch in TensorFlow."""
-        import tensorflow as tf
-
-        tokens = [self.tokenize_with_offsets(text) if offsets else _column(self.tokenize(text)) for text in texts]
-        table, samples = rows(*tokens)
-
-        def column(place: int, fill: int = 0):
-            return padded(table.with_values(table.values[:, place]), fill, side, length)
-
-        batch = {"input_ids": column(0, self.pad_token_id), "token_type_ids": column(-1)}
-        batch["attention_mask"] = padded(table.with_values(tf.ones_like(table.values[:, 0])), 0, side, length)
-        batch = {name: batch[name] for name in self.model_input_names}
-        if overflowing:
-            batch["overflow_to_sample_mapping"] = samples
-        if offsets:
-            batch["word_ids"] = column(1, -1)
-            batch["offset_mapping"] = tf.maximum(tf.stack([column(2), column(3)], -1), 0)
-        return batch
 
 
 def strings(texts: Sequence[str]):
@@ -243,11 +253,6 @@ def value_errors() -> Iterator[None]:
         raise ValueError(reason.strip("[]'") or error.message) from None
 
 
-def _column(ids):
-    """Ragged ids `(B, None)` as a table of one column."""
-    return ids.with_values(ids.values[:, None])
-
-
 def _check_windows(truncation: bool | str, pair: bool, stride: int, overflowing: bool) -> None:
     if not overflowing:
         if stride:
@@ -268,3 +273,12 @@ def _side(name: str, side: str) -> Side:
     if side not in ("left", "right"):
         raise ValueError(f'`{name}` must be "left" or "right"; got {side!r}.')
     return side  # type: ignore[return-value]
+
+
+def _input_names(names: Sequence[str]) -> tuple[str, ...]:
+    known = {"input_ids", "token_type_ids", "attention_mask"}
+    if not {"input_ids", "attention_mask"} <= set(names) <= known:
+        raise ValueError(
+            f'`model_input_names` must be "input_ids", "attention_mask" and perhaps "token_type_ids"; got {[*names]}.'
+        )
+    return tuple(names)

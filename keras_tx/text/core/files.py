@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from keras_tx.files import read_json, write_json
-from keras_tx.text.core.vocabulary import VocabularyTokenizer
+from keras_tx.text.core.post_processor import write_template
+from keras_tx.text.core.rows import Side
+from keras_tx.text.core.template import Template
 from keras_tx.text.graph.added_tokens import AddedToken
 
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -19,6 +21,23 @@ NO_MAX_LENGTH = 10**9
 
 JSON = Mapping[str, Any]
 
+
+class Written(Protocol):
+    """What is written of every tokenizer that has a vocabulary."""
+
+    vocab: dict[str, int]
+    added_tokens: tuple[AddedToken, ...]
+    special_tokens: dict[str, str]
+    template: Template
+    model_max_length: int | None
+    padding_side: Side
+    truncation_side: Side
+    model_input_names: tuple[str, ...]
+
+    @property
+    def tokens(self) -> list[str]: ...
+
+
 # === Reading ===
 
 
@@ -26,6 +45,7 @@ def read(
     directory: Path,
     parse: Callable[[JSON], dict[str, Any]],
     read_plain: Callable[[Path, dict[str, Any]], dict[str, Any]],
+    roles: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments of a tokenizer from a directory, and the settings that lie there.
 
@@ -33,12 +53,11 @@ def read(
         directory: to read.
         parse: gives the arguments from what `tokenizer.json` holds.
         read_plain: gives them from the vocabulary's own files, and completes the settings with defaults.
+        roles: special tokens that `tokenizer.json` need not name, by role. Those that it does not have are left out.
 
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    if not directory.is_dir():
-        raise ValueError(f"{directory} is not a directory.")
     settings = read_object(directory / "special_tokens_map.json", {})
     settings |= read_object(directory / "tokenizer_config.json", {})
     path = directory / "tokenizer.json"
@@ -48,6 +67,8 @@ def read(
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"{error} is missing." if isinstance(error, KeyError) else error
             raise ValueError(f"{path}: {reason}") from error
+        added = {token.content for token in arguments["added_tokens"]}
+        settings = {role: token for role, token in roles.items() if token in added} | settings
     else:
         arguments = read_plain(directory, settings)
     return _with_settings(arguments, settings, read_object(directory / "added_tokens.json", {})), settings
@@ -68,10 +89,10 @@ def _with_settings(arguments: dict[str, Any], settings: JSON, numbered: Mapping[
             last = max([*vocab.values(), *(token.id for token in tokens.values())], default=-1)
             tokens[content] = read_added_token(vocab.get(content, last + 1), token)
     length = settings.get("model_max_length")
-    sides = {side: settings[side] for side in ("padding_side", "truncation_side") if side in settings}
+    options = ("padding_side", "truncation_side", "model_input_names")
     return {
         **arguments,
-        **sides,
+        **{option: settings[option] for option in options if option in settings},
         "added_tokens": list(tokens.values()),
         "special_tokens": {role: content_of(token) for role, token in roles.items()},
         "model_max_length": int(length) if length and length < NO_MAX_LENGTH else None,
@@ -103,27 +124,6 @@ def read_added_tokens(content: JSON) -> list[AddedToken]:
     return [read_added_token(token["id"], token) for token in content.get("added_tokens") or ()]
 
 
-def template(processor: JSON, of: str) -> list[tuple[list[int], set[int]]]:
-    """What a post-processor makes of texts, cut before each text.
-
-    Args:
-        processor: of the type `TemplateProcessing`.
-        of: `"single"` or `"pair"`.
-
-    Returns:
-        Of each part its special ids, and the token types that it has.
-    """
-    parts: list[tuple[list[int], set[int]]] = [([], set())]
-    for piece in processor[of]:
-        [(kind, value)] = piece.items()
-        if kind == "Sequence":
-            parts.append(([], set()))
-        else:
-            parts[-1][0].extend(processor["special_tokens"][value["id"]]["ids"])
-        parts[-1][1].add(value["type_id"])
-    return parts
-
-
 def content_of(token: str | JSON) -> str:
     """The text of a token as it is written."""
     return token if isinstance(token, str) else token["content"]
@@ -132,7 +132,7 @@ def content_of(token: str | JSON) -> str:
 # === Writing ===
 
 
-def write(tokenizer: VocabularyTokenizer, directory: Path, content: JSON, config: JSON) -> None:
+def write(tokenizer: Written, directory: Path, content: JSON, config: JSON) -> None:
     """Writes what Transformers reads, and `read`, but for the vocabulary's own files.
 
     Args:
@@ -149,6 +149,7 @@ def write(tokenizer: VocabularyTokenizer, directory: Path, content: JSON, config
             "model_max_length": tokenizer.model_max_length or int(1e30),
             "padding_side": tokenizer.padding_side,
             "truncation_side": tokenizer.truncation_side,
+            "model_input_names": list(tokenizer.model_input_names),
             "clean_up_tokenization_spaces": False,
             "added_tokens_decoder": {str(i): token for i, token in added},
             **config,
@@ -158,40 +159,21 @@ def write(tokenizer: VocabularyTokenizer, directory: Path, content: JSON, config
     write_json(directory / "tokenizer.json", content)
 
 
-def compose(tokenizer: VocabularyTokenizer, second_type: int = 0, **parts: Any) -> dict[str, Any]:
-    """What `tokenizer.json` holds.
+def compose(tokenizer: Written, **parts: Any) -> dict[str, Any]:
+    """The content of `tokenizer.json`.
 
     Args:
         tokenizer: to write.
-        second_type: the token type of the second text of a pair.
-        **parts: `normalizer`, `pre_tokenizer`, `decoder` and `model`.
+        **parts: `normalizer`, `pre_tokenizer`, `decoder` and `model`; and `post_processor`, unless it is the template.
     """
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [{"id": token.id, **_written(token)} for token in tokenizer.added_tokens],
+        "post_processor": write_template(tokenizer.template, tokenizer.tokens),
         **parts,
-        "post_processor": _template(tokenizer, second_type),
     }
-
-
-def _template(tokenizer: VocabularyTokenizer, second_type: int) -> dict[str, Any] | None:
-    """The post-processor: each text with the suffix after it, the prefix before the first."""
-    names = {i: tokenizer.tokens[i] for i in {*tokenizer.prefix, *tokenizer.suffix}}
-    if not names:
-        return None
-
-    def special(ids: list[int], kind: int) -> list[dict[str, Any]]:
-        return [{"SpecialToken": {"id": names[i], "type_id": kind}} for i in ids]
-
-    def text(name: str, kind: int) -> list[dict[str, Any]]:
-        return [{"Sequence": {"id": name, "type_id": kind}}, *special(tokenizer.suffix, kind)]
-
-    single = [*special(tokenizer.prefix, 0), *text("A", 0)]
-    tokens = {name: {"id": name, "ids": [i], "tokens": [name]} for i, name in names.items()}
-    pair = [*single, *text("B", second_type)]
-    return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": tokens}
 
 
 def _written(token: AddedToken) -> dict[str, Any]:

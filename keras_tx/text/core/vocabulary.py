@@ -16,7 +16,8 @@ class VocabularyTokenizer(Tokenizer):
         vocab: ids of tokens; without gaps, those of `added_tokens` included.
         added_tokens: tokens found before all else.
         special_tokens: which token has which role: `{"mask_token": "[MASK]"}`. Each has to be a token.
-        **options: `prefix`, `suffix`, `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `template`, `model_max_length`, `padding_side`, `truncation_side` and `model_input_names`, as of
+            `Tokenizer`.
 
     Attributes:
         bos_token_id, eos_token_id, cls_token_id, sep_token_id, mask_token_id: ids of the roles, or None.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_tx.text.graph.marks import token_mark
 from keras_tx.text.graph.neighbours import previous
 from keras_tx.text.graph.unicode import SPACE, gpt2_kinds
 
@@ -42,7 +43,7 @@ class AddedToken:
 
 
 def mark_added_tokens(points, tokens: Sequence[AddedToken]):
-    """Puts `~id` in place of each added token.
+    """Puts a mark in place of each added token.
 
     Args:
         points: code points of texts, ragged int32 `(B, None)`; negative numbers belong to no token.
@@ -58,7 +59,7 @@ def mark_added_tokens(points, tokens: Sequence[AddedToken]):
 
 
 def find_added_tokens(points, tokens: Sequence[AddedToken]):
-    """Puts `~id` where each added token begins, and says what of the texts remains beside the rest of it.
+    """Puts a mark where each added token begins, and says what of the texts remains beside the rest of it.
 
     Args:
         points: code points of texts, ragged int32 `(B, None)`; negative numbers belong to no token.
@@ -80,7 +81,7 @@ def find_added_tokens(points, tokens: Sequence[AddedToken]):
     if any(token.lstrip or token.rstrip for token in tokens):
         begins, ends = _stripped(points, tokens, begins, ends, which)
 
-    ids = tf.gather(tf.constant([~token.id for token in tokens], "int32"), which)
+    ids = tf.gather(tf.constant([token_mark(token.id) for token in tokens], "int32"), which)
     flat = tf.tensor_scatter_nd_update(points.flat_values, begins[:, None], ids)
     edges = tf.concat([begins + 1, ends], 0)[:, None]
     steps = tf.concat([tf.ones_like(begins, tf.int32), -tf.ones_like(ends, tf.int32)], 0)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_tx.text.graph.added_tokens import AddedToken, find_added_tokens
+from keras_tx.text.graph.marks import is_mark
 from keras_tx.text.graph.neighbours import previous
 
 ITSELF = -1
@@ -21,7 +22,7 @@ class AlignedText(NamedTuple):
     """
 
     points: Any
-    """int32 `(N,)`; a negative number `~id` is a token already found."""
+    """int32 `(N,)`, marked tokens among them."""
 
     rows: Any
     """Of which text, int64 `(N,)`, ascending."""
@@ -54,7 +55,7 @@ class AlignedText(NamedTuple):
     @property
     def starts(self):
         """Where stretches begin, booleans `(N,)`; a token is one by itself."""
-        return (self.rows != previous(self.rows, -1)) | (self.points < 0) | (previous(self.points, 0) < 0)
+        return (self.rows != previous(self.rows, -1)) | is_mark(self.points) | is_mark(previous(self.points, 0))
 
     def at(self, places, points=None) -> AlignedText:
         """The elements at places, ascending or repeated, with other code points."""

@@ -1,22 +1,22 @@
-"""Where characters join to one that a reader sees: extended grapheme clusters.
+"""Extended grapheme clusters: which characters join to one that a reader sees.
 
-Source: Unicode Standard Annex 29, in the version that the `tokenizers` library has; but conjuncts of Indic scripts are
-not joined.
+Source: Unicode Standard Annex 29, of Unicode 17.0 as the `tokenizers` library has it; but conjuncts of Indic scripts
+are not joined.
 """
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator
 from functools import cache
 
+from keras_tx.text.graph import grapheme_ranges
 from keras_tx.text.graph.neighbours import previous
-from keras_tx.text.graph.unicode import ASSIGNED, BOUNDARY, Kinds, matching
+from keras_tx.text.graph.unicode import BOUNDARY, Kinds, matching
 
 CONTROL, EXTENDING, PREPENDED, PICTURE, LEADING, VOWEL, TRAILING, OPEN, CLOSED, PLAIN = range(1, 11)
 """Kinds of characters. Those of Hangul are three jamos, and syllables that lack the last one or have it."""
 
 _JOINER = 0x200D
-_MARK = "\u0301"
 
 
 def joined(points, starts):
@@ -54,7 +54,7 @@ def _after_joined_picture(points, kind, starts):
 
 @cache
 def grapheme_kinds() -> Kinds:
-    """What the rules tell apart, but for characters of four bytes where it makes no difference to `Charsmap`."""
+    """The kinds of characters that the rules tell apart."""
     syllables = range(0xAC00, 0xD7A4)
     members = {
         PICTURE: matching(r"\p{Extended_Pictographic}"),
@@ -63,28 +63,15 @@ def grapheme_kinds() -> Kinds:
         TRAILING: map(chr, [*range(0x11A8, 0x1200), *range(0xD7CB, 0xD7FC)]),
         OPEN: map(chr, syllables[::28]),
         CLOSED: (chr(c) for c in syllables if (c - syllables[0]) % 28),
-        PREPENDED: _alike(ASSIGNED, "{}a", "x"),
-        CONTROL: ["\r", "\n", "\0", *_alike((c for c in ASSIGNED if c < "\U00010000"), "{}" + _MARK, "xx")],
-        EXTENDING: _alike(ASSIGNED, "a{}", "x"),
+        PREPENDED: _characters(grapheme_ranges.PREPEND),
+        CONTROL: _characters(grapheme_ranges.CONTROL),
+        EXTENDING: _characters(grapheme_ranges.EXTEND),
     }
     return Kinds(members, PLAIN)
 
 
-def _alike(characters, pattern: str, clusters: str) -> list[str]:
-    """Those that make so many clusters: the library is asked, by rules that make an x of every small cluster."""
-    from tokenizers import normalizers
-
-    characters = [c for c in characters if c not in "\r\n\0"]
-    text = "\n".join(pattern.format(c) for c in characters)
-    made = normalizers.Precompiled(_every_byte()).normalize_str(text).split("\n")
-    return [c for c, of in zip(characters, made, strict=True) if of == clusters]
-
-
-def _every_byte() -> bytes:
-    """Normalization rules by which whatever begins with any byte, but a line feed, becomes an x."""
-    units = [0] * 1024
-    units[0] = 0x100 << 10
-    for byte in {*range(1, 256)} - {ord("\n")}:
-        units[0x100 ^ byte] = 0x200 << 10 | 1 << 8 | byte
-        units[0x300 ^ byte] = 1 << 31
-    return struct.pack("<1025I", 4 * len(units), *units) + b"x\0"
+def _characters(ranges: str) -> Iterator[str]:
+    """The characters of hexadecimal ranges, `first-last` or one code point alone."""
+    for written in ranges.split():
+        first, _, last = written.partition("-")
+        yield from map(chr, range(int(first, 16), int(last or first, 16) + 1))

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from keras_tx.text.graph.lookup import find
+from keras_tx.text.graph.marks import is_mark, number_of
 
 PREFIX = "##"
 """Begins the pieces that continue a word."""
@@ -39,7 +40,7 @@ class LongestMatch:
         """The pieces of words one after another.
 
         Args:
-            points: code points of the words, int32 `(N,)`; a negative number `~id` is a word of that id.
+            points: code points of the words, int32 `(N,)`; a marked token is a word by itself.
             starts: where words begin, booleans `(N,)`.
 
         Returns:
@@ -51,9 +52,9 @@ class LongestMatch:
         limits = tf.concat([begins, [tf.size(points, tf.int64)]], 0)[1:]
         word = tf.cumsum(tf.cast(starts, tf.int32)) - 1
         limit = tf.gather(limits, word)
-        fits = (points >= 0) & tf.gather(limits - begins <= self.max_length, word)
+        fits = ~is_mark(points) & tf.gather(limits - begins <= self.max_length, word)
         ids, ends = self._longest(points, tf.where(starts, _WORD, _WITHIN), tf.where(fits, limit, 0))
-        ids = tf.where(points < 0, ~points, ids)
+        ids = tf.where(is_mark(points), number_of(points), ids)
         ends = tf.where(ids == -1, limit, ends)
 
         chain = _follow(starts, ends)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from keras_tx.text.graph.aligned import AlignedText
+from keras_tx.text.graph.marks import is_mark
 from keras_tx.text.graph.neighbours import previous
 from keras_tx.text.graph.unicode import SPACE, gpt2_kinds
 
@@ -40,7 +41,7 @@ class Metaspace:
         else:
             text = text.replaced(tf.where(text.points == ord(" "), ord(BLANK), text.points))
         if self.prepend_scheme != "never":
-            bare = starts & (text.points >= 0) & (text.points != ord(BLANK))
+            bare = starts & ~is_mark(text.points) & (text.points != ord(BLANK))
             bare &= (text.begins == 0) if self.prepend_scheme == "first" else True
             text, original = text.inserted(BLANK, bare)
             starts = tf.gather(starts, tf.cumsum(tf.cast(original, tf.int32)) - 1) & original

@@ -15,6 +15,7 @@ from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.aligned import ITSELF, AlignedText
 from keras_tx.text.graph.charsmap import Charsmap
 from keras_tx.text.graph.lookup import find
+from keras_tx.text.graph.marks import is_mark, token_mark
 from keras_tx.text.graph.neighbours import following, previous
 from keras_tx.text.graph.unicode import ASSIGNED, SPACE, gpt2_kinds
 
@@ -88,7 +89,7 @@ class Replace:
         if len(self.pattern) == len(self.replacement) == 1:
             return text.replaced(tf.where(text.points == ord(self.pattern), ord(self.replacement), text.points))
         text = text.with_tokens([AddedToken(_FOUND, self.pattern)])
-        found = text.points == ~_FOUND
+        found = text.points == token_mark(_FOUND)
         text = text._replace(begins=tf.where(found, text.ends - 1, text.begins))  # comes from the last character
         return text.substituted(tf.cast(found, tf.int32), [(ITSELF,), tuple(map(ord, self.replacement))])
 
@@ -103,7 +104,7 @@ class Prepend:
         return {"type": "Prepend", "prepend": self.prefix}
 
     def __call__(self, text: AlignedText) -> AlignedText:
-        return text.inserted(self.prefix, text.starts & (text.points >= 0))[0]
+        return text.inserted(self.prefix, text.starts & ~is_mark(text.points))[0]
 
 
 @dataclass(frozen=True)

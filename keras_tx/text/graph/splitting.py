@@ -1,12 +1,13 @@
 """Texts to words, on the code points of a whole batch at once.
 
-A batch is a ragged int32 tensor `(B, None)` of code points; a negative number in it is no text but a token already
-found, and words end there. The rules look at each code point's kind and at its neighbours', so they need no regular
-expression, whose classes would be TensorFlow's and not the peer's.
+A batch is a ragged int32 tensor `(B, None)` of code points and of marks, at which words end. The rules look at each
+code point's kind and at its neighbours', so they need no regular expression, whose classes would be TensorFlow's and
+not the `tokenizers` library's.
 """
 
 from __future__ import annotations
 
+from keras_tx.text.graph.marks import is_token
 from keras_tx.text.graph.neighbours import following, previous
 from keras_tx.text.graph.unicode import (
     ALONE,
@@ -94,14 +95,14 @@ def with_leading_blanks(points, tokens: int):
     """A blank before each stretch of text that does not begin with one.
 
     Args:
-        points: the batch, where `~id` stands for a token with `id < tokens`; other negative numbers bound no stretch.
-        tokens: number of tokens.
+        points: the batch; marked tokens bound stretches, and marked bytes do not.
+        tokens: number of tokens in the vocabulary.
     """
     import tensorflow as tf
 
     flat = points.flat_values
-    before = _where(_row_begins(points), -1, previous(flat, -1))
-    bare = (flat != ord(" ")) & ((flat >= 0) | (flat < -tokens)) & (before < 0) & (before >= -tokens)
+    starts = _row_begins(points) | is_token(previous(flat, 0), tokens)
+    bare = starts & (flat != ord(" ")) & ~is_token(flat, tokens)
     blanks = tf.RaggedTensor.from_row_lengths(
         tf.fill([tf.math.count_nonzero(bare)], ord(" ")), tf.cast(bare, "int64"), validate=False
     )

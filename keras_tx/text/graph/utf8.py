@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from keras_tx.text.graph.marks import byte_mark
 
-def decode_utf8(texts, first: int):
+
+def decode_utf8(texts, tokens: int):
     """Code points of strings, and the bytes of what is not UTF-8.
 
     Args:
         texts: TensorFlow strings `(B,)`.
-        first: a byte that belongs to no character comes as `~(first + byte)`. Which bytes do not is as in Python's
-            `bytes.decode`.
+        tokens: number of tokens in the vocabulary.
 
     Returns:
-        Ragged int32 `(B, None)`.
+        Ragged int32 `(B, None)`. A byte that belongs to no character, as Python's `bytes.decode` has it, is marked.
     """
     import tensorflow as tf
 
@@ -28,7 +29,7 @@ def decode_utf8(texts, first: int):
         begins = tf.ragged.range(begins, begins + tf.where(replaced, lengths, 1))
         replaced = tf.gather(replaced, begins.value_rowids())
         values = tf.gather(points.values, begins.value_rowids())
-        values = tf.where(replaced, ~(first + tf.gather(data, begins.values)), values)
+        values = tf.where(replaced, byte_mark(tf.gather(data, begins.values), tokens), values)
         return points.with_values(begins.with_values(values)).merge_dims(1, 2)
 
     return tf.cond(tf.reduce_any(points.values == 0xFFFD), with_bytes, lambda: points)

@@ -6,22 +6,19 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON
+from keras_tx.text.core.locate import FAIRSEQ_MODEL, SENTENCEPIECE_MODELS
+from keras_tx.text.core.post_processor import read_template
+from keras_tx.text.core.template import BOS, T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.charsmap import Charsmap
 from keras_tx.text.graph.metaspace import BLANK, Metaspace, parse_metaspace
-from keras_tx.text.graph.normalizers import normalizer_content, parse_normalizer
+from keras_tx.text.graph.normalizers import Normalizer, normalizer_content, parse_normalizer
 from keras_tx.text.graph.piece_text import PieceText
 from keras_tx.text.sentencepiece import proto
-
-if TYPE_CHECKING:
-    from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
-
-MODEL_NAMES = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
-"""What models of the SentencePiece library are called."""
 
 _ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
@@ -29,7 +26,7 @@ _ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 def is_sentencepiece(directory: Path) -> bool:
     """Whether a directory holds a tokenizer of this kind, which writes blanks as `▁`."""
     if not (path := directory / "tokenizer.json").exists():
-        return any((directory / name).exists() for name in MODEL_NAMES)
+        return any((directory / name).exists() for name in SENTENCEPIECE_MODELS)
     content = tokenizer_files.read_object(path)
     parts = [content.get(part) for part in ("normalizer", "pre_tokenizer", "decoder")]
     return BLANK in json.dumps(parts, ensure_ascii=False)
@@ -41,10 +38,7 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain)
-    added = {token.content for token in arguments["added_tokens"]}
-    defaults = {role: token for role, token in _ROLES.items() if token in added}
-    arguments["special_tokens"] = {**defaults, **arguments["special_tokens"]}
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, _ROLES)
     clean_up = bool(settings.get("clean_up_tokenization_spaces", False))
     return {**arguments, "text": replace(arguments.get("text", PieceText()), clean_up=clean_up)}
 
@@ -55,15 +49,13 @@ def parse(content: JSON) -> dict[str, Any]:
     Raises:
         ValueError: for whatever would give other ids here.
     """
-    before, after = _around(content.get("post_processor"))
     return {
         **parse_model(content["model"]),
         "normalizers": parse_normalizer(content.get("normalizer")),
         "words": parse_metaspace(content.get("pre_tokenizer")),
         "text": PieceText.parse(content.get("decoder")),
         "added_tokens": tokenizer_files.read_added_tokens(content),
-        "prefix": before,
-        "suffix": after,
+        "template": read_template(content.get("post_processor")),
     }
 
 
@@ -88,22 +80,18 @@ def parse_model(model: JSON) -> dict[str, Any]:
     return {**spelled, **unknown, "vocab": model["vocab"], "merges": merges}
 
 
-def _around(processor: JSON | None) -> tuple[list[int], list[int]]:
-    """The ids before the first text and after each."""
-    if processor is None:
-        return [], []
-    _require(processor.get("type") == "TemplateProcessing", "post-processor", processor.get("type"))
-    around = [ids for ids, _ in tokenizer_files.template(processor, "pair")]
-    _require(len(around) == 3 and around[1] == around[2], "post-processor", processor["pair"])
-    return around[0], around[1]
-
-
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """From a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
-    path = next((directory / name for name in MODEL_NAMES if (directory / name).exists()), None)
+    path = next((directory / name for name in SENTENCEPIECE_MODELS if (directory / name).exists()), None)
     if path is None:
         raise ValueError(
-            f"{directory} has neither tokenizer.json nor {MODEL_NAMES[0]}: it holds no SentencePiece tokenizer."
+            f"{directory} has neither tokenizer.json nor {SENTENCEPIECE_MODELS[0]}: "
+            "it holds no SentencePiece tokenizer."
+        )
+    if path.name == FAIRSEQ_MODEL:
+        raise ValueError(
+            f"{path} numbers its pieces otherwise than the models that come with it, as XLM-RoBERTa and mBART, do: "
+            "the tokenizer is read from tokenizer.json alone. Transformers' fast tokenizer writes it."
         )
     model = proto.read_model(path)
     unknown = model.pieces[model.of_type(proto.UNKNOWN)[0]]
@@ -111,8 +99,10 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     added = [AddedToken(i, model.pieces[i]) for i in model.of_type(proto.CONTROL)]
     added += [AddedToken(i, model.pieces[i], special=False) for i in model.of_type(proto.USER_DEFINED)]
     if model.model_type == proto.BPE:
-        first = [token.id for token in added if settings.get("add_bos_token") and token.content == "<s>"]
-        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "prefix": first}
+        special = {token.content: token.id for token in added}
+        begins = settings.get("add_bos_token") and "<s>" in special
+        template = Template.parse(*BOS, special) if begins else Template()
+        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "template": template}
     extra = settings.get("extra_ids", 100)
     pieces = [*model.pieces, *(f"<extra_id_{i}>" for i in reversed(range(extra)))]
     vocab = {piece: i for i, piece in enumerate(pieces)}
@@ -127,7 +117,7 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
         "scores": [*model.scores, *[0.0] * extra],
         "unk_token": unknown,
         "normalizers": (Charsmap(model.charsmap),) if model.charsmap else (),
-        "suffix": [vocab[end]],
+        "template": Template.parse(*T5, {"</s>": vocab[end]}),
         "added_tokens": added,
     }
 
@@ -146,7 +136,21 @@ def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
     }
 
 
-def write(tokenizer: SentencePieceTokenizer, directory: Path) -> None:
+class SentencePiece(tokenizer_files.Written, Protocol):
+    """What is written of a SentencePiece tokenizer."""
+
+    scores: list[float] | None
+    merges: list[tuple[str, str]] | None
+    unk_token: str | None
+    fuse_unk: bool
+    byte_fallback: bool
+    normalizers: tuple[Normalizer, ...]
+    words: Metaspace | None
+    text: PieceText
+    eos_token_id: int | None
+
+
+def write(tokenizer: SentencePiece, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
     config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
     if _is_t5(tokenizer):
@@ -157,7 +161,7 @@ def write(tokenizer: SentencePieceTokenizer, directory: Path) -> None:
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
-def _is_t5(tokenizer: SentencePieceTokenizer) -> bool:
+def _is_t5(tokenizer: SentencePiece) -> bool:
     """Whether Transformers' T5 tokenizer, which knows but one way to split texts, gives the same ids."""
     return (
         tokenizer.scores is not None
@@ -165,11 +169,12 @@ def _is_t5(tokenizer: SentencePieceTokenizer) -> bool:
         and [type(step) for step in tokenizer.normalizers] in ([], [Charsmap])
         and not tokenizer.byte_fallback
         and tokenizer.vocab[tokenizer.unk_token or ""] == 2
-        and (tokenizer.prefix, tokenizer.suffix) == ([], [tokenizer.eos_token_id])
+        and tokenizer.eos_token_id is not None
+        and tokenizer.template == Template.parse(*T5, {"</s>": tokenizer.eos_token_id})
     )
 
 
-def compose(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
+def compose(tokenizer: SentencePiece) -> dict[str, Any]:
     """What `tokenizer.json` holds."""
     model: dict[str, Any]
     if tokenizer.scores is not None:

@@ -12,9 +12,11 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from keras_tx.text.core.aligned_tokenizer import AlignedTokenizer
+from keras_tx.text.core.template import T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.aligned import AlignedText
 from keras_tx.text.graph.character_bpe import CharacterBPE
+from keras_tx.text.graph.marks import is_mark, number_of
 from keras_tx.text.graph.metaspace import Metaspace
 from keras_tx.text.graph.normalizers import Normalizer, peer_of
 from keras_tx.text.graph.piece_text import PieceText, byte_piece
@@ -31,6 +33,10 @@ class SentencePieceTokenizer(AlignedTokenizer):
     A text is normalized and split into words, which begin with `▁` in place of a blank, and each word is taken apart
     into pieces: by their probabilities, or by merging characters. Bytes that are not UTF-8 come as U+FFFD.
 
+    It is read from `tokenizer.json` or `spiece.model`, and what Transformers writes beside them. All of
+    `tokenizer.json` counts, as for Transformers 4; version 5 takes T5's vocabulary, normalization rules and special
+    tokens of it and splits texts as T5's first file did. A model of SentencePiece is read as version 5 reads it.
+
     Sources: Kudo and Richardson, "SentencePiece: A simple and language independent subword tokenizer and detokenizer
     for Neural Text Processing", 2018; Raffel et al., "Exploring the Limits of Transfer Learning with a Unified
     Text-to-Text Transformer", 2020.
@@ -45,8 +51,8 @@ class SentencePieceTokenizer(AlignedTokenizer):
         normalizers: steps done to each stretch of text between added tokens.
         words: how the normalized text is split; None: not at all.
         text: how pieces show.
-        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
-            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
+            `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, a role names what is no token, or pieces of bytes are missing.
@@ -88,17 +94,8 @@ class SentencePieceTokenizer(AlignedTokenizer):
         self._unknown = UNKNOWN if unk_token is None else self._id(unk_token, "`unk_token`")
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads `tokenizer.json` or `spiece.model`, and what Transformers writes beside them.
-
-        All of `tokenizer.json` counts, as for Transformers 4; version 5 takes T5's vocabulary, normalization rules and
-        special tokens of it and splits texts as T5's first file did. A model of SentencePiece is read as version 5
-        reads it.
-
-        Raises:
-            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
-        """
-        return cls(**sentencepiece_files.read(Path(directory)))
+    def from_directory(cls, directory):
+        return cls(**sentencepiece_files.read(directory))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the files that Transformers reads and writes; others in the directory stay."""
@@ -151,7 +148,7 @@ class SentencePieceTokenizer(AlignedTokenizer):
             trained["scores"] += [0.0] * extra_ids
         added = [AddedToken(vocab[token], token) for token in (*SPECIAL_TOKENS, *sentinels)]
         roles = dict(zip(("pad_token", "eos_token", "unk_token"), SPECIAL_TOKENS, strict=True))
-        special = {"added_tokens": added, "special_tokens": roles, "suffix": [vocab["</s>"]]}
+        special = {"added_tokens": added, "special_tokens": roles, "template": Template.parse(*T5, vocab)}
         return cls(**{**trained, "vocab": vocab, "normalizers": normalizers, **special, **options})
 
     @property
@@ -187,16 +184,16 @@ class SentencePieceTokenizer(AlignedTokenizer):
         first = tf.where(starts)[:, 0]
         words = tf.RaggedTensor.from_row_starts(text.points, first, validate=False)
         begin = tf.gather(text.points, first)
-        found = begin < 0  # added tokens, which are words of one element
+        found = is_mark(begin)  # added tokens, which are words of one element
         texts, place = tf.unique(tf.where(found, "", tf.strings.unicode_encode(words, "UTF-8")))
-        tokens = ~tf.boolean_mask(begin, found)
+        tokens = number_of(tf.boolean_mask(begin, found))
         tokens = tf.stack([tokens, tf.zeros_like(tokens), tf.ones_like(tokens)], 1)
         pieces = tf.concat([self._pieces(texts), tf.RaggedTensor.from_tensor(tokens[:, None])], 0)
         place = tf.where(found, tf.size(texts) - 1 + tf.cumsum(tf.cast(found, tf.int32)), place)
         return _table(text, first, tf.gather(pieces, place))
 
     def _normalized(self, texts) -> AlignedText:
-        """The texts normalized, with `~id` for an added token."""
+        """The texts normalized, with added tokens marked."""
         as_they_are, normalized = self._added_tokens
         text = AlignedText.of(texts).with_tokens(as_they_are)
         for step in self.normalizers:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tx.files import whole_file
 from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON, content_of
+from keras_tx.text.core.locate import WORDPIECE_VOCABULARY
+from keras_tx.text.core.post_processor import read_template
+from keras_tx.text.core.template import BERT, Template
 from keras_tx.text.graph.longest_match import PREFIX
 from keras_tx.text.graph.unicode import BertNormalization
-
-if TYPE_CHECKING:
-    from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
-
-FILE_NAME = "vocab.txt"
 
 _SETTINGS = {
     "do_lower_case": "lowercase",
@@ -41,8 +39,10 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain)
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, _ROLES)
     said = {option: settings[setting] for setting, option in _SETTINGS.items() if setting in settings}
+    if str(settings.get("tokenizer_class")).startswith("DistilBert"):  # which has no token types
+        arguments.setdefault("model_input_names", ("input_ids", "attention_mask"))
     return {**arguments, **said}
 
 
@@ -58,41 +58,24 @@ def parse(content: JSON) -> dict[str, Any]:
     _require(prefix == PREFIX, "model's `continuing_subword_prefix`", prefix)
     _require(normalizer.get("type") == "BertNormalizer", "normalizer", normalizer)
     _require(split.get("type") == "BertPreTokenizer", "pre-tokenizer", split)
-    before, after = _around(content.get("post_processor") or {})
     return {
         "vocab": model["vocab"],
         "unk_token": model["unk_token"],
         "max_input_chars_per_word": model.get("max_input_chars_per_word", 100),
         **{field.name: normalizer[field.name] for field in fields(BertNormalization)},
         "added_tokens": tokenizer_files.read_added_tokens(content),
-        "prefix": before,
-        "suffix": after,
+        "template": read_template(content.get("post_processor")),
     }
-
-
-def _around(processor: JSON) -> tuple[list[int], list[int]]:
-    """The ids before the first text and after each."""
-    kind = processor.get("type")
-    if kind == "BertProcessing":
-        return [processor["cls"][1]], [processor["sep"][1]]
-    if kind is None:
-        return [], []
-    _require(kind == "TemplateProcessing", "post-processor", kind)
-    parts = tokenizer_files.template(processor, "pair")
-    around, types = [ids for ids, _ in parts], [kinds for _, kinds in parts]
-    _require(len(around) == 3 and around[1] == around[2], "post-processor", processor["pair"])
-    _require(types[0] <= {0} and types[1:] == [{0}, {1}], "post-processor", processor["pair"])
-    return around[0], around[1]
 
 
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """From `vocab.txt`, with the defaults that Transformers has."""
-    path = directory / FILE_NAME
+    path = directory / WORDPIECE_VOCABULARY
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise ValueError(
-            f"{directory} has neither tokenizer.json nor {FILE_NAME}: it holds no WordPiece tokenizer."
+            f"{directory} has neither tokenizer.json nor {WORDPIECE_VOCABULARY}: it holds no WordPiece tokenizer."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {path}: {error}.") from None
@@ -103,13 +86,21 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     for token in roles.values():
         if token not in vocab:
             raise ValueError(f"{path} has no token {token!r}: it is not a vocabulary of BERT's.")
-    prefix, suffix = [vocab[roles["cls_token"]]], [vocab[roles["sep_token"]]]
-    return {"vocab": vocab, "unk_token": roles["unk_token"], "prefix": prefix, "suffix": suffix}
+    special = {"[CLS]": vocab[roles["cls_token"]], "[SEP]": vocab[roles["sep_token"]]}
+    return {"vocab": vocab, "unk_token": roles["unk_token"], "template": Template.parse(*BERT, special)}
 
 
-def write(tokenizer: WordPieceTokenizer, directory: Path) -> None:
+class WordPiece(tokenizer_files.Written, Protocol):
+    """What is written of a WordPiece tokenizer."""
+
+    unk_token: str
+    max_input_chars_per_word: int
+    normalization: BertNormalization
+
+
+def write(tokenizer: WordPiece, directory: Path) -> None:
     """Writes a tokenizer for Transformers and for `read`."""
-    with whole_file(directory / FILE_NAME) as partial:
+    with whole_file(directory / WORDPIECE_VOCABULARY) as partial:
         tokens = sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__)
         partial.write_text("\n".join(tokens) + "\n", encoding="utf-8")
     normalization = asdict(tokenizer.normalization)
@@ -118,7 +109,7 @@ def write(tokenizer: WordPieceTokenizer, directory: Path) -> None:
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
-def compose(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
+def compose(tokenizer: WordPiece) -> dict[str, Any]:
     """What `tokenizer.json` holds."""
     model = {
         "type": "WordPiece",
@@ -129,7 +120,6 @@ def compose(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
     }
     return tokenizer_files.compose(
         tokenizer,
-        second_type=1,
         normalizer={"type": "BertNormalizer", **asdict(tokenizer.normalization)},
         pre_tokenizer={"type": "BertPreTokenizer"},
         decoder={"type": "WordPiece", "prefix": PREFIX, "cleanup": True},

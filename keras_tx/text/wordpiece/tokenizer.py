@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from keras_tx.text.core.aligned_tokenizer import AlignedTokenizer
+from keras_tx.text.core.template import BERT, Template
 from keras_tx.text.graph.aligned import AlignedText
 from keras_tx.text.graph.longest_match import PREFIX, LongestMatch
 from keras_tx.text.graph.splitting import bert_normalize, bert_starts
@@ -22,7 +23,8 @@ class WordPieceTokenizer(AlignedTokenizer):
     """BERT's tokenizer, which gives what Transformers' fast one gives: ids, token types, offsets and words.
 
     A text is normalized, split at whitespace, punctuation and Chinese characters, and each word is taken apart into
-    the longest pieces of the vocabulary from left to right. Bytes that are not UTF-8 go, as U+FFFD does. The one known
+    the longest pieces of the vocabulary from left to right. It is read from `tokenizer.json` or `vocab.txt`, and what
+    Transformers writes beside them. Bytes that are not UTF-8 go, as U+FFFD does. The one known
     difference: marks too new for the library's table of accents stay in the order in which they stand in the text.
 
     Source: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019.
@@ -33,14 +35,14 @@ class WordPieceTokenizer(AlignedTokenizer):
         unk_token: stands for a word that is not made of pieces.
         max_input_chars_per_word: a longer word is unknown.
         clean_text, handle_chinese_chars, strip_accents, lowercase: as of `BertNormalization`.
-        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `prefix`, `suffix`,
-            `model_max_length`, `padding_side` and `truncation_side`, as of `Tokenizer`.
+        **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
+            `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
     Raises:
         ValueError: if ids repeat or leave gaps, or a role names what is no token.
     """
 
-    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    model_input_names: tuple[str, ...] = ("input_ids", "token_type_ids", "attention_mask")
 
     def __init__(
         self,
@@ -60,13 +62,8 @@ class WordPieceTokenizer(AlignedTokenizer):
         self._match = LongestMatch(self.vocab, self._id(unk_token, "`unk_token`"), max_input_chars_per_word)
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Self:
-        """Reads `tokenizer.json` or `vocab.txt`, and what Transformers writes beside them.
-
-        Raises:
-            ValueError: if files are missing, damaged, or of a tokenizer that would give other ids here.
-        """
-        return cls(**wordpiece_files.read(Path(directory)))
+    def from_directory(cls, directory):
+        return cls(**wordpiece_files.read(directory))
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Writes the files that Transformers reads and writes; others in the directory stay."""
@@ -114,8 +111,7 @@ class WordPieceTokenizer(AlignedTokenizer):
             **{
                 "added_tokens": trained["added_tokens"],
                 "special_tokens": roles,
-                "prefix": [vocab["[CLS]"]],
-                "suffix": [vocab["[SEP]"]],
+                "template": Template.parse(*BERT, vocab),
                 **options,
             },
         )
@@ -159,7 +155,7 @@ class WordPieceTokenizer(AlignedTokenizer):
         return tf.RaggedTensor.from_value_rowids(tf.stack(table, 1), rows, text.count, validate=False)
 
     def _normalized(self, texts) -> AlignedText:
-        """The texts normalized, with `~id` for an added token."""
+        """The texts normalized, with added tokens marked."""
         as_they_are, normalized = self._added_tokens
         text = AlignedText.of(texts).with_tokens(as_they_are)
         became = bert_normalize(text.ragged, self.normalization).values  # of each element, ragged

@@ -94,7 +94,7 @@ def pack(documents: Documents, tokenizer: Tokenizer, max_length: int) -> dict[st
 
     Args:
         documents: to pack; every token comes once.
-        tokenizer: whose prefix and suffix stand around rows.
+        tokenizer: whose special tokens stand around rows.
         max_length: tokens of a row.
 
     Returns:
@@ -107,17 +107,17 @@ def pack(documents: Documents, tokenizer: Tokenizer, max_length: int) -> dict[st
     """
     room = room_for(tokenizer, 1, max_length)
     ends = documents.sentences[documents.documents[1:]]
-    suffix = np.array(tokenizer.suffix, "int32")
+    prefix, suffix = (np.array(ids, "int32") for ids in (tokenizer.template.prefix, tokenizer.template.suffix))
     places = np.repeat(ends[:-1], len(suffix))
     stream = np.insert(documents.ids, places, np.tile(suffix, len(ends) - 1))
     owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     owner = np.insert(owner, places, np.repeat(np.arange(len(ends) - 1), len(suffix)))
 
-    count, begin = -(-len(stream) // room), len(tokenizer.prefix)
+    count, begin = -(-len(stream) // room), len(prefix)
     batch = empty_rows(tokenizer, count, max_length, ("input_ids", "attention_mask", "segment_ids"))
     for i in range(count):
         part = slice(i * room, (i + 1) * room)
-        ids = [*tokenizer.prefix, *stream[part], *tokenizer.suffix]
+        ids = [*prefix, *stream[part], *suffix]
         segments = owner[part] - owner[i * room] + 1
         batch["input_ids"][i, : len(ids)], batch["attention_mask"][i, : len(ids)] = ids, 1
         batch["segment_ids"][i, : len(ids)] = segments[-1]
@@ -139,7 +139,7 @@ def room_for(tokenizer: Tokenizer, texts: int, max_length: int) -> int:
     Raises:
         ValueError: if that is less than a token of each text.
     """
-    room = max_length - len(tokenizer.prefix) - texts * len(tokenizer.suffix)
+    room = max_length - tokenizer.template.special_tokens(texts)
     if room < texts:
         raise ValueError(
             f"`max_length` is {max_length}, which leaves no room for {'two texts' if texts == 2 else 'text'}: raise it."

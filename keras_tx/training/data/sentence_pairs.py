@@ -30,7 +30,7 @@ def sentence_pairs(
 
     Args:
         documents: two or more.
-        tokenizer: whose prefix stands before the first text, and whose suffix after each.
+        tokenizer: whose special tokens stand around the texts, and whose token types tell these apart.
         max_length: tokens of a row. Of pairs too long the longer text loses tokens, at its beginning or its end.
         seed: of all draws.
         short_probability: that a row is filled to a random length only, which is closer to what is met later.
@@ -51,10 +51,9 @@ def sentence_pairs(
     batch = empty_rows(tokenizer, len(pairs), max_length, ("input_ids", "token_type_ids", "attention_mask"))
     for row, place in enumerate(order):
         first, second = _cut(pairs[place], room, draw)
-        head = [*tokenizer.prefix, *first, *tokenizer.suffix]
-        ids = [*head, *second, *tokenizer.suffix]
+        ids, types = tokenizer.template.row(first.tolist(), second.tolist())
         batch["input_ids"][row, : len(ids)], batch["attention_mask"][row, : len(ids)] = ids, 1
-        batch["token_type_ids"][row, len(head) : len(ids)] = 1
+        batch["token_type_ids"][row, : len(ids)] = types
     return {**batch, "next_sentence_label": np.array([pairs[place].random for place in order], "int32")}
 
 
