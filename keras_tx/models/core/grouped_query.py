@@ -45,18 +45,18 @@ def _kv_heads(model: Model) -> int:
     Raises:
         ValueError: for a model that cannot have fewer.
     """
-    config: Any = model.config
-    variants = variants_of(getattr(config, "attention", None))
+    fields = vars(model.config)
+    variants = variants_of(fields.get("attention"))
     others = [type(variant).__name__ for variant in variants if not isinstance(variant, MultiHead)]
-    groupable = hasattr(config, "attention") and not others
-    if not (groupable or hasattr(config, "num_kv_heads")):
+    groupable = "attention" in fields and not others
+    if not (groupable or "num_kv_heads" in fields):
         found = f" with {others[0]} attention" if others else ""
         raise ValueError(
             "`model` must have `num_kv_heads` in its config, as a GPT has, or multi-head attention, as a BERT has; got "
             f"a {type(model).__name__}{found}."
         )
-    common = getattr(config, "num_kv_heads", None) or config.num_heads
-    heads = {getattr(variant, "num_kv_heads", None) or common for variant in variants}
+    common = fields.get("num_kv_heads") or fields["num_heads"]
+    heads = {variant.fields.get("num_kv_heads") or common for variant in variants}
     if len(heads) > 1:
         raise ValueError(f"`model` must have equally many key/value heads in all layers; got {sorted(heads)}.")
     return heads.pop()
@@ -64,15 +64,15 @@ def _kv_heads(model: Model) -> int:
 
 def _regrouped(config: Any, num_kv_heads: int) -> Any:
     """The config with so many key/value heads, said where it says them."""
-    variants = variants_of(config.attention)
-    if hasattr(config, "num_kv_heads") and not any(getattr(variant, "num_kv_heads", None) for variant in variants):
+    variants, has_field = variants_of(config.attention), "num_kv_heads" in vars(config)
+    if has_field and not any(variant.fields.get("num_kv_heads") for variant in variants):
         return config.replace(num_kv_heads=num_kv_heads)
     fewer = tuple(
         GroupedQuery(**{**variant.fields, "num_kv_heads": num_kv_heads}) if isinstance(variant, MultiHead) else variant
         for variant in variants
     )
     attention: Pattern = fewer if isinstance(config.attention, tuple) else fewer[0]
-    others = {"num_kv_heads": num_kv_heads} if hasattr(config, "num_kv_heads") else {}
+    others = {"num_kv_heads": num_kv_heads} if has_field else {}
     return config.replace(attention=attention, **others)
 
 
