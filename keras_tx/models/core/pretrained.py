@@ -24,7 +24,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 @dataclass(frozen=True)
 class Examined:
-    """What a checkpoint has for a class.
+    """A checkpoint compared with a class: what would load, and what is missing or left.
 
     Attributes:
         model: of the class, with the checkpoint's config and what overrides it; its weights have no values yet.
@@ -115,7 +115,7 @@ class Pretrained:
         progress: convert.Progress | None = None,
         **overrides: Any,
     ) -> Self:
-        """As `from_pretrained`, of a directory that is open already."""
+        """Does what `from_pretrained` does, for a directory that is open already."""
         with keras.StatelessScope():  # a model's weights have no values in it, and get them when it ends
             found = cls.examine(checkpoint, name=name, dtype=dtype, **overrides)
             convert.load(
@@ -133,7 +133,7 @@ class Pretrained:
     def examine(
         cls, checkpoint: convert.CheckpointDirectory, *, name: str | None = None, dtype=None, **overrides: Any
     ) -> Examined:
-        """What a checkpoint has for this class, by names, shapes and dtypes: whether it would load, and why not.
+        """Compares a checkpoint with this class, by names, shapes and dtypes: whether it would load, and why not.
 
         Call it in a `keras.StatelessScope`, in which the model that it makes takes no memory.
 
@@ -309,7 +309,7 @@ def require_known_version(config: Mapping[str, Any]) -> None:
 
 
 def _own_parts(weights: Iterable[str], backbone: Iterable[convert.Rule]) -> list[convert.Rule]:
-    """What a model has beyond the backbone, a part a rule: it starts fresh."""
+    """Returns a rule for each part of a model beyond the backbone: such parts start fresh."""
     filled = {path for rule in backbone for path in rule.ours}
     parts: dict[str, list[str]] = {}
     for path in weights:
