@@ -1,4 +1,4 @@
-"""All that a directory is to hold of a trained image classifier: curves, mistakes, and what it looks at."""
+"""The report of a trained image classifier: curves, mistakes, and what it looks at."""
 
 from __future__ import annotations
 

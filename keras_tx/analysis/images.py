@@ -101,7 +101,7 @@ def confusion_matrix(labels, predictions, num_classes: int) -> np.ndarray:
     """Counts the images of each class, by rows, taken for each class, by columns: int `(classes, classes)`.
 
     Raises:
-        ValueError: for labels or predictions that are no class, or not as many.
+        ValueError: for labels or predictions that are not in [0, classes), or not as many.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape or labels.ndim != 1:

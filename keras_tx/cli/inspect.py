@@ -42,7 +42,7 @@ def inspect(
 
 
 def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
-    """All that `inspect` tells, in JSON's types."""
+    """Returns what `inspect` tells, in JSON's types."""
     import keras
 
     from keras_tx.models.core.auto import model_class
@@ -87,7 +87,7 @@ def _holdings(checkpoint: CheckpointDirectory) -> dict[str, Any]:
 
 
 def _tensors(tensors: Mapping[str, Tensor], account: Account | None) -> list[dict[str, Any]]:
-    """Every tensor, and the weights of ours that it fills."""
+    """Returns every tensor, with the weights that it fills."""
     fills = {name: list(rule.ours) for rule, name in account.found} if account else {}
     for name, copy in account.copies if account else ():
         fills[copy] = fills[name]

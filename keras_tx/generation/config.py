@@ -51,7 +51,7 @@ class GenerationConfig:
     min_p: float | None = None
     """Do not draw tokens less likely than this share of the likeliest."""
     repetition_penalty: float = 1.0
-    """Above 1 makes tokens that occurred less likely."""
+    """The penalty of tokens that occurred: above 1 makes them less likely."""
     no_repeat_ngram_size: int = 0
     """Runs of so many tokens occur once, in prompt and continuation together; 0 for no such rule."""
     bad_words_ids: Sequence[Sequence[int]] | None = None

@@ -11,7 +11,7 @@ from keras_tx.ops.attention.cache import map_caches
 
 
 def repeat_rows(structure, copies: int):
-    """Each row `copies` times in succession."""
+    """Repeats each row `copies` times in succession."""
     if copies == 1:
         return structure
     return map_caches(

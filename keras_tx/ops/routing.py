@@ -50,7 +50,7 @@ def capacity(tokens, num_experts: int, top_k: int, factor: float):
 
 
 def places(experts, num_experts: int):
-    """Where each choice stands in the queue of its expert, int32 `(N, K)` from 0.
+    """Returns the place of each choice in the queue of its expert, int32 `(N, K)` from 0.
 
     First choices go before second ones, and earlier tokens before later ones (Lepikhin et al. 2020, algorithm 1).
 

@@ -87,7 +87,7 @@ class BlockSparseAttention(AttentionVariant):
         return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _attend_blocks(self, query, key, value, mask, options: dict):
-        """All positions at once, `mask` being `(B, 1, 1, T)` or None."""
+        """Attends to all positions at once, `mask` being `(B, 1, 1, T)` or None."""
         size = self.block_size
         batch, _, length, _ = ops.shape(query)
         if mask is not None:

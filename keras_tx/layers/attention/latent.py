@@ -170,7 +170,7 @@ class LatentAttention(Attention):
         return (output, *extras) if extras else output
 
     def _queries(self, x, turns):
-        """Each head's queries, `(B, H, T, head_dim)`, and their rotary parts, `(B, H, T, rotary_dim)`."""
+        """Returns each head's queries, `(B, H, T, head_dim)`, and their rotary parts, `(B, H, T, rotary_dim)`."""
         if self.query_dim is not None:
             x = self.query_norm(self.query_latent(x))
         query = self._split(self.query(x), self.num_heads)
@@ -183,7 +183,7 @@ class LatentAttention(Attention):
         return ops.concatenate([self.latent_norm(x[..., : self.latent_dim]), turned], axis=-1)
 
     def _expanded(self, latent):
-        """Each head's keys and values, `(B, H, S, ·)`."""
+        """Returns each head's keys and values, `(B, H, S, ·)`."""
         both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]), self.num_heads)
         batch, heads, length, _ = ops.shape(both)
         turned = ops.broadcast_to(latent[..., self.latent_dim :], (batch, heads, length, self.rotary_dim))

@@ -90,7 +90,7 @@ class SlidingWindowAttention(AttentionVariant):
         return self._softmax(query, keys, bias=bias, return_attention=return_attention, training=training), keys.cache
 
     def _attend_near(self, query, key, value, mask, options: dict):
-        """All positions at once, `mask` being `(B, 1, 1, T)` or None."""
+        """Attends to all positions at once, `mask` being `(B, 1, 1, T)` or None."""
         positions = ops.arange(ops.shape(query)[2], dtype="int32")
         real = None if mask is None else mask[:, 0, 0]
         if not self.num_global:

@@ -137,7 +137,7 @@ Given: TypeAlias = Pattern | str | dict[str, Any] | Sequence[AttentionConfig | s
 
 
 def variants_of(attention: Pattern) -> tuple[AttentionConfig, ...]:
-    """All that a pattern consists of, in order."""
+    """Returns the variants that a pattern consists of, in order."""
     if attention is None:
         return (MultiHead(),)
     return (attention,) if isinstance(attention, AttentionConfig) else attention

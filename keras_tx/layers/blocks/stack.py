@@ -86,7 +86,7 @@ class Stack(Layer):
         return_hidden_states: bool = False,
         training=None,
     ):
-        """All blocks.
+        """Runs all blocks.
 
         Args:
             x: `(B, T, d_model)`.

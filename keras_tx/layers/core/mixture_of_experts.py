@@ -138,7 +138,7 @@ class ExpertLinear(Layer):
             self.bias = self.add_weight(shape=(self.num_experts, 1, self.units), initializer="zeros", name="bias")
 
     def _drawn(self, shape, dtype=None):
-        """Each expert's kernel by itself: an initializer would take the experts' axis for one of the map's."""
+        """Draws each expert's kernel by itself: an initializer would take the experts' axis for one of the map's."""
         return ops.stack([clone_initializer(self.kernel_initializer)(shape[1:], dtype) for _ in range(shape[0])])
 
     def call(self, x, chosen=None):

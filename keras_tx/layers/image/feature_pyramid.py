@@ -39,7 +39,7 @@ class SimpleFeaturePyramid(Layer):
         kernel_initializer: of all kernels.
 
     Raises:
-        ValueError: for a width less than 1, scales that are no powers of 2, or finer than the width can be halved for;
+        ValueError: for a width less than 1, scales that are not powers of 2, or finer than the width can be halved for;
             at call, for another number of maps, or another width.
     """
 

@@ -16,7 +16,7 @@ from keras_tx.ops.image.windows import pad
 
 @register
 class PatchMerging(Layer):
-    """Each square of 2 x 2 tokens as one of twice the width (Liu et al. 2021, section 3.1).
+    """Merges each square of 2 x 2 tokens into one of twice the width (Liu et al. 2021, section 3.1).
 
     Input: `(B, H, W, dim)`. Output: `(B, ceil(H / 2), ceil(W / 2), 2 * dim)`; odd maps are padded with zeros.
 

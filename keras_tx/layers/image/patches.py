@@ -29,8 +29,8 @@ class PatchEmbedding(Layer):
         kernel_initializer: of the kernel.
 
     Raises:
-        ValueError: for sizes less than 1; at call, for another rank, other channels, or images that are no whole
-            number of patches.
+        ValueError: for sizes less than 1; at call, for another rank, other channels, or images that are not a
+            whole number of patches.
     """
 
     def __init__(

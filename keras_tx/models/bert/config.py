@@ -34,7 +34,7 @@ class BERTConfig(TextConfig):
     """The dropout rate on the embeddings and on each residual branch."""
     attention_dropout: float = 0.1
     classifier_dropout: float | None = None
-    """Before a classifier; None for `hidden_dropout`."""
+    """The dropout rate before a classifier; None for `hidden_dropout`."""
     tie_embeddings: bool = True
     """Whether a masked language model's output projection is the transposed token table, as it has to be here."""
     initializer_range: float = 0.02

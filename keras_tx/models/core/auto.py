@@ -63,6 +63,6 @@ def model_class(config: Mapping[str, Any]) -> type[Model]:
 
 
 def _families() -> list[convert.Family]:
-    """Every family that some registered class can be read from."""
+    """Returns every family that some registered class can be read from."""
     formats = [format for entry in MODELS.values() for format in entry.cls.formats.values()]
     return [family for families in formats for family in families]

@@ -30,7 +30,7 @@ class Model(Pretrained, keras.Model):
     """The tensors that `call` takes, the first of which may be given by itself; labels apart."""
 
     padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
-    """Where padding of texts under the attention mask, with positions counted without it, changes nothing."""
+    """The sides at which padding under the attention mask changes nothing, with positions counted without it."""
 
     def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(name=name, dtype=dtype)

@@ -226,8 +226,8 @@ class ImageModel(HeadModel):
             alone, `(B, num_classes)`, where nothing else was asked for.
 
         Raises:
-            ValueError: for images of another rank, order of axes, number of channels or dtype, or that are no whole
-                number of patches; for other inputs that do not fit them.
+            ValueError: for images of another rank, order of axes, number of channels or dtype, or that are not a
+                whole number of patches; for other inputs that do not fit them.
         """
         if return_features and not self.gives_features:
             raise ValueError(f"a {type(self).__name__} has no pooled features: `return_features` is for classifiers.")
@@ -262,7 +262,7 @@ class ImageModel(HeadModel):
         return outputs
 
     def predict_step(self, *arguments):
-        """Without the losses: `predict` puts the rows of all batches together, and a loss has none."""
+        """Leaves out the losses: `predict` puts the rows of all batches together, and a loss has none."""
         result = super().predict_step(*arguments)
         outputs, *state = result if isinstance(result, tuple) else (result,)
         if isinstance(outputs, dict):

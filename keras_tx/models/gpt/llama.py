@@ -308,4 +308,4 @@ MIXTRAL = dataclasses.replace(
 
 FAMILIES = (LLAMA, MISTRAL, MIXTRAL)
 ANSWERING = (LLAMA_ANSWERING, MISTRAL, MIXTRAL)
-"""Those with the head that answers questions."""
+"""The families of the head that answers questions."""

@@ -77,7 +77,7 @@ class GPTForTokenClassification(TextModel):
 
 @register_model(TINY_HEAD)
 class GPTForQuestionAnswering(TextModel):
-    """Where in a text the answer to a question starts and ends.
+    """Question answering: where in a text the answer starts and ends.
 
     `model(input_ids)` gives `{"start_logits": (B, T), "end_logits": (B, T)}`; with `start_positions` and
     `end_positions`, `(B,)` each, also `"loss"`: the mean of both cross-entropies, positions from T on not counting.

@@ -20,7 +20,7 @@ class SwinConfig(ImageConfig):
     patch_size: Size = 4
     """Height and width of the patches, or one number for both."""
     pad_images: bool = False
-    """Whether images that are no whole number of patches are padded with zeros at the bottom and the right."""
+    """Whether images that aren't a whole number of patches are padded with zeros at the bottom and the right."""
     embed_dim: int = 96
     """Width of the first stage; each other stage is twice as wide as the one before."""
     depths: tuple[int, ...] = (2, 2, 6, 2)
@@ -60,7 +60,7 @@ class SwinConfig(ImageConfig):
     """The dropout rate on the embedded patches and on each residual branch."""
     attention_dropout: float = 0.0
     head_dropout: float = 0.0
-    """Before the head."""
+    """The dropout rate before the head."""
     drop_path: float = 0.1
     """Rate at which the last block's branches are dropped; it rises linearly from 0 at the first block's."""
     initializer_range: float = 0.02
@@ -123,7 +123,7 @@ class SwinConfig(ImageConfig):
         return tuple(self.drop_path * i / max(last, 1) for i in range(last + 1))
 
     def windows(self) -> list[tuple[Window, Shift]]:
-        """Each stage's window, and the shift of its shifted blocks."""
+        """Returns each stage's window, and the shift of its shifted blocks."""
         return fit_windows(window_of_each(self.window_size, len(self.depths)), self.grid, self.window_fit)
 
     def pretrained_windows(self) -> list[Window | None]:

@@ -41,7 +41,7 @@ class T5Config(TextConfig):
     dropout: float = 0.1
     """The dropout rate everywhere: embeddings, attention weights, residual branches, feed-forward, last norm."""
     classifier_dropout: float = 0.0
-    """Before a classifier."""
+    """The dropout rate before a classifier."""
     tie_embeddings: bool = True
     """Whether the output projection is the transposed token table; from version 1.1 on it is not."""
     scale_output: bool | None = None

@@ -69,7 +69,7 @@ class EndTokenHead(SequenceHead):
         return {"logits": ops.where(ops.any(ends, axis=1, keepdims=True), logits, float("nan"))}
 
     def _ends(self, ids, mask):
-        """Where the text may end, `(B, T)` boolean."""
+        """Returns where the text may end, `(B, T)` boolean."""
         ends = self.eos_token_id
         if ends is None:
             return ops.ones_like(ids, "bool") if mask is None else ops.cast(mask, "bool")

@@ -64,7 +64,7 @@ class T5ForSequenceClassification(EncoderDecoderModel):
 
 @register_model(TINY_HEAD)
 class T5ForQuestionAnswering(EncoderDecoderModel):
-    """Where in a text the answer to a question starts and ends.
+    """Question answering: where in a text the answer starts and ends.
 
     `model(input_ids)` gives `{"start_logits": (B, T), "end_logits": (B, T)}`, from the decoder's states, which reads
     the text shifted right; with `start_positions` and `end_positions`, `(B,)` each, also `"loss"`: the mean of both

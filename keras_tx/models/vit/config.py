@@ -74,14 +74,14 @@ class ViTConfig(ImageConfig):
     representation_size: int | None = None
     """Width of a linear map and tanh before the head, as in the paper's pre-training; None for none."""
     pad_images: bool = False
-    """Whether images that are no whole number of patches are padded with zeros at the bottom and the right."""
+    """Whether images that aren't a whole number of patches are padded with zeros at the bottom and the right."""
     dropout: float = 0.0
     """The dropout rate on each residual branch."""
     position_dropout: float = 0.0
     """The dropout rate on the embeddings."""
     attention_dropout: float = 0.0
     head_dropout: float = 0.0
-    """Before the head."""
+    """The dropout rate before the head."""
     patch_dropout: float = 0.0
     """Part of each image's patches that are left out in training."""
     drop_path: float = 0.0

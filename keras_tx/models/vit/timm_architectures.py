@@ -162,4 +162,4 @@ HYBRID = dict(
         *_named("vit_{}_r50_s32_224 vit_{}_r50_s32_384", "large", 1, stem=(3, 4, 6, 3)),
     ]
 )
-"""Those with a ResNet before the patches."""
+"""The architectures with a ResNet before the patches."""

@@ -50,7 +50,7 @@ def npz(blocks: Sequence[int]) -> list[Rule]:
 
 
 def _convolutions(blocks: Sequence[int]) -> Iterator[_Conv]:
-    """All after the first."""
+    """Gives every convolution after the first."""
     before = WIDTH
     for stage, count in enumerate(blocks):
         after = resnet_width(blocks[: stage + 1])

@@ -130,7 +130,7 @@ def _sequential(x, dilation: int, length):
 
 
 def _neighbours(blocks, count: int):
-    """Each block with the `count` blocks after it: `(B, N + count, X, C, D)` to `(B, N, X, (count + 1) * C, D)`."""
+    """Joins each block with `count` blocks after it: `(B, N + count, X, C, D)` to `(B, N, X, (count + 1) * C, D)`."""
     if not count:
         return blocks
     shifted = [blocks[:, i : i - count or None] for i in range(count + 1)]

@@ -41,7 +41,7 @@ class Cache:
         raise NotImplementedError
 
     def repeat_rows(self, copies: int) -> Self:
-        """Each row `copies` times in succession."""
+        """Repeats each row `copies` times in succession."""
         raise NotImplementedError
 
     def take_rows(self, rows) -> Self:

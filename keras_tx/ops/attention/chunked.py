@@ -21,7 +21,7 @@ from keras_tx.ops.primitives import ceil_div, write
 
 
 class _Settings(NamedTuple):
-    """Arguments of `attention` that are no tensors."""
+    """The arguments of `attention` that are not tensors."""
 
     causal: bool
     scale: float

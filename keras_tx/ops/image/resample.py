@@ -101,7 +101,7 @@ def resample_positions(table, prefix: int, old: tuple[int, int], new: tuple):
 
     Args:
         table: a NumPy array or a tensor.
-        prefix: rows of tokens that are no patches.
+        prefix: rows of tokens that are not patches.
         old, new: height and width of the grids; tensors where the new ones are not known yet.
     """
     if all(isinstance(size, int) for size in new) and tuple(old) == tuple(new):

@@ -81,7 +81,7 @@ class Documents:
         return len(self.documents) - 1
 
     def spans(self, document: int) -> np.ndarray:
-        """Where the sentences of a document begin and end in `ids`, `(sentences, 2)`."""
+        """Returns where the sentences of a document begin and end in `ids`, `(sentences, 2)`."""
         first, last = self.documents[document : document + 2]
         return np.stack([self.sentences[first:last], self.sentences[first + 1 : last + 1]], 1)
 

@@ -187,7 +187,7 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
     first, seen = divmod(start * recipe.batch_size, count)
 
     def one_pass(number):
-        """All images, in an order that follows from the number: one that Keras looks into twice is the same twice."""
+        """Gives all images, in an order that follows from the epoch's number, however often Keras asks for it."""
         tf.compat.v1.set_random_seed(1)  # of this function's graph: else the program's, which must not be 0 here
         seed = tf.random.fold_in(tf.constant([recipe.seed, 0], "int64"), number)[0]
         return examples.shuffle(among, seed=seed, reshuffle_each_iteration=False)
@@ -205,7 +205,7 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
 
 
 def validation_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor, batch_size: int):
-    """All images once, in order, preprocessed, with one-hot labels."""
+    """Gives all images once, in order, preprocessed, with one-hot labels."""
     import tensorflow as tf
 
     def prepared(images, labels):

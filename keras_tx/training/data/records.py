@@ -137,7 +137,7 @@ class Records:
         return examples.batch(batch_size, drop_remainder=True).map(self._parsed)
 
     def read(self) -> dict[str, np.ndarray]:
-        """All rows, int32 arrays `(R, ...)` by name.
+        """Returns all rows, int32 arrays `(R, ...)` by name.
 
         Raises:
             ValueError: if one is damaged.

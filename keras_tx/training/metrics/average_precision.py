@@ -15,7 +15,7 @@ from keras_tx.ops.losses import IGNORED
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Overlaps from which on a box counts as found."""
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""At which precision is read."""
+"""The recalls at which precision is read."""
 
 
 class AveragePrecision:
