@@ -19,11 +19,11 @@ Text = str | tuple[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """What a text is.
+    """A label predicted for a text.
 
     Attributes:
-        label: by name.
-        score: how probable that is; of a regression, the number itself.
+        label: its name.
+        score: its probability; of a regression, the number itself.
     """
 
     label: str
