@@ -71,7 +71,8 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
     if tokenizer.vocab_size > model.prompt_vocab_size:
         raise ValueError(
-            f"the tokenizer has {tokenizer.vocab_size} ids and the model {model.prompt_vocab_size}: they are no pair."
+            f"the tokenizer has {tokenizer.vocab_size} ids and the model knows {model.prompt_vocab_size}: "
+            "give the tokenizer that the model was trained with."
         )
     writer = Writer(model, tokenizer, options)
     kinds = dict.fromkeys(("max_new_tokens", "temperature", "top_k", "top_p", "seed"), tf.int32)

@@ -59,7 +59,7 @@ def export_saved_model(
         serve_image, of a model with a preprocessor: `image_bytes`, JPEG or PNG files `(B,)`, to `label`, `score` and
             `scores`; to `label`, `score` and `box` of every query; to `classes` of all pixels; or to `features`.
 
-    Texts that are empty, no UTF-8 or longer than 1 MiB are errors, as are files above 16 MiB or 67 million pixels.
+    Texts that are empty, not UTF-8 or longer than 1 MiB are errors, as are files above 16 MiB or 67 million pixels.
 
     Beside it lie `model_card.json`, with signatures, versions, config, source and the files' sums, and requests that
     TensorFlow Serving warms up with.

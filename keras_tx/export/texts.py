@@ -26,7 +26,7 @@ from keras_tx.tasks import (
     TextClassificationTask,
     TokenClassificationTask,
 )
-from keras_tx.tasks.text_classification import label_scores
+from keras_tx.tasks.labels import label_scores
 from keras_tx.text import Tokenizer
 
 
