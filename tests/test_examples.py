@@ -1,4 +1,4 @@
-"""What the examples and the README show works."""
+"""What the examples show works."""
 
 import re
 import runpy
@@ -14,8 +14,6 @@ from keras_tx.models import load_pretrained
 from keras_tx.text import BPETokenizer, default_text, load_tokenizer
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE) if README.exists() else []
 
 
 @pytest.mark.slow
@@ -76,12 +74,3 @@ def test_summarize(tmp_path):
     limits = ["--max-length", "128", "--max-target-length", "32"]
     again = run_python(example, "--checkpoint", str(tmp_path / "tuned"), *options, *limits)
     assert re.search(rf"^before: {rouge}", again, re.MULTILINE)[1] == re.search(rf"after.*: {rouge}", out)[1]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the README shows the default backend")
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_readme_python_runs(block, tmp_path, monkeypatch):
-    """Each block alone, as a reader's first program."""
-    monkeypatch.chdir(tmp_path)
-    run_python("-c", block)

@@ -1,4 +1,4 @@
-"""What image models look at, and what they take for what: numbers, and the pictures of them."""
+"""Analysis of image models: what they look at, and which classes they confuse, in numbers and pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keras_tx.ops.image import windows
 
 
 def attention_rollout(maps: Sequence[np.ndarray]) -> np.ndarray:
-    """How much of each input token reaches each output token (Abnar & Zuidema 2020, equation 1).
+    """Returns how much of each input token reaches each output token (Abnar & Zuidema 2020, equation 1).
 
     A block passes on half of what it gets by its residual branch, and half by its attention, the mean over the heads;
     blocks are multiplied.
@@ -43,7 +43,7 @@ def attention_rollout(maps: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def attended_patches(model: VisionTransformer, images, *, rollout: bool = True) -> np.ndarray:
-    """How much a Vision Transformer's features take from each patch.
+    """Returns how much a Vision Transformer's features take from each patch.
 
     The features are the class token's or, with mean pooling, all patches' alike.
 
@@ -65,7 +65,7 @@ def attended_patches(model: VisionTransformer, images, *, rollout: bool = True) 
 
 
 def attended_tokens(block: SwinBlock, maps, size: tuple[int, int]) -> np.ndarray:
-    """How much each token of a map is looked at in a Swin block, put back where it lies.
+    """Returns how much each token of a map is looked at in a Swin block, put back where it lies.
 
     Args:
         block: of which the maps are.
@@ -98,7 +98,7 @@ def position_similarity(model: VisionTransformer) -> np.ndarray:
 
 
 def confusion_matrix(labels, predictions, num_classes: int) -> np.ndarray:
-    """How many images of each class, by rows, were taken for each class, by columns: int `(classes, classes)`.
+    """Counts the images of each class, by rows, taken for each class, by columns: int `(classes, classes)`.
 
     Raises:
         ValueError: for labels or predictions that are no class, or not as many.
@@ -117,7 +117,7 @@ def confusion_matrix(labels, predictions, num_classes: int) -> np.ndarray:
 
 
 def attention_of(model: ImageClassifier, images) -> tuple[np.ndarray, list[str]]:
-    """What a picture of a model's attention shows, map by map, and the maps' names.
+    """Returns what a picture of a model's attention shows, map by map, and the maps' names.
 
     Args:
         model: a Vision Transformer or a Swin Transformer.

@@ -107,7 +107,7 @@ def _plot_maps(path, maps: Sequence[np.ndarray], queries: Sequence[str], keys: S
 
 
 def _rotation(labels: Sequence[str]) -> int:
-    """In degrees: labels longer than a character stand upright, or they would overlap."""
+    """Returns the rotation of labels in degrees: those longer than a character would overlap unless upright."""
     return 90 if max(map(len, labels), default=0) > 1 else 0
 
 

@@ -1,4 +1,4 @@
-"""What the commands do with the terminal."""
+"""The terminal: messages, progress and errors of the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands' options have in common."""
+"""The options that several commands share, and checks of their values."""
 
 from __future__ import annotations
 

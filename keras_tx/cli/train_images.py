@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from keras_tx.training import ImageRecipe, LabelledImages, Run
 
 MODELS = {"vit": "Vision Transformer", "swin": "Swin Transformer"}
-"""By the names of the commands."""
+"""The models by the names of their commands."""
 
 
 def train_images(

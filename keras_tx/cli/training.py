@@ -1,4 +1,4 @@
-"""What the commands that train have in common: their run is opened, begun or continued."""
+"""The part that the commands that train share: they open, begin and continue a run."""
 
 from __future__ import annotations
 

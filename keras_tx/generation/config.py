@@ -13,7 +13,7 @@ from keras_tx.generation.state import Decoding
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GenerationConfig:
-    """How a text is continued. Options that belong to a method not chosen make no difference.
+    """The options of `generate`. Those that belong to a method not chosen make no difference.
 
     Where Transformers 4.57 and 5.23 differ the meaning is 5.23's. So is that of None: in a config it is an option not
     given, for which the model's config or else the default stands; given to `generate` by itself it switches the option
@@ -61,11 +61,11 @@ class GenerationConfig:
     num_assistant_tokens: int = 5
     """Tokens the assistant drafts at a time, always; Transformers starts at 20 and may stop each draft early."""
     bos_token_id: int | None = None
-    """What a text begins with if there is no prompt."""
+    """The token that a text begins with if there is no prompt."""
     eos_token_id: int | Sequence[int] | None = None
     """A token, or several, that end a row; none at all if empty."""
     pad_token_id: int | None = None
-    """What fills a row after its end; the first end token if there is none."""
+    """The token that fills a row after its end; the first end token if there is none."""
     return_dict_in_generate: bool = False
     """Return a `GenerateOutput`."""
 
@@ -178,7 +178,7 @@ class GenerationConfig:
         return self.min_length if self.min_new_tokens is None else prompt + self.min_new_tokens
 
     def decoding(self, length: int, *, assisted: bool = False) -> Decoding:
-        """What a loop with these options, those of a model included, is specialized to."""
+        """Returns the options that a loop is compiled for; these options include the model's."""
         pad = self.pad_token_id
         # Transformers' beam search takes a padding token of 0 for none.
         if pad is None or (pad == 0 and self.num_beams > 1):
@@ -215,7 +215,7 @@ class GenerationConfig:
 
 
 class GenerateOutput(NamedTuple):
-    """What `generate` returns with `return_dict_in_generate`; R is B * num_return_sequences.
+    """The result of `generate` with `return_dict_in_generate`; R is B * num_return_sequences.
 
     Attributes:
         sequences: int32 `(R, length)`.

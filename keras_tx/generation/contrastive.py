@@ -16,7 +16,7 @@ from keras_tx.ops.primitives import argmax, write
 
 
 class Context(NamedTuple):
-    """What the search keeps in the place of the cache.
+    """The state of contrastive search, which a loop carries in the place of the cache.
 
     Attributes:
         cache: the model's; it holds all columns but the last.
@@ -99,6 +99,6 @@ def _try(step: Callable, decoding: Decoding, state: DecodeState, candidates) -> 
 
 
 def _unit(hidden):
-    """In float32, along the last axis."""
+    """Normalizes vectors along the last axis to length 1, in float32."""
     hidden = ops.cast(hidden, "float32")
     return hidden / ops.sqrt(ops.maximum(ops.sum(hidden**2, axis=-1, keepdims=True), 1e-30))

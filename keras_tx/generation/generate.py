@@ -23,11 +23,11 @@ class GenerationMixin:
     """
 
     config: Any
-    """With `vocab_size`; `bos_token_id`, `eos_token_id` and `pad_token_id` count where there are any."""
+    """The model's config. It has `vocab_size`, and may have `bos_token_id`, `eos_token_id` and `pad_token_id`."""
     max_positions: int | None
-    """How many tokens a text may have; None for any number."""
+    """The largest number of tokens in a text; None if there is no limit."""
     prompt_vocab_size: int
-    """How many tokens prompts are made of."""
+    """The size of the vocabulary that prompts are made of."""
     reads_prompt: ClassVar[bool] = True
     """Whether the decoder goes on with the prompt itself; otherwise it writes a text of its own."""
 
@@ -131,11 +131,11 @@ class GenerationMixin:
             shown = filled
 
     def prompt_length(self, ids) -> int:
-        """How many tokens the decoder begins with, after prompts `(B, P)`; a decoder alone reads the prompts."""
+        """Returns how many tokens the decoder begins with, after prompts `(B, P)`: P in a model without encoder."""
         return ids.shape[1]
 
     def begin(self, ids, attention_mask, length: int) -> tuple:
-        """What the decoder begins with: ids, their mask, and its cache of `length` slots, empty."""
+        """Returns what the decoder begins with: ids, their mask, and an empty cache of `length` slots."""
         return ids, attention_mask, self.init_cache(ops.shape(ids)[0], length)
 
     def _search(self, ids, mask, config: GenerationConfig, assistant, seed: int | None) -> GenerateOutput:
@@ -220,7 +220,7 @@ def _require_fit(model, assistant, config: GenerationConfig) -> None:
 
 
 def _positions(*models) -> int | None:
-    """How many positions all models have; None for no limit."""
+    """Returns how many positions every one of the models has; None if there is no limit."""
     limits = (model.max_positions for model in models if model is not None)
     return min((limit for limit in limits if limit is not None), default=None)
 

@@ -61,7 +61,7 @@ def repeat_until(until, advance: Callable[[DecodeState], DecodeState], state: De
 
 
 def read(step: Callable, decoding: Decoding, ids, attention_mask, cache) -> tuple:
-    """What `step` gives after the prompt, and the state before the first token is chosen."""
+    """Returns the outputs of `step` after the prompt, and the state before the first token is chosen."""
     batch, prompt = ops.shape(ids)
     mask = ops.cast(attention_mask, "int32")
     free = decoding.slots - prompt
@@ -84,7 +84,7 @@ def note_seen(state: DecodeState, ids, attention_mask, vocab_size: int, controls
 
 
 def forward(step: Callable, decoding: Decoding, state: DecodeState) -> tuple:
-    """What `step` gives after the last column, and the cache."""
+    """Returns the outputs of `step` after the last column, and the cache."""
     batch = ops.shape(state.tokens)[0]
     ids = ops.slice(state.tokens, (0, state.index - 1), (batch, 1))
     positions = next_position(decoding, state)[:, None] - 1

@@ -1,4 +1,4 @@
-"""What the tokens so far forbid or make less likely: Transformers' logits processors, in their order."""
+"""Logits processors, which forbid tokens or make them less likely: Transformers', in their order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def process(logits, state: DecodeState, decoding: Decoding, controls: dict):
 
 
 def occurring(ids, vocab_size: int, where=None):
-    """Which tokens occur in each row of `ids`.
+    """Returns which tokens of the vocabulary occur in each row of `ids`.
 
     Args:
         ids: `(B, T)`.

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def window_size(max_positions: int | None) -> int:
-    """How many tokens are read at a time; the positions after them are for new tokens.
+    """Returns how many tokens are read at a time; the positions after them are for new tokens.
 
     Raises:
         ValueError: for fewer than two positions.
@@ -37,7 +37,7 @@ def last_window(ids, attention_mask, size: int) -> tuple[np.ndarray, np.ndarray]
 def stream_rolling(
     model, input_ids, *, attention_mask=None, max_new_tokens: int, seed: int = 0, chunk: int = 1, **options
 ) -> Iterator[np.ndarray]:
-    """As `model.stream`, for any number of new tokens.
+    """Streams any number of new tokens, as `model.stream` does within the model's positions.
 
     The first window holds the end of the prompt. Each time all positions are used, the last half of them becomes the
     next window, so a token is always drawn from between a half and all of the positions.

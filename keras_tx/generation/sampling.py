@@ -1,4 +1,4 @@
-"""From logits to the next token: the controls of sampling, in Transformers' order and meaning."""
+"""Sampling: how logits become the next token, with Transformers' options in its order and meaning."""
 
 from __future__ import annotations
 

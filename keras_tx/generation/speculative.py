@@ -26,7 +26,7 @@ DRAFT, ACCEPT, REPLACE = 1, 2, 3
 
 
 class Caches(NamedTuple):
-    """What speculative decoding keeps in the place of the cache.
+    """The state of speculative decoding, which a loop carries in the place of the cache.
 
     Attributes:
         target: the checking model's cache; it holds all columns but the last.
@@ -142,7 +142,7 @@ def _check(step: Callable, decoding: Decoding, state: DecodeState, drafted: Deco
 
 
 def _accept_drawn(decoding: Decoding, proposed, odds, logits, controls: dict, seed, index) -> tuple:
-    """Which drafts are accepted, and which tokens stand in their columns and the one after.
+    """Returns which drafts are accepted, and the tokens of their columns and of the one after.
 
     With p the checking model's distribution and q the drafting one's, a draft x is accepted with probability
     min(1, p(x) / q(x)), and replaced otherwise by a draw from max(p - q, 0) made to sum to 1; the token it gives is

@@ -1,4 +1,4 @@
-"""What a decode loop is compiled for, and what it carries from step to step."""
+"""The options that a decode loop is compiled for, and the state that it carries from step to step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 @dataclasses.dataclass(frozen=True)
 class Decoding:
-    """What a compiled loop is specialized to.
+    """The options that a loop is compiled for.
 
     Attributes:
         length: columns of the result, L: the prompt's and the new tokens'. A scalar tensor where a graph is traced for

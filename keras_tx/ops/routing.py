@@ -1,4 +1,4 @@
-"""Which experts each token goes to, where it stands in their queues, and how evenly they are used."""
+"""Routing of tokens to experts: who gets which, each token's place in the queue, how even the load is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def route(logits, top_k: int, normalize: bool):
 
 
 def balance_loss(probabilities, experts):
-    """How unevenly the experts are used, a scalar; 1 when all are used alike (Fedus et al. 2021, equation 4).
+    """Returns the load-balancing loss, a scalar; 1 when all experts are used alike (Fedus et al. 2021, equation 4).
 
     E times the sum over the experts of the share of choices that fall on one, times its mean probability.
 
@@ -41,7 +41,7 @@ def balance_loss(probabilities, experts):
 
 
 def capacity(tokens, num_experts: int, top_k: int, factor: float):
-    """How many tokens an expert takes: `factor` times as many as if all were used alike, rounded up.
+    """Returns how many tokens an expert takes: `factor` times as many as if all were used alike, rounded up.
 
     Whole numbers alone, so that `tokens`, and the result, may be a tensor where a graph does not know them.
     """

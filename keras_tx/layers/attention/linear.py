@@ -114,7 +114,7 @@ class LinearAttention(AttentionVariant):
         return output, None if cache is None else state
 
     def _real(self, mask, key, cache):
-        """Which of these keys a mask `(B, 1, 1, S)` shows, `(B, 1, T, 1)`; with a cache, S counts the past too."""
+        """Returns which keys a mask `(B, 1, 1, S)` shows, `(B, 1, T, 1)`; with a cache, S counts the past too."""
         if not of_keys(mask):
             raise ValueError(
                 "`attention_mask` of LinearAttention must be (batch, keys), the same for all queries and heads; got "

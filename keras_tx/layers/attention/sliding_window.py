@@ -150,7 +150,7 @@ class SlidingWindowAttention(AttentionVariant):
 
 
 def _held(positions, mask):
-    """Which positions `(S,)` of a cache hold a real key, `(B, S)`: those not empty, -1, that a mask shows."""
+    """Returns which positions `(S,)` of a cache hold a key that the mask shows, `(B, S)`; empty ones are -1."""
     held = (positions >= 0)[None]
     if mask is None:
         return held

@@ -1,4 +1,4 @@
-"""Which self-attention a model's blocks have, as data: what a model's `attention=` takes.
+"""The variants of self-attention as data: what a model's `attention=` takes.
 
     from keras_tx import attention
 

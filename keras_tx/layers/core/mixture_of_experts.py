@@ -18,7 +18,7 @@ from keras_tx.ops.fields import from_json
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experts:
-    """How a mixture of experts is made and used."""
+    """The config of a mixture of experts."""
 
     num_experts: int = 8
     top_k: int = 2

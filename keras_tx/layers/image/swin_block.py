@@ -185,7 +185,7 @@ class SwinBlock(Layer):
         return tuple(ops.where(large, steps, 0) for steps in self.shift)
 
     def _mask(self, batch, size: tuple, shift: tuple):
-        """Which tokens of a window look at which, `(B * N, 1, T, T)`; None where all look at all."""
+        """Returns which tokens of a window look at which, `(B * N, 1, T, T)`; None where all look at all."""
         if windows.are_zero(*shift):
             return None
         segments = ops.tile(windows.segments(size, self.window_size, shift), (batch, 1))

@@ -28,10 +28,10 @@ class BERTConfig(TextConfig):
     d_ff: int = 3072
     """Width inside the feed-forward network."""
     activation: str = "gelu"
-    """Of the feed-forward network and of the masked language model's head."""
+    """The activation of the feed-forward network and of the masked language model's head."""
     norm_epsilon: float = 1e-12
     hidden_dropout: float = 0.1
-    """On the embeddings and on each residual branch."""
+    """The dropout rate on the embeddings and on each residual branch."""
     attention_dropout: float = 0.1
     classifier_dropout: float | None = None
     """Before a classifier; None for `hidden_dropout`."""

@@ -53,7 +53,7 @@ class BERTForPreTraining(TextModel):
 
 @register_model(TINY_HEAD)
 class BERTForMaskedLM(TextModel):
-    """What stands at each place of a text, masked or not.
+    """A masked language model: the token at each place of a text, masked or not.
 
     `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, `(B, T)`, also `"loss"`: their mean
     cross-entropy in nats.
@@ -65,7 +65,7 @@ class BERTForMaskedLM(TextModel):
 
 @register_model(TINY_HEAD)
 class BERTForNextSentencePrediction(TextModel):
-    """Whether the second text of a pair follows the first.
+    """Next sentence prediction: whether the second text of a pair follows the first.
 
     `model(input_ids)` gives `{"logits": (B, 2)}`, of following (0) and of not (1); with `labels`, `(B,)`, also
     `"loss"`: their mean cross-entropy.
@@ -103,7 +103,7 @@ class BERTForTokenClassification(TextModel):
 
 @register_model(TINY_HEAD)
 class BERTForQuestionAnswering(TextModel):
-    """Where in a text the answer to a question starts and ends.
+    """Question answering: where in a text the answer starts and ends.
 
     `model(input_ids)` gives `{"start_logits": (B, T), "end_logits": (B, T)}`; with `start_positions` and
     `end_positions`, `(B,)` each, also `"loss"`: the mean of both cross-entropies, positions from T on not counting.
@@ -115,7 +115,7 @@ class BERTForQuestionAnswering(TextModel):
 
 @register_model(TINY_HEAD)
 class BERTForMultipleChoice(TextModel):
-    """Which of several texts fits best.
+    """Multiple choice: the one of several texts that fits best.
 
     `model({"input_ids": (B, C, T)})`, and mask and token types of that shape, gives `{"logits": (B, C)}`: a score
     for each of C texts; with `labels`, `(B,)`, the text to be chosen, also `"loss"`: their mean cross-entropy.

@@ -1,1 +1,1 @@
-"""What the families share: configs, heads, pretrained, the registry."""
+"""The parts that all families share: configs, backbones, heads, `from_pretrained`, the registry."""

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model of the class that it names."""
+"""`load_pretrained`: loads a checkpoint as a model of the class that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a family must provide: a backbone, from ids or images to hidden states.
+"""The base of every family: a backbone, from ids or images to hidden states.
 
 A backbone is a model of its own: it can be called, frozen, shared between heads, saved and exported without any head.
 """
@@ -42,7 +42,7 @@ class Backbone(Model):
 
     @property
     def prompt_vocab_size(self) -> int:
-        """How many tokens its text, or its source, is made of."""
+        """The size of the vocabulary of its text, or of its source."""
         return self.config.vocab_size
 
     def layer_depth(self, path):
@@ -93,7 +93,7 @@ class TextBackbone(Backbone):
         return outputs
 
     def hidden(self, *args: Any, **inputs: Any) -> dict[str, Any]:
-        """What `call` gives, always with `"hidden_states"`.
+        """Returns what `call` does, always with `"hidden_states"`.
 
         Takes the inputs of `input_names`, checked, and by name `cache`, `return_attention` and `training`.
         """
@@ -116,7 +116,7 @@ def cache_slots(cache) -> int | None:
 
 
 class BlockOutputs(NamedTuple):
-    """What a row of blocks gives: hidden states before the first and after each, maps and caches if asked for."""
+    """The outputs of several blocks: hidden states before the first and after each, maps and caches if asked for."""
 
     hidden_states: tuple
     attentions: tuple

@@ -1,4 +1,4 @@
-"""What every model is: a Keras model described by a frozen config, and built when it is made."""
+"""The base of every model: a Keras model described by a frozen config, and built when it is made."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Model(Pretrained, keras.Model):
 
     @property
     def max_positions(self) -> int | None:
-        """How many tokens a text may have; None for any number."""
+        """The largest number of tokens in a text; None if there is no limit."""
         return None
 
     @property
@@ -56,7 +56,7 @@ class Model(Pretrained, keras.Model):
         raise NotImplementedError
 
     def layer_depth(self, path: str) -> int | None:
-        """How many layers lie below a weight: 0 for embeddings, i + 1 for block i, None above all blocks.
+        """Returns how many layers lie below a weight: 0 for embeddings, i + 1 for block i, None above all blocks.
 
         Args:
             path: the weight's, as `weights_by_path` has it.

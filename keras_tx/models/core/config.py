@@ -56,16 +56,16 @@ class Config:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextConfig(Config):
-    """What the configs of all text families have: labels and special tokens."""
+    """The base of the configs of texts: labels and special tokens."""
 
     head_fields = frozenset({"num_labels", "problem_type", "label_names", "classifier_dropout", "tie_embeddings"})
 
     num_labels: int = 2
     """Classes of a sequence or token classifier; numbers a row of a regression."""
     problem_type: ProblemType | None = None
-    """What a sequence classifier's loss is; None to tell it from `num_labels` and the labels' dtype."""
+    """The kind of a sequence classifier's loss; None to tell it from `num_labels` and the labels' dtype."""
     label_names: tuple[str, ...] | None = None
-    """What the classes are called."""
+    """The names of the classes."""
     pad_token_id: int | None = None
     bos_token_id: int | None = None
     eos_token_id: int | tuple[int, ...] | None = None
@@ -86,7 +86,7 @@ class TextConfig(Config):
             )
 
     def replace(self, **fields: Any) -> Self:
-        """As `Config.replace`; another `num_labels` drops the names of the old labels."""
+        """Does what `Config.replace` does; another `num_labels` drops the names of the old labels."""
         if fields.get("num_labels", self.num_labels) != self.num_labels:
             fields.setdefault("label_names", None)
         return super().replace(**fields)

@@ -1,4 +1,4 @@
-"""What models that say something of every place of an image share: images of any size, and a classifier's weights."""
+"""The base of models that predict for every place of an image: any size, with a classifier's weights."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from keras_tx.ops.image.detection import best_classes, detection_loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DetectionConfig(ImageConfig):
-    """What all models have that detect objects; `num_classes` counts the classes, "no object" apart."""
+    """The config of models that detect objects; `num_classes` counts the classes without "no object"."""
 
     head_fields = ImageConfig.head_fields | {
         "num_queries",
@@ -53,13 +53,13 @@ class DetectionConfig(ImageConfig):
     auxiliary_loss: bool = True
     """Whether the predictions of every block of the decoder are trained, each with the whole loss."""
     class_cost: float = 1.0
-    """What the class's probability counts in the matching of predictions and objects."""
+    """The weight of the class's probability in the matching of predictions and objects."""
     bbox_cost: float = 5.0
-    """What the distance of the boxes does."""
+    """The weight of the boxes' L1 distance in the matching."""
     giou_cost: float = 2.0
-    """What their generalized intersection over union does."""
+    """The weight of the boxes' generalized intersection over union in the matching."""
     bbox_loss_coefficient: float = 5.0
-    """What the distance counts in the loss."""
+    """The weight of the boxes' L1 distance in the loss."""
     giou_loss_coefficient: float = 2.0
     eos_coefficient: float = 0.1
     """The weight of "no object" in the cross-entropy of the classes."""

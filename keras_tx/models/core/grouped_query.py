@@ -40,7 +40,7 @@ def to_grouped_query(model: AnyModel, num_kv_heads: int) -> AnyModel:
 
 
 def _kv_heads(model: Model) -> int:
-    """How many a model has.
+    """Returns how many key/value heads a model has.
 
     Raises:
         ValueError: for a model that cannot have fewer.

@@ -199,7 +199,7 @@ class HeadModel(Model):
 
     @property
     def prompt_vocab_size(self) -> int:
-        """How many tokens its text, or its source, is made of."""
+        """The size of the vocabulary of its text, or of its source."""
         return self.backbone.prompt_vocab_size
 
     def input_signature(self):
@@ -263,7 +263,7 @@ class HeadModel(Model):
         return super().compute_metrics(x, self._as_predicted(y), self._predicted(y_pred), sample_weight)
 
     def _predicted(self, outputs):
-        """What Keras's losses and metrics see: the logits, by name where there are several, or all without a head."""
+        """Returns what Keras's losses and metrics see: the logits, by name if several; without a head, everything."""
         return _only({name: outputs[name] for name in self.targets}) if self.targets else outputs
 
     def _as_predicted(self, y):

@@ -23,7 +23,7 @@ from keras_tx.ops.image.resample import adapt_kernel
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageConfig(Config):
-    """What the configs of all image families have."""
+    """The base of the configs of images."""
 
     head_fields = frozenset({"num_classes", "label_names"})
 
@@ -33,7 +33,7 @@ class ImageConfig(Config):
     num_classes: int = 1000
     """Classes to tell apart; 0 for a classifier that gives the pooled features instead."""
     label_names: tuple[str, ...] | None = None
-    """What the classes are called."""
+    """The names of the classes."""
 
     def __post_init__(self):
         height, width = pair(self.image_size)
@@ -58,11 +58,11 @@ class ImageConfig(Config):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """How many patches an image is high and wide."""
+        """The number of patches that an image is high and wide."""
         return grid(self.image_size, self.stride)
 
     def replace(self, **fields: Any) -> Self:
-        """As `Config.replace`; another `num_classes` drops the names of the old classes."""
+        """Does what `Config.replace` does; another `num_classes` drops the names of the old classes."""
         if fields.get("num_classes", self.num_classes) != self.num_classes:
             fields.setdefault("label_names", None)
         return super().replace(**fields)
@@ -86,7 +86,7 @@ class ImageBackbone(Backbone):
 
     @property
     def num_levels(self) -> int:
-        """How many maps of an image `feature_maps` can give: one a block, or one a stage."""
+        """The number of maps that `feature_maps` can give: one a block, or one a stage."""
         raise NotImplementedError
 
     @property
@@ -143,7 +143,7 @@ class ImageBackbone(Backbone):
         return {name: x for name, x in outputs.items() if name not in inner}
 
     def hidden(self, *inputs: Any, **options: Any) -> dict[str, Any]:
-        """What `call` gives, always with hidden states.
+        """Returns what `call` does, always with hidden states.
 
         Args:
             inputs: checked, by the names of `inputs_taken`; None for those not given.
@@ -197,7 +197,7 @@ class ImageModel(HeadModel):
         return_hidden_states: bool = False,
         training=None,
     ):
-        """What the head makes of images and, where it can be told, the loss.
+        """Returns the head's outputs for images and, where it can be told, the loss.
 
         Each model takes the inputs and labels that its backbone and its head have a use for, and refuses others.
 
@@ -247,18 +247,18 @@ class ImageModel(HeadModel):
         return self.answer(outputs, return_features=return_features)
 
     def run_backbone(self, given: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """What the backbone gives, hidden states too, of the model's inputs."""
+        """Returns the backbone's outputs, hidden states too, for the model's inputs."""
         inputs = {name: given[name] for name in self.backbone.inputs_taken if given.get(name) is not None}
         return self.backbone(inputs, return_hidden_states=True, **options)
 
     def run_head(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> dict[str, Any]:
-        """What the head gives, of what the backbone gave and the model's inputs."""
+        """Returns the head's outputs, for those of the backbone and the model's inputs."""
         if self.head.levels:
             hidden = hidden | {"feature_maps": self.backbone.feature_maps(hidden, given["images"], self.head.levels)}
         return self.head(hidden, {name: x for name, x in given.items() if x is not None}, training=training)
 
     def answer(self, outputs: dict[str, Any], *, return_features: bool = False) -> Any:
-        """What `call` returns of all outputs."""
+        """Returns those of all outputs that `call` returns."""
         return outputs
 
     def predict_step(self, *arguments):

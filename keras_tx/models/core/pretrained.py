@@ -24,7 +24,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 @dataclass(frozen=True)
 class Examined:
-    """What a checkpoint has for a class.
+    """A checkpoint compared with a class: what would load, and what is missing or left.
 
     Attributes:
         model: of the class, with the checkpoint's config and what overrides it; its weights have no values yet.
@@ -310,7 +310,7 @@ def require_known_version(config: Mapping[str, Any]) -> None:
 
 
 def _own_parts(weights: Iterable[str], backbone: Iterable[convert.Rule]) -> list[convert.Rule]:
-    """What a model has beyond the backbone, a part a rule: it starts fresh."""
+    """Returns a rule for each part of a model beyond the backbone: such parts start fresh."""
     filled = {path for rule in backbone for path in rule.ours}
     parts: dict[str, list[str]] = {}
     for path in weights:

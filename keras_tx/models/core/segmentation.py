@@ -22,7 +22,7 @@ from keras_tx.ops.losses import IGNORED, token_cross_entropy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SegmentationConfig(ImageConfig):
-    """What all models have that segment images; `num_classes` counts the classes of pixels."""
+    """The config of models that segment images; `num_classes` counts the classes of pixels."""
 
     head_fields = ImageConfig.head_fields | {"decoder_width", "semantic_loss_ignore_index"}
 

@@ -28,7 +28,7 @@ class _OfDecoder(NamedTuple):
 
 
 class SourceCache(_OfDecoder, Cache):
-    """What a decoder keeps from step to step.
+    """The cache that a decoder keeps from step to step.
 
     Attributes:
         blocks: the caches of its blocks, with the source's keys and values.
@@ -79,7 +79,7 @@ class EncoderDecoderBackbone(Backbone):
         raise NotImplementedError
 
     def run_decoder(self, ids, positions, columns, *, training=None, **options) -> dict:
-        """What the decoder gives, with hidden states.
+        """Returns the decoder's outputs, with hidden states.
 
         Args:
             ids: `(B, T)`.
@@ -201,7 +201,7 @@ class EncoderDecoderBackbone(Backbone):
         return self.hidden(ids, decoder_attention_mask, **source, training=training)["hidden_states"][-1]
 
     def begin(self, ids, attention_mask, length: int) -> tuple[Any, Any, SourceCache]:
-        """What generation begins with: the start token, its mask, and a cache of `length` slots.
+        """Returns what generation begins with: the start token, its mask, and a cache of `length` slots.
 
         Args:
             ids, attention_mask: the sources, `(B, S)`, whose keys and values the cache holds.
@@ -324,7 +324,7 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):
 
 
 def shift_right(ids, start: int, pad: int | None):
-    """What a decoder reads to predict `ids`, `(B, T)`: `start`, then all but the last one.
+    """Returns what a decoder reads to predict `ids`, `(B, T)`: `start`, then all but the last one.
 
     Args:
         ids: labels; where they do not count the decoder reads padding.

@@ -98,7 +98,7 @@ class TextModel(HeadModel):
         return self.answer(hidden, given, training)
 
     def answer(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> Any:
-        """What `call` returns: the logits, the losses of the labels that were given, and what else was asked for.
+        """Returns what `call` does: the logits, the losses of the labels that were given, and what else was asked for.
 
         Args:
             hidden: what the backbone gave.

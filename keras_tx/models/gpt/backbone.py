@@ -70,7 +70,7 @@ class GPTBackbone(TextBackbone):
         )
 
     def _attention_scale(self, index: int) -> float | None:
-        """What the scores of a block are multiplied by, where it is not what attention does by itself."""
+        """Returns the factor of a block's scores, where it is not attention's own."""
         c = self.config
         if c.scale_attention and not c.scale_attention_by_layer:
             return None

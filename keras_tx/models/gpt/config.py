@@ -60,11 +60,11 @@ class GPTConfig(TextConfig):
     attention_dropout: float = 0.1
     residual_dropout: float = 0.1
     classifier_dropout: float = 0.1
-    """On the last hidden states, before the token classifier."""
+    """The dropout rate on the last hidden states, before the token classifier."""
     summary_dropout: float = 0.1
-    """On the hidden state that the double heads' choice head reads."""
+    """The dropout rate on the hidden state that the double heads' choice head reads."""
     summary_activation: str | None = None
-    """Of the choice head."""
+    """The activation of the choice head's logits; None for none."""
     initializer_range: float = 0.02
     """Standard deviation of every kernel and table at the start."""
     scale_residual_init: bool = True

@@ -218,7 +218,7 @@ LLAMA_ANSWERING = dataclasses.replace(
     left_out=(r"lm_head\.weight", r"score\.(weight|bias)"),
     respelled=_under("transformer.", "model."),
 )
-"""With the one head whose peer calls the backbone otherwise."""
+"""The head of question answering, whose peer calls the backbone `transformer`."""
 
 
 # === Mistral: a window. Mixtral: experts ===
@@ -245,7 +245,7 @@ def _with_defaults(settings: tuple[Setting, ...], **defaults: Any) -> tuple[Sett
 
 
 def _plain(fields: Fields) -> Fields:
-    """With None for what `feed_forward_bias` is by default."""
+    """Returns the fields with `feed_forward_bias` None where it is the default."""
     usual = fields["feed_forward_bias"] == fields["use_bias"]
     return {**fields, "feed_forward_bias": None if usual else fields["feed_forward_bias"]}
 

@@ -53,7 +53,7 @@ def read_rotary(config: Mapping[str, Any], rope_theta: float = 10000.0) -> dict[
 
 
 def _attention_factor(rope: Mapping[str, Any], factor: float) -> float | None:
-    """What YaRN multiplies queries and keys by, if other than it is by its paper."""
+    """Returns YaRN's factor of queries and keys, where it is not the paper's."""
     if rope.get("attention_factor") is not None:
         return rope["attention_factor"]
     above, below = rope.get("mscale"), rope.get("mscale_all_dim")

@@ -24,10 +24,10 @@ from keras_tx.ops.image.patches import grid
 from keras_tx.ops.image.resample import resample_positions
 
 EPSILON = 1e-5
-"""Of the norms of the patches and between stages, which no config changes."""
+"""The epsilon of the norms of the patches and between stages, which no config changes."""
 
 _EMBEDDINGS = re.compile(r"backbone/(patch_embedding|patch_norm|positions|mask_token)(/|$)")
-"""What lies below the blocks."""
+"""The weights below the blocks."""
 
 
 @register_model()

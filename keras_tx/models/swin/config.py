@@ -1,4 +1,4 @@
-"""What makes one Swin Transformer another, and the papers' tables."""
+"""The config of Swin and Swin v2, and the papers' tables."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class SwinConfig(ImageConfig):
     num_heads: tuple[int, ...] = (3, 6, 12, 24)
     """Heads in each stage."""
     window_size: int | tuple[Size, ...] = 7
-    """Of the windows: one number, or for each stage a number or a pair, height and width."""
+    """The size of the windows: one number, or for each stage a number or a pair, height and width."""
     window_fit: WindowFit = "axes"
-    """What becomes of windows in stages whose maps are no larger.
+    """How windows fit into stages whose maps are no larger than a window.
 
     "axes": along either axis a window no smaller than the map at `image_size` shrinks to it and is not shifted; maps
     are shifted, then padded (timm). "height": likewise, but the height counts for both axes, and is halved rounding
@@ -46,7 +46,7 @@ class SwinConfig(ImageConfig):
     norm_position: Literal["pre", "post"] = "pre"
     """Whether a norm comes before each residual branch, or after it (Liu et al. 2022)."""
     norm_scale: float = 1.0
-    """What the scales of the blocks' norms start at; 0 with post-norm, where blocks start as the identity."""
+    """The scale that the blocks' norms start with; 0 with post-norm, where blocks start as the identity."""
     norm_epsilon: float = 1e-5
     mlp_ratio: float = 4.0
     """Width inside the feed-forward network, in widths of the stage."""
@@ -57,7 +57,7 @@ class SwinConfig(ImageConfig):
     absolute_positions: bool = False
     """Whether a learned vector is added for each patch."""
     dropout: float = 0.0
-    """On the embedded patches and on each residual branch."""
+    """The dropout rate on the embedded patches and on each residual branch."""
     attention_dropout: float = 0.0
     head_dropout: float = 0.0
     """Before the head."""
@@ -113,12 +113,12 @@ class SwinConfig(ImageConfig):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Of each stage."""
+        """The width of each stage."""
         return tuple(self.embed_dim * 2**i for i in range(len(self.depths)))
 
     @property
     def drop_path_rates(self) -> tuple[float, ...]:
-        """Of each block."""
+        """The rate of stochastic depth of each block."""
         last = sum(self.depths) - 1
         return tuple(self.drop_path * i / max(last, 1) for i in range(last + 1))
 

@@ -146,7 +146,7 @@ def plain(fit: WindowFit, pad_images: bool) -> Callable[[Fields], Fields]:
 
 
 def _effective(fields: Fields, fit: WindowFit) -> list:
-    """What becomes of each stage's map at `image_size`: the window, the shift, and the fit where that matters."""
+    """Returns each stage's window and shift at `image_size`, and the fit where that matters."""
     rows, columns = grid(fields["image_size"], fields["patch_size"])
     result = []
     for stage, (window, shift) in enumerate(_windows(fields, fit)):

@@ -17,7 +17,7 @@ from keras_tx.models.t5.huggingface import T5, T5_ENCODER
 
 
 class T5Layers(Backbone):
-    """What both backbones have: the token table, the encoder, and the position biases that a stack's blocks share."""
+    """The base of both backbones: the token table, the encoder, and the position biases that a stack's blocks share."""
 
     config_class = T5Config
     config: T5Config
@@ -45,7 +45,7 @@ class T5Layers(Backbone):
         )
 
     def stack_options(self) -> dict[str, Any]:
-        """What both stacks are made with. Queries start smaller, for the scores are not divided by sqrt(d_kv)."""
+        """Returns the arguments of both stacks. Queries start smaller, for the scores are not divided by sqrt(d_kv)."""
         c = self.config
         return {
             "d_model": c.d_model,
@@ -94,7 +94,7 @@ class T5Layers(Backbone):
         return self.through(self.encoder, input_ids, bias, attention_mask=attention_mask, **asked)
 
     def through(self, stack, ids, bias, *, training=None, **options) -> dict:
-        """What a stack gives of ids, with hidden states; dropout before and after."""
+        """Returns a stack's outputs for ids, with hidden states; there is dropout before and after."""
         x = self.drop(self.token_embedding(ids), training=training)
         outputs = stack(x, bias=bias, return_hidden_states=True, training=training, **options)
         *states, last = outputs["hidden_states"]

@@ -34,12 +34,12 @@ class T5Config(TextConfig):
     gated: bool = False
     """Whether the feed-forward network is gated, as from version 1.1 on."""
     num_buckets: int = 32
-    """Of offsets between positions: rows of a position bias."""
+    """The number of buckets of offsets between positions, which are the rows of a position bias."""
     max_distance: int = 128
     """The offset from which on all are one to the position bias."""
     norm_epsilon: float = 1e-6
     dropout: float = 0.1
-    """On embeddings, attention weights, residual branches and their feed-forward's inside, and after the last norm."""
+    """The dropout rate everywhere: embeddings, attention weights, residual branches, feed-forward, last norm."""
     classifier_dropout: float = 0.0
     """Before a classifier."""
     tie_embeddings: bool = True
@@ -51,7 +51,7 @@ class T5Config(TextConfig):
     pad_token_id: int | None = 0
     eos_token_id: int | tuple[int, ...] | None = 1
     decoder_start_token_id: int = 0
-    """What the decoder begins with."""
+    """The token that the decoder begins with."""
 
     head_fields = TextConfig.head_fields | {"scale_output"}
 

@@ -13,7 +13,7 @@ from keras_tx.convert.tensors import Tensor
 Fields = Mapping[str, Any]
 
 PREFIX = "transformer."
-"""Of the names of a T5 that is part of another class."""
+"""The prefix of names in a T5 that is part of another class."""
 
 # === Tensors ===
 
@@ -126,7 +126,7 @@ def _inferred(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _untied(fields: Fields, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """As from version 5 on, where every config says that the output projection is tied, and the tensors decide."""
+    """Returns the fields of an untied projection; from Transformers 5 on the tensors decide, not the config."""
     shared, projection = (tensors.get(name) for name in ("shared.weight", "lm_head.weight"))
     if not fields["tie_embeddings"] or shared is None or projection is None or projection.equals(shared):
         return {}

@@ -31,7 +31,7 @@ class TransformerConfig(TextConfig):
     dim_feedforward: int = 2048
     """Width inside the feed-forward network."""
     dropout: float = 0.1
-    """On the sums of embeddings and positions, and on each residual branch."""
+    """The dropout rate on the sums of embeddings and positions, and on each residual branch."""
     attention_dropout: float = 0.0
     activation_dropout: float = 0.0
     """Inside the feed-forward network."""
@@ -46,7 +46,7 @@ class TransformerConfig(TextConfig):
     """The share of each label that all tokens have between them in the loss; the paper's is 0.1."""
     pad_token_id: int | None = 0
     decoder_start_token_id: int = 0
-    """What the decoder begins with."""
+    """The token that the decoder begins with."""
 
     head_fields = TextConfig.head_fields | {"label_smoothing"}
 

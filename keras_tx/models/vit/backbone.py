@@ -28,11 +28,11 @@ _EMBEDDINGS = re.compile(
     r"backbone/(stem|patch_embedding|position_embedding|embedding_norm|(class|distillation|mask)_token"
     r"|register_tokens)(/|$)"
 )
-"""What lies below the blocks."""
+"""The weights below the blocks."""
 
 
 class ViTEncoder(ImageBackbone):
-    """What the backbones of Vision Transformers share. Subclasses make the positions, and embed images.
+    """The base of the Vision Transformers' backbones. Subclasses make the positions, and embed images.
 
     Attributes:
         norm: the final norm, of all tokens; a head that pools first applies it to what it has pooled instead.
@@ -138,7 +138,7 @@ class ViTEncoder(ImageBackbone):
         return x + table[:, c.position_rows :], table[:, : c.position_rows]
 
     def _grid(self, images) -> tuple:
-        """How many patches images are high and wide, those that are padded too; tensors where it is not known yet."""
+        """Returns how many patches images are high and wide, padded ones too; tensors where that is not known yet."""
         return tuple(
             -(-length // part) for length, part in zip(ops.shape(images)[1:3], self.config.stride, strict=True)
         )

@@ -52,7 +52,7 @@ class ViTConfig(ImageConfig):
     qk_norm: bool = False
     """Whether each head's queries and keys are normalized (Dehghani et al. 2023)."""
     layer_scale: float | None = None
-    """What each residual branch is multiplied by at the start, channel by channel; None for no LayerScale."""
+    """The factor of each residual branch's channels at the start; None for no LayerScale."""
     class_token: bool = True
     distillation_token: bool = False
     """A second token, which learns from a teacher (DeiT, Touvron et al. 2021)."""
@@ -65,7 +65,7 @@ class ViTConfig(ImageConfig):
     pre_norm: bool = False
     """Whether the embeddings are normalized, and patches are embedded without bias (CLIP, Radford et al. 2021)."""
     pooling: _Pooling = "token"
-    """What the features are: the class token's; the patches' mean, maximum, or the mean of both; or what a learned
+    """How features are pooled: the class token's; the patches' mean, maximum, or the mean of both; or what a learned
     query sees of them (`layers.AttentionPooling`)."""
     pool_prefix: bool = False
     """Whether the tokens before the patches are pooled too, where `pooling` is not "token"."""
@@ -76,9 +76,9 @@ class ViTConfig(ImageConfig):
     pad_images: bool = False
     """Whether images that are no whole number of patches are padded with zeros at the bottom and the right."""
     dropout: float = 0.0
-    """On each residual branch."""
+    """The dropout rate on each residual branch."""
     position_dropout: float = 0.0
-    """On the embeddings."""
+    """The dropout rate on the embeddings."""
     attention_dropout: float = 0.0
     head_dropout: float = 0.0
     """Before the head."""

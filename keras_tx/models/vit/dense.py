@@ -22,7 +22,7 @@ class ViTSegmentationConfig(SegmentationConfig, ViTConfig):
     head_fields = SegmentationConfig.head_fields | ViTConfig.head_fields | {"pyramid_scales"}
 
     pyramid_scales: tuple[float, ...] = (4, 2, 1, 0.5)
-    """Of the maps that are decoded, in the grid of patches: powers of 2, from fine to coarse."""
+    """The scales of the maps that are decoded, in the grid of patches: powers of 2, from fine to coarse."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -134,7 +134,7 @@ FIXED: dict[str, Any] = {
 
 
 def plain(fields: Fields) -> Fields:
-    """With None for what `fc_norm` is by default."""
+    """Returns the fields with `fc_norm` None where it is the default."""
     default = fields["pooling"] in REDUCTIONS
     return {**fields, "fc_norm": None if fields["fc_norm"] == default else fields["fc_norm"]}
 

@@ -97,7 +97,7 @@ def _from_shapes(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stem_from(shapes: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """How many bottleneck blocks each stage of a ResNet has."""
+    """Returns how many bottleneck blocks each stage of a ResNet has."""
     if "conv_root/kernel" not in shapes:
         return None
     stages = Counter(match[1] for name in shapes if (match := re.fullmatch(r"block(\d+)/unit\d+/conv1/kernel", name)))

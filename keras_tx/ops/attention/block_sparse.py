@@ -1,4 +1,4 @@
-"""Which blocks of keys each block of queries sees in block-sparse attention (Zaheer et al. 2020: BigBird).
+"""The blocks of keys that each block of queries sees in block-sparse attention (Zaheer et al. 2020: BigBird).
 
 A pattern is a table of block numbers, made the same way on all backends and for any length: the random blocks come from
 a hash of the seed and the block's own number.

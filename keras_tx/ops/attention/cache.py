@@ -24,12 +24,12 @@ class Cache:
 
     @property
     def fill(self) -> Any:
-        """How many positions are in it, an int32 scalar."""
+        """The number of positions in the cache, an int32 scalar."""
         raise NotImplementedError
 
     @property
     def capacity(self) -> int | None:
-        """How many positions it has room for; None for any number, or one that a graph does not know."""
+        """The number of positions there is room for; None for any number, or one that a graph does not know."""
         raise NotImplementedError
 
     def rewind(self, index) -> Self:
@@ -121,7 +121,7 @@ class LayerCache(Cache):
 
 
 def least_capacity(caches: Iterable[Cache]) -> int | None:
-    """How many positions all of these caches have room for; None for any number."""
+    """Returns how many positions every one of these caches has room for; None for any number."""
     known = [cache.capacity for cache in caches]
     return min((capacity for capacity in known if capacity is not None), default=None)
 

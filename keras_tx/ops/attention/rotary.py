@@ -17,7 +17,7 @@ RopeType = Literal["linear", "ntk", "dynamic", "yarn", "llama3"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RotaryScaling:
-    """How a model trained on short texts turns the positions of longer ones; names as in Transformers' configs.
+    """The scaling of rotary positions to texts longer than those trained on; names as in Transformers' configs.
 
     A pair of channels that turns less than once or so within the texts of training tells positions apart by where in
     its turn it is, so "yarn" and "llama3" slow it down; one that turns often tells distances, and they leave it.
@@ -28,7 +28,7 @@ class RotaryScaling:
     (bloc97 2023); "dynamic" raises it as far as the positions at hand ask for; "yarn" (Peng et al. 2023) and "llama3"
     (Llama 3.1, 2024) slow some channels by `factor`, leave others, and blend between."""
     factor: float
-    """How much longer the texts may be."""
+    """The factor by which texts may be longer."""
     original_max_positions: int | None = None
     """The longest text of training; needed by all types but "linear" and "ntk"."""
     low_freq_factor: float = 1.0
@@ -36,9 +36,9 @@ class RotaryScaling:
     high_freq_factor: float = 4.0
     """"llama3" leaves channels with more turns than this."""
     beta_slow: float = 1.0
-    """As `low_freq_factor`, for "yarn"."""
+    """The same as `low_freq_factor`, for "yarn"."""
     beta_fast: float = 32.0
-    """As `high_freq_factor`, for "yarn"."""
+    """The same as `high_freq_factor`, for "yarn"."""
     attention_factor: float | None = None
     """Multiplies queries and keys; 0.1 ln(factor) + 1 for "yarn", 1 for the others unless given."""
     truncate: bool = True
@@ -79,7 +79,7 @@ class RotaryScaling:
         return (inv_freq * (1 + (1 / self.factor - 1) * self._slowed(inv_freq, dim, theta))).astype("float32")
 
     def _slowed(self, inv_freq: np.ndarray, dim: int, theta: float) -> np.ndarray | float:
-        """How far each pair of channels is slowed: 0 not at all, 1 by `factor`."""
+        """Returns how far each pair of channels is slowed: 0 not at all, 1 by `factor`."""
         if self.rope_type == "linear":
             return 1.0
         length = self.original_max_positions
@@ -126,7 +126,7 @@ class Rotary:
         return cls(rope_theta=float(given)) if isinstance(given, (int, float)) else given
 
     def width(self, head_dim: int) -> int:
-        """How many channels of a head of that width are turned.
+        """Returns how many channels of a head of this width are rotated.
 
         Raises:
             ValueError: if they are an odd number, or more than there are.

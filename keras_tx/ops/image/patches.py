@@ -15,7 +15,7 @@ def pair(size: Size) -> tuple[int, int]:
 
 
 def grid(image_size: Size, patch_size: Size) -> tuple[int, int]:
-    """How many patches an image is high and wide; what is left over does not count. Sizes may be tensors."""
+    """Returns how many whole patches an image is high and wide. Sizes may be tensors."""
     (height, width), (rows, columns) = pair(image_size), pair(patch_size)
     return height // rows, width // columns
 

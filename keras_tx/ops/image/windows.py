@@ -19,7 +19,7 @@ from keras_tx.ops.image.patches import Size, pair, patchify, unpatchify
 Window = tuple[int, int]
 Shift = tuple[int, int]
 WindowFit = Literal["axes", "shorter_side", "height"]
-"""How windows fit into stages whose maps are no larger than they; see `fit_windows`."""
+"""The ways to fit windows into stages whose maps are no larger than a window; see `fit_windows`."""
 
 
 def pad(x, window: Window):

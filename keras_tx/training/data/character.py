@@ -1,4 +1,4 @@
-"""What a character model is trained on, and what it must beat."""
+"""The data of a character model, and the baseline that it must beat."""
 
 from __future__ import annotations
 

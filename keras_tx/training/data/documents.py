@@ -41,7 +41,7 @@ class Documents:
     """Sentences one after another, without special tokens."""
 
     ids: np.ndarray
-    """Of all of them, int32 `(N,)`."""
+    """The ids of all documents one after another, int32 `(N,)`."""
 
     sentences: np.ndarray
     """Where each sentence begins in `ids`, and the end of the last: int64 `(S + 1,)`."""
@@ -134,7 +134,7 @@ def empty_rows(tokenizer: Tokenizer, count: int, max_length: int, names: Sequenc
 
 
 def room_for(tokenizer: Tokenizer, texts: int, max_length: int) -> int:
-    """How many tokens of a row are not special.
+    """Returns how many tokens of a row are not special.
 
     Raises:
         ValueError: if that is less than a token of each text.

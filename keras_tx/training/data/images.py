@@ -17,7 +17,7 @@ from keras_tx.tfds import load_tfds
 from keras_tx.vision import ImagePreprocessor, augment
 
 SHUFFLED = 10_000
-"""How many images the order is drawn among, when they are not all in memory."""
+"""The size of the buffer that images are shuffled in, when they are not all in memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +37,14 @@ class LabelledImages:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image: height, width, channels."""
+        """The shape of one image: height, width, channels."""
         of_part = self.train[0].shape[1:] if isinstance(self.train, tuple) else self.train.element_spec[0].shape
         height, width, channels = of_part
         return height, width, channels
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What tells these images from others: their classes, and how many they are."""
+        """The classes and the number of images, which tell these images from others."""
         return {
             "classes": list(self.label_names),
             "train": _count(self.train),
@@ -165,7 +165,7 @@ def dataset_images(name: str, image_size: Size, data_dir: str | Path | None = No
 
 
 def epoch_steps(data, config: ImageConfig, recipe) -> int:
-    """How many batches are an epoch; arguments as of `training_batches`."""
+    """Returns how many batches are an epoch. Takes the arguments of `training_batches`."""
     _, count = _examples(data, config)
     return max(count // recipe.batch_size, 1)
 

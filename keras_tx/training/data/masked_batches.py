@@ -10,7 +10,7 @@ from keras_tx.training.data.masking import Masking
 from keras_tx.training.data.records import Records
 
 TARGETS = ("next_sentence_label",)
-"""What of the rows is no input."""
+"""The entries of a row that are not inputs of the model."""
 
 
 def masked_batches(

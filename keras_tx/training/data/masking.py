@@ -24,16 +24,16 @@ class Masking:
     """
 
     mask_token_id: int
-    """What hides a token."""
+    """The id that hides a token."""
 
     special: np.ndarray
-    """Which ids are never chosen, booleans `(V,)`."""
+    """The ids that are never chosen, as booleans `(V,)`."""
 
     continues: np.ndarray | None = None
-    """Which ids continue a word, booleans `(V,)`: all tokens of a word are chosen, or none. None: each by itself."""
+    """The ids that continue a word, as booleans `(V,)`, to choose whole words; None chooses token by token."""
 
     probability: float = 0.15
-    """That a token, or a word, is chosen."""
+    """The probability that a token, or a word, is chosen."""
 
     masked: float = 0.8
     """The share of the chosen tokens that the mask token hides."""

@@ -31,11 +31,11 @@ class MixtureTask:
     """Gives the endless `tf.data.Dataset` of its examples from a number on; those of all tasks are alike in shape."""
 
     size: int
-    """How many examples differ."""
+    """The number of different examples."""
 
 
 def mixing_rates(sizes: Sequence[int], *, limit: int | None = None, temperature: float = 1.0) -> np.ndarray:
-    """How often tasks come: in proportion to their sizes, but that large ones count as `limit`, made more equal.
+    """Returns how often each task comes: in proportion to its size, at most `limit`, evened out by `temperature`.
 
     Source: Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", 2020,
     section 3.5.2.

@@ -16,7 +16,7 @@ from keras_tx.text import Tokenizer
 from keras_tx.text.core.rows import required
 
 MANIFEST = "manifest.json"
-"""What lies beside the shards: their sizes and rows, of what these are, made by which tokenizer and how."""
+"""The file beside the shards: their sizes and rows, and the tokenizer and options that made them."""
 
 INDEX = "index.npy"
 """Where each row's record begins in its shard, int64 `(R,)`."""
@@ -192,7 +192,7 @@ def read_records(directory: str | Path, tokenizer: Tokenizer) -> dict[str, np.nd
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any]:
-    """What lies beside the shards of a directory.
+    """Reads the manifest beside the shards of a directory.
 
     Raises:
         ValueError: if there is none.
@@ -208,7 +208,7 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
-    """What tells a tokenizer from others that give other ids: a checksum of the file that it is kept in."""
+    """Returns the checksum of a tokenizer's file, which tells it from others that give other ids."""
     with tempfile.TemporaryDirectory() as directory:
         tokenizer.save_pretrained(directory)
         [path] = [*Path(directory).glob("*tokenizer.json")]

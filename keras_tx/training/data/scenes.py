@@ -13,7 +13,7 @@ from keras_tx.ops.losses import IGNORED
 INK = 90.0
 """The value from which on a pixel belongs to a digit, of 255."""
 TRIES = 20
-"""How often a free place is sought for a digit."""
+"""The number of attempts to find a free place for a digit."""
 
 
 @dataclasses.dataclass(frozen=True)

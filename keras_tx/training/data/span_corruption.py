@@ -20,7 +20,7 @@ class Objective(Protocol):
     eos_token_id: int
 
     def tokens_for(self, max_length: int) -> int:
-        """How many tokens of text fill a source of `max_length`."""
+        """The number of tokens of text that fill a source of `max_length`."""
 
     def __call__(self, ids, seed) -> tuple[Any, Any]:
         """Sources and targets, int32, of texts, int32 `(B, T)`."""
@@ -68,7 +68,7 @@ class SpanCorruption:
         return cls(tuple(tokenizer.sentinel_ids), _end_of(tokenizer), **options)
 
     def counts(self, tokens: int) -> tuple[int, int]:
-        """How many tokens of a text are left out, and in how many spans.
+        """Returns how many tokens of a text are left out, and in how many spans.
 
         Raises:
             ValueError: if there are fewer than two tokens, or more spans than sentinels.
@@ -85,12 +85,12 @@ class SpanCorruption:
         return noise, spans
 
     def lengths(self, tokens: int) -> tuple[int, int]:
-        """How long the source and the target of a text are, sentinels and ends included."""
+        """Returns how long the source and the target of a text are, sentinels and ends included."""
         noise, spans = self.counts(tokens)
         return tokens - noise + spans + 1, noise + spans + 1
 
     def tokens_for(self, max_length: int) -> int:
-        """How many tokens of text fill a source of `max_length`.
+        """Returns how many tokens of text fill a source of `max_length`.
 
         Raises:
             ValueError: if none do, or they have more spans than there are sentinels.
@@ -124,7 +124,7 @@ class SpanCorruption:
         )
 
     def noise(self, rows, tokens: int, seed):
-        """Which tokens are left out, booleans `(rows, tokens)`."""
+        """Draws which tokens are left out, booleans `(rows, tokens)`."""
         import tensorflow as tf
 
         left_out, spans = self.counts(tokens)
@@ -136,7 +136,7 @@ class SpanCorruption:
         return tf.ensure_shape(before % 2 == 1, (None, tokens))
 
     def _with_sentinels(self, ids, kept, spans, length: int):
-        """What is kept of rows, with a sentinel where each span that is not begins, and the end: `(B, length)`."""
+        """Returns the tokens kept, `(B, length)`: a sentinel in the place of each span left out, then the end."""
         import tensorflow as tf
 
         number = tf.cumsum(tf.cast(spans, tf.int32), axis=1) - 1
@@ -164,7 +164,7 @@ class PrefixLM:
         return cls(_end_of(tokenizer), tokenizer.pad_token_id)
 
     def tokens_for(self, max_length: int) -> int:
-        """As many: the end takes the place of at least one token of the target."""
+        """The number of tokens of text that fill a source: `max_length`, for the end is in the target."""
         if max_length < 2:
             raise ValueError(f"`max_length` must be 2 or above: a token and the end; got {max_length}.")
         return max_length

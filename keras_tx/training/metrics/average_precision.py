@@ -84,7 +84,7 @@ def _overlaps(boxes1, boxes2) -> np.ndarray:
 
 
 def _match(overlaps: np.ndarray) -> np.ndarray:
-    """Which detections, from the likeliest on, are right: boolean `(detections, thresholds)`, from their overlaps."""
+    """Returns which detections are right, the likeliest first: booleans `(detections, thresholds)`."""
     right = np.zeros((len(overlaps), len(THRESHOLDS)), bool)
     if not overlaps.size:
         return right
@@ -98,7 +98,7 @@ def _match(overlaps: np.ndarray) -> np.ndarray:
 
 
 def _average_precision(scores: np.ndarray, right: np.ndarray, objects: int) -> np.ndarray:
-    """Of one class, at each threshold; `right` is `(detections, thresholds)`."""
+    """Returns the average precision of one class at each threshold; `right` is `(detections, thresholds)`."""
     right = right[np.argsort(-scores, kind="stable")]
     hits = np.cumsum(right, axis=0)
     precision = hits / np.arange(1, len(hits) + 1)[:, None]

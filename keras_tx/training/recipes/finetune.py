@@ -17,7 +17,7 @@ from keras_tx.training.optim.optimizer import adamw
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FineTuning(Config):
-    """How a pre-trained model is fine-tuned.
+    """The hyperparameters that a pre-trained model is fine-tuned with.
 
     The defaults are those of Devlin et al. 2019, appendix A.3, with what makes them stable on small data sets: Adam's
     bias correction and the warm-up (Mosbach et al. 2021), and lower rates for lower layers.
@@ -28,11 +28,11 @@ class FineTuning(Config):
     learning_rate: float = 5e-5
     """The highest, of the topmost block."""
     head_learning_rate: float | None = None
-    """Of what stands above the blocks; None for `learning_rate`. A fresh head on a small data set may take 1e-3."""
+    """The rate of the head; None for `learning_rate`. A fresh head on a small data set may take 1e-3."""
     layer_decay: float = 0.95
     """The rate of each layer as a share of the rate of the layer above it (Howard & Ruder 2018; Sun et al. 2019)."""
     frozen_layers: int = 0
-    """How many of the lowest blocks stay as they are, with the embeddings below them; 0 leaves all as they were."""
+    """The number of lowest blocks that are frozen, and the embeddings with them; 0 freezes nothing."""
     schedule: Literal["linear", "cosine"] = "linear"
     warmup: float = 0.1
     """The share of all steps in which the rate rises."""
@@ -40,7 +40,7 @@ class FineTuning(Config):
     beta_2: float = 0.999
     clip_norm: float | None = 1.0
     seed: int = 0
-    """Of the order of the examples."""
+    """The seed of the order of the examples."""
 
     def __post_init__(self):
         require_positive(epochs=self.epochs, batch_size=self.batch_size)
@@ -75,7 +75,7 @@ def freeze_layers(model: Model, layers: int) -> None:
 
 
 def layer_scales(model: Model, layer_decay: float, head_scale: float = 1.0) -> list[float]:
-    """By what the learning rate of each trainable weight is multiplied.
+    """Returns the factor of the learning rate for each trainable weight.
 
     Args:
         model: built.
@@ -141,7 +141,7 @@ def fine_tune(
 
 
 def _depths(model: Model, weights: Sequence[keras.Variable]) -> list[int | None]:
-    """How many layers lie below each weight; None above all blocks."""
+    """Returns how many layers lie below each weight; None above all blocks."""
     paths = {id(weight): path for path, weight in model.weights_by_path().items()}
     return [model.layer_depth(paths[id(weight)]) if id(weight) in paths else None for weight in weights]
 

@@ -74,7 +74,7 @@ def generate_texts(
 
 
 def _columns(x: np.ndarray, length: int, fill: int) -> np.ndarray:
-    """As many columns as `length`; what is cut off is padding."""
+    """Returns the rows with `length` columns; what is cut off is padding."""
     return np.pad(x[:, :length], ((0, 0), (0, max(length - x.shape[1], 0))), constant_values=fill)
 
 

@@ -23,12 +23,12 @@ from keras_tx.vision import Augmentation, ImagePreprocessor
 BEST, LAST = "best.weights.h5", "last.weights.h5"
 
 PREPROCESSOR = ImagePreprocessor(mean=(0.5,), std=(0.5,))
-"""Of images of any number of channels, where none is given."""
+"""The preprocessing of images of any number of channels, where none is given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageRecipe(Config):
-    """How an image classifier is trained; `RECIPES` holds those of the papers."""
+    """The hyperparameters that an image classifier is trained with; `RECIPES` holds those of the papers."""
 
     epochs: int = 300
     batch_size: int = 1024
@@ -50,7 +50,7 @@ class ImageRecipe(Config):
     """Decay of a moving average of the weights, which validation sees and training ends with; None for none."""
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     seed: int = 0
-    """Of the order of the images, and of their augmentation."""
+    """The seed of the order of the images, and of their augmentation."""
 
     def __post_init__(self):
         if isinstance(self.augmentation, dict):  # as JSON has it
@@ -100,9 +100,9 @@ RECIPES = {
         augmentation=Augmentation(translation=0.1),
     ),
 }
-"""By name: ViT from scratch on ImageNet (Dosovitskiy et al. 2020, table 3 and appendix B.1, whose 10,000 steps of
-warm-up are 32 epochs), DeiT (Touvron et al. 2021, table 9), Swin (Liu et al. 2021, appendix A2.1); and our own for a
-few thousand pictures, and for digits, which no mirror leaves what they are.
+"""The recipes by name: ViT from scratch on ImageNet (Dosovitskiy et al. 2020, table 3 and appendix B.1, whose 10,000
+steps of warm-up are 32 epochs), DeiT (Touvron et al. 2021, table 9), Swin (Liu et al. 2021, appendix A2.1); and our own
+for a few thousand pictures, and for digits, which no mirror leaves what they are.
 
 What belongs to the model is given to it: `drop_path=0.1` for DeiT, 0.2 to 0.5 for Swin, `dropout=0.1` for ViT. DeiT's
 repeated augmentation is left out, and magnitudes of RandAugment are drawn up to the papers' 9 instead of around it.

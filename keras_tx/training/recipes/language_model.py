@@ -20,7 +20,7 @@ from keras_tx.training.resume.resumable import fit_resumably
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(Config):
-    """How a language model is trained; the defaults are those of a small character model."""
+    """The hyperparameters of training a language model; the defaults are those of a small character model."""
 
     steps: int = 2000
     batch_size: int = 12

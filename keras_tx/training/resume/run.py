@@ -157,5 +157,5 @@ class Run:
 
 
 def fingerprint(text: str) -> dict[str, Any]:
-    """What tells one text from another."""
+    """Returns the length and checksum of a text, which tell it from others."""
     return {"characters": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
