@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,6 +11,8 @@ import numpy as np
 
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.head import HeadModel
+from keras_tx.tasks.labels import label_names
+from keras_tx.tasks.pairing import default_max_length, model_inputs, require_pair, tokenizer_for
 from keras_tx.text import Tokenizer, load_tokenizer
 from keras_tx.training.recipes.finetune import FineTuning, fine_tune
 
@@ -37,13 +38,9 @@ class Task:
     """The models that fit, as an error names them."""
 
     def __init__(self, model: HeadModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
-        config: Any = model.config
         if not self.fits(model):
             raise ValueError(f"{type(self).__name__} needs a model {self.heads}; got {type(model).__name__}.")
-        if tokenizer.vocab_size > config.vocab_size:
-            raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} ids and the model {config.vocab_size}: they are no pair."
-            )
+        require_pair(model, tokenizer)
         positions, tokens = model.max_positions, tokenizer.model_max_length
         limit, whose = (
             (positions, "the model's positions") if positions else (tokens, "the tokenizer's `model_max_length`")
@@ -51,8 +48,8 @@ class Task:
         if max_length is not None and limit and max_length > limit:
             raise ValueError(f"`max_length` must be at most {limit}, {whose}; got {max_length}.")
         self.model, self.batch_size = model, batch_size
-        self.tokenizer = _giving_token_types(tokenizer) if "token_type_ids" in model.input_signature() else tokenizer
-        self.max_length = max_length or min(positions or 512, tokens or 512, 512)
+        self.tokenizer = tokenizer_for(model, tokenizer)
+        self.max_length = max_length or default_max_length(model, tokenizer)
 
     @staticmethod
     def fits(model: HeadModel) -> bool:
@@ -212,13 +209,12 @@ class Task:
 
     def model_inputs(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Those tensors of a batch that the model takes."""
-        return {name: batch[name] for name in self.model.input_signature() if name in batch}
+        return model_inputs(self.model, batch)
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """What the model's labels are called; as Transformers does where the config does not say."""
-        config: Any = self.model.config
-        return config.label_names or tuple(f"LABEL_{i}" for i in range(config.num_labels))
+        return label_names(self.model.config)
 
     def label_id(self, label: str | int, place: str) -> int:
         """The number of a label, given by name or number.
@@ -247,16 +243,6 @@ class _Validation(keras.callbacks.Callback):
         metrics = self.task.evaluate(self.examples, self.labels)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in metrics.items()})
-
-
-def _giving_token_types(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer, or if it gives no token types, one that does."""
-    if "token_type_ids" in tokenizer.model_input_names:
-        return tokenizer
-    tokenizer.encode("")  # its graph is made before it is copied, and so only once
-    tokenizer = copy.copy(tokenizer)
-    tokenizer.model_input_names = (*tokenizer.model_input_names, "token_type_ids")
-    return tokenizer
 
 
 def _whole_batches(rows: int, batch_size: int) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import SpanHead
 from keras_tx.tasks.base import Task, probabilities, require_equal
+from keras_tx.tasks.pairing import default_stride
 from keras_tx.tasks.rows import Windows, windows
-from keras_tx.tasks.spans import best_spans
+from keras_tx.tasks.spans import MAX_ANSWER_LENGTH, MAX_LENGTH, MAX_QUESTION_LENGTH, best_spans
 from keras_tx.tasks.squad import squad_scores
 from keras_tx.tasks.words import Words
 
@@ -67,15 +68,15 @@ class QuestionAnsweringTask(Task):
         *,
         max_length: int | None = None,
         stride: int | None = None,
-        max_question_length: int = 64,
-        max_answer_length: int = 30,
+        max_question_length: int = MAX_QUESTION_LENGTH,
+        max_answer_length: int = MAX_ANSWER_LENGTH,
         no_answer_threshold: float | None = None,
         batch_size: int = 32,
     ):
         super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)
         if max_length is None:
-            self.max_length = min(self.max_length, 384)
-        self.stride = self.max_length // 3 if stride is None else stride
+            self.max_length = min(self.max_length, MAX_LENGTH)
+        self.stride = default_stride(self.max_length) if stride is None else stride
         self.max_question_length, self.max_answer_length = max_question_length, max_answer_length
         self.no_answer_threshold = no_answer_threshold
 

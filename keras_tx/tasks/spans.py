@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+MAX_LENGTH, MAX_QUESTION_LENGTH, MAX_ANSWER_LENGTH = 384, 64, 30
+"""Tokens of a row, of a question and of an answer at most, unless asked for more."""
+
 
 class TokenSpan(NamedTuple):
     """Tokens `[start, end]`, the last one included."""

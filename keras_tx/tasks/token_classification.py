@@ -12,6 +12,7 @@ from keras_tx.models.core.heads import TokenHead
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.entities import OUTSIDE, entity_scores, entity_spans
+from keras_tx.tasks.pairing import default_stride
 from keras_tx.tasks.rows import Windows, align_labels, windows
 from keras_tx.tasks.words import Words
 
@@ -54,7 +55,7 @@ class TokenClassificationTask(Task):
 
     def __init__(self, model, tokenizer, *, max_length=None, stride: int | None = None, batch_size: int = 32):
         super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)
-        self.stride = self.max_length // 3 if stride is None else stride
+        self.stride = default_stride(self.max_length) if stride is None else stride
 
     @staticmethod
     def fits(model: HeadModel) -> bool:

@@ -395,12 +395,12 @@ def test_models_that_do_not_fit(tokenizer):
     with pytest.raises(ValueError, match="`max_length` must be at most 37, the model's positions; got 38"):
         TextClassificationTask(text_task(tokenizer).model, tokenizer, max_length=38)
     endless = text_task(tokenizer).model
-    object.__setattr__(endless.config, "max_positions", None)
+    object.__setattr__(endless.backbone.config, "max_positions", None)
     short = BPETokenizer(tokenizer.vocab, tokenizer.merges, model_max_length=31)
     with pytest.raises(ValueError, match="`max_length` must be at most 31, the tokenizer's `model_max_length`; got 32"):
         TextClassificationTask(endless, short, max_length=32)
     small = BERTForSequenceClassification(vocab_size=61, num_layers=1, num_heads=1, d_model=8, d_ff=8)
-    with pytest.raises(ValueError, match="the tokenizer has 307 ids and the model 61: they are no pair"):
+    with pytest.raises(ValueError, match="307 ids and the model knows 61: they do not belong together"):
         TextClassificationTask(small, tokenizer)
 
 
