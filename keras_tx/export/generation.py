@@ -101,7 +101,7 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
     found = {
         "serve_text": Signature(
-            lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts, long=True
+            lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts, slow=True
         ),
         "generate": Signature(writer.generate, specs(()), with_options, values),
         "generate_batch": Signature(writer.generate, specs((None,)), partial(with_options, by_row=True)),
