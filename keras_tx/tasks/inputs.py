@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from keras_tx.models.core.base import Model
+from keras_tx.models.core.backbone import Backbone
+from keras_tx.models.core.head import HeadModel
 from keras_tx.tasks.labels import label_names
 from keras_tx.text import Tokenizer
 
@@ -29,13 +30,8 @@ class TextInputs:
             positions; of a model without such a limit, more than the tokenizer's `model_max_length`.
     """
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, *, max_length: int | None = None):
-        config: Any = model.config
-        if tokenizer.vocab_size > config.vocab_size:
-            raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} ids, and the model's `vocab_size` is {config.vocab_size}: "
-                "give the tokenizer that the model was trained with."
-            )
+    def __init__(self, model: HeadModel | Backbone, tokenizer: Tokenizer, *, max_length: int | None = None):
+        require_known_ids(model, tokenizer)
         positions, tokens = model.max_positions, tokenizer.model_max_length
         limit, whose = (
             (positions, "the model's positions") if positions else (tokens, "the tokenizer's `model_max_length`")
@@ -54,6 +50,16 @@ class TextInputs:
     def label_names(self) -> tuple[str, ...]:
         """The names of the model's labels."""
         return label_names(self.model.config)
+
+
+def require_known_ids(model: HeadModel | Backbone, tokenizer: Tokenizer) -> None:
+    """Raises ValueError for a tokenizer with ids that the model does not know."""
+    known = model.prompt_vocab_size
+    if tokenizer.vocab_size > known:
+        raise ValueError(
+            f"the tokenizer has {tokenizer.vocab_size} ids, and the model's `vocab_size` is {known}: give the "
+            "tokenizer that the model was trained with."
+        )
 
 
 def _with_token_types(tokenizer: Tokenizer) -> Tokenizer:

@@ -191,5 +191,5 @@ def test_a_tokenizer_of_another_model_is_refused():
         model_signatures(model_of(BERTForMaskedLM, vocab_size=43), wordpiece(), None, TextOptions())
     with pytest.raises(ValueError, match="no mask token"):
         model_signatures(model_of(BERTForMaskedLM), CharTokenizer("abc"), None, TextOptions())
-    with pytest.raises(ValueError, match="GPTDoubleHeadsModel says nothing of strings: leave out `tokenizer`"):
+    with pytest.raises(ValueError, match="a GPTDoubleHeadsModel cannot be asked with strings: leave out `tokenizer`"):
         model_signatures(model_of(GPTDoubleHeadsModel), wordpiece(), None, TextOptions())
