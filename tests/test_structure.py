@@ -94,6 +94,31 @@ def test_folders_depend_downward(path):
         assert parts and parts[0] in (own, *below, *files), f"{own} imports {'.'.join(['keras_tx', *parts])}"
 
 
+def reached(path: Path) -> set[str]:
+    """The files that a file needs, by what it imports and what these import in turn."""
+    found, ahead = set[Path](), [path]
+    while ahead:
+        path = ahead.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for parts in imports(path):
+            module = PACKAGE.joinpath(*parts)
+            files = (module.with_suffix(".py"), module / "__init__.py", module.parent.with_suffix(".py"))
+            package = module.parent / "__init__.py"  # for a name that it gathers
+            ahead.append(next((file for file in files if file.exists()), package))
+    return {name_of(path) for path in found}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "export").glob("*.py")), ids=name_of)
+def test_export_needs_no_training(path):
+    """What it shares with the tasks stands in modules that do not train."""
+    found = reached(path)
+    assert not [name for name in found if name.startswith("training/")]
+    if path.stem == "texts":
+        assert {"export/words.py", "tasks/labels.py", "models/core/heads.py", "text/core/rows.py"} <= found
+
+
 def extended(family: Path) -> set[str]:
     """The families that a family says it extends: `EXTENDS = ("bert",)` in its `__init__.py`."""
     for node in ast.parse((family / "__init__.py").read_text()).body:

@@ -1,4 +1,4 @@
-"""`keras-tx export`: a trained run or a checkpoint as an artifact that runs without keras_tx."""
+"""`keras-tx export`: writes a trained run or a checkpoint as an artifact that runs without keras_tx."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ import typer
 
 from keras_tx.cli.console import progress_bar, quiet, warnings_as_lines
 from keras_tx.cli.options import RevisionOption, is_given, not_negative, probability
+from keras_tx.export.formats import FORMATS, Format
 from keras_tx.files import size_of
 
 if TYPE_CHECKING:
     from keras_tx.models.core.base import Model
 
-Format = Literal["saved_model", "litert", "onnx"]
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]  # the choices, as Typer reads them
+
 Form = Literal["float16", "dynamic_int8", "int8"]
+ARGUMENTS = {"length": "max_new_tokens", "cache": "use_cache"}
+"""What exporters call those options that have another name here."""
 GENERATION = ("length", "temperature", "top_k", "top_p", "num_beams")
-"""Options of models that write texts."""
-OPTIONS: dict[str, tuple[Format, ...]] = {
-    "quantize": ("litert",),
-    "tolerance": ("litert", "onnx"),
-    "cache": ("litert", "onnx"),
-    **dict.fromkeys((*GENERATION, "xla"), ("saved_model",)),
-}
-"""Those that are not for every format."""
+"""The options for models that generate text."""
 SAMPLES = 16
-"""Batches that full int8 finds its ranges with."""
+"""Batches with which int8 finds its ranges."""
 
 
 def export(
@@ -44,22 +43,24 @@ def export(
         ),
     ],
     format: Annotated[
-        Format,
-        typer.Option(help="For TensorFlow Serving, for phones and small devices, or for onnxruntime."),
+        FormatName,
+        typer.Option(
+            help=f"What to write: {', '.join(f'{x.name} for {x.purpose}' for x in FORMATS.values())}.",
+        ),
     ] = "saved_model",
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Where to write; by default saved_model/1, model.tflite or model.onnx in the run's directory, and for "
-            "a checkpoint 1, model.tflite or model.onnx in saved_models/NAME.",
+            help="Where to write. By default it is saved_model/1, model.tflite or model.onnx in the directory of the "
+            "run; for a checkpoint it is 1, model.tflite or model.onnx in saved_models/NAME.",
             show_default=False,
         ),
     ] = None,
     quantize: Annotated[
         Form | None,
         typer.Option(
-            help="For litert: weights in 16 bits (float16) or 8 bits (dynamic_int8), or weights and activations in 8 "
-            "bits, calibrated on random inputs (int8); by default float32.",
+            help="Store the weights in 16 bits (float16) or 8 bits (dynamic_int8), or weights and activations in 8 "
+            "bits, calibrated on random inputs (int8). By default they are float32. Only for litert.",
             show_default=False,
         ),
     ] = None,
@@ -67,7 +68,8 @@ def export(
         float | None,
         typer.Option(
             callback=lambda x: None if x is None else not_negative(x),
-            help="For litert and onnx: the largest difference from the model's outputs; see `export_litert`.",
+            help="How much the outputs may differ from the model's, relative to their size. By default this is 1e-5, "
+            "and more for quantized weights. Only for litert and onnx.",
             show_default=False,
         ),
     ] = None,
@@ -75,38 +77,45 @@ def export(
         bool,
         typer.Option(
             "--cache/--no-cache",
-            help="For litert and onnx: a model that generates as its step with a KV cache.",
+            help="Export a model that generates as its step with a key/value cache. Only for litert and onnx.",
         ),
     ] = True,
-    length: Annotated[int, typer.Option(min=1, help="For saved_model: new tokens unless a request says.")] = 200,
+    length: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="New tokens, unless a request sets them. This and the options down to --xla are for saved_model.",
+        ),
+    ] = 200,
     temperature: Annotated[
         float,
-        typer.Option(callback=not_negative, help="Likewise: sampling temperature; 0 for greedy."),
+        typer.Option(callback=not_negative, help="Sampling temperature, unless a request sets it; 0 is greedy."),
     ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=0, help="Likewise: sample from the k likeliest; 0 for all.")] = 0,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="Sample from the k likeliest tokens, unless a request sets it; 0 for all.")
+    ] = 0,
     top_p: Annotated[
         float,
         typer.Option(
             callback=probability,
-            help="Likewise: sample from the likeliest that add up to this probability.",
+            help="Sample from the likeliest tokens that add up to this probability, unless a request sets it.",
         ),
     ] = 1.0,
-    num_beams: Annotated[int, typer.Option(min=1, help="For saved_model: beams of `generate_beams`; 1 for none.")] = 1,
-    xla: Annotated[bool, typer.Option("--xla", help="For saved_model: add signatures compiled by XLA.")] = False,
+    num_beams: Annotated[
+        int, typer.Option(min=1, help="Add the signature `generate_beams` with so many beams; 1 for none.")
+    ] = 1,
+    xla: Annotated[bool, typer.Option("--xla", help="Add signatures that XLA compiles.")] = False,
     revision: RevisionOption = None,
 ) -> None:
     """Export a trained run or a checkpoint to run without keras_tx.
 
-    The export is loaded in a process of its own and its outputs are compared with the model's. If they differ it is
-    not kept, and what was there before stays.
+    The artifact is loaded in a process of its own, and its outputs are compared with the model's. If they differ it is
+    discarded, and what was at that place before stays.
 
-    A SavedModel needs TensorFlow alone, and maps strings to strings where there is a tokenizer; a litert file needs
-    ai-edge-litert, an onnx file onnxruntime.
+    A SavedModel needs TensorFlow alone; with a tokenizer beside the model it maps strings to strings. A litert file
+    needs ai-edge-litert, an onnx file onnxruntime.
     """
-    for option, formats in OPTIONS.items():
-        if is_given(context, option) and format not in formats:
-            name = option.replace("_", "-")
-            raise ValueError(f"--{name} is for --format {' or '.join(formats)}, not {format}.")
+    chosen, options = FORMATS[format], _options(context, FORMATS[format])
     with quiet():
         import keras
 
@@ -116,29 +125,44 @@ def export(
         command = [sys.executable, "-m", "keras_tx.cli", *sys.argv[1:]]
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
-    model, strings, directory, version = _load(source, revision, with_strings=format == "saved_model")
-    path = output or directory / (version if format == "saved_model" else _file_name(format, model, cache))
+    serves = not chosen.suffix  # from strings and images' files, too
+    model, strings, directory, version = _load(source, revision, with_strings=serves)
+    path = output or directory / (_file_name(chosen, model, use_cache=cache) if chosen.suffix else version)
     before = sum(weight.value.dtype.size * weight.value.shape.num_elements() for weight in model.weights)
-    if format == "saved_model":
+    if serves:
         _require_generating(context, model, strings)
-        chosen = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "num_beams": num_beams, "xla": xla}
-        origin = source if revision is None else f"{source}@{revision}"
-        found = _write_saved_model(model, path, max_new_tokens=length, source=origin, **strings, **chosen)
-    else:
-        found = _write(model, path, format, quantize, {"tolerance": tolerance, "use_cache": cache})
+        options |= {**strings, "source": source if revision is None else f"{source}@{revision}"}
+    elif quantize == "int8":
+        options["representative_data"] = _random_inputs(model)
+    with progress_bar("exporting") as progress:
+        found = chosen.exporter(model, path, **options, progress=progress)
     typer.echo(f"{type(model).__name__}, {model.count_params():,} parameters, {before:,} bytes in float32")
     typer.echo(f"{path}: {size_of([path, *path.rglob('*')]):,} bytes")
-    typer.echo(found)
+    typer.echo(f"checked: {found or 'its answers are equal to those of the model'}")
+
+
+def _options(context: typer.Context, format: Format) -> dict[str, Any]:
+    """The arguments of a format's exporter; raises ValueError for an option that is given and not for this format."""
+    options = {}
+    for option, value in context.params.items():
+        argument = ARGUMENTS.get(option, option)
+        takers = [name for name, other in FORMATS.items() if argument in other.options]
+        if format.name in takers:
+            options[argument] = value
+        elif takers and is_given(context, option):
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} is for --format {' or '.join(takers)}, not {format.name}.")
+    return options
 
 
 class Source(NamedTuple):
-    """What is to be exported.
+    """A run or a checkpoint.
 
     Attributes:
-        model: the model.
-        strings: what turns strings into its tensors, by the names that `export_saved_model` has for it.
-        directory: where exports of it go.
-        version: the place of a SavedModel there.
+        model: its model.
+        strings: what turns strings or files into the model's tensors, by the names of `export_saved_model`'s arguments.
+        directory: where its exports go by default.
+        version: the path of a SavedModel in that directory.
     """
 
     model: Model
@@ -148,7 +172,7 @@ class Source(NamedTuple):
 
 
 def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
-    """The model of a run or a checkpoint, with what lies beside it if that is wanted."""
+    """Loads a run or a checkpoint, with its tokenizer or preprocessor if that is wanted."""
     from keras_tx.convert import locate
     from keras_tx.models.core.auto import load_pretrained
     from keras_tx.text import TOKENIZER_FILES
@@ -160,7 +184,7 @@ def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
     is_checkpoint = on_hub or place.suffix == ".npz" or (place / "config.json").exists()
     if run.record.exists() or not is_checkpoint:
         load, kind = (run.load_image_model, "preprocessor") if run.of_images else (run.load_model, "tokenizer")
-        model, beside = load()  # or what is wrong with the run, or that there is none
+        model, beside = load()  # raises an error that says what is wrong with the run, or that there is none
         return Source(model, {kind: beside} if with_strings else {}, run.directory, "saved_model/1")
     path = locate(source, revision=revision, also=(*TOKENIZER_FILES, PREPROCESSOR_FILE))
     with warnings_as_lines(), progress_bar("reading") as progress:
@@ -170,7 +194,7 @@ def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
 
 
 def _strings(model: Model, path: Path) -> dict[str, Any]:
-    """What lies beside a checkpoint and turns strings into its tensors."""
+    """The tokenizer or preprocessor that lies beside a checkpoint and turns strings or files into its tensors."""
     from keras_tx.export.pictures import takes_files
     from keras_tx.export.texts import takes_strings
     from keras_tx.generation import GenerationMixin
@@ -187,50 +211,23 @@ def _strings(model: Model, path: Path) -> dict[str, Any]:
 
 
 def _require_generating(context: typer.Context, model: Model, strings: dict[str, Any]) -> None:
-    """Raises ValueError for options of generation that a model would not heed."""
+    """Raises ValueError for options of generation that would have no effect."""
     from keras_tx.generation import GenerationMixin
 
     given = [f"--{option.replace('_', '-')}" for option in GENERATION if is_given(context, option)]
     if given and not (isinstance(model, GenerationMixin) and strings):
         raise ValueError(
-            f"{given[0]} is for models that write texts and have a tokenizer beside them, and this "
-            f"{type(model).__name__} does not or has none: leave it out."
+            f"{given[0]} is for models that generate text and have a tokenizer beside them: leave it out, for this "
+            f"{type(model).__name__} {'has none' if isinstance(model, GenerationMixin) else 'does not generate'}."
         )
 
 
-def _file_name(format: Format, model: Model, use_cache: bool) -> str:
-    from keras_tx.export.onnx import FILES, onnx_signatures
+def _file_name(format: Format, model: Model, *, use_cache: bool) -> str:
+    """What an artifact is called by default: a file, or of an encoder-decoder in parts a directory."""
+    from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 
-    if format == "onnx":
-        return "onnx" if len(onnx_signatures(model, use_cache=use_cache)) == len(FILES) else "model.onnx"
-    return "model.tflite"
-
-
-def _write_saved_model(model: Model, path: Path, **options: Any) -> str:
-    """What was found of its answers."""
-    from keras_tx.export import export_saved_model
-
-    with progress_bar("exporting") as progress:
-        export_saved_model(model, path, **options, progress=progress)
-    return "its answers are equal to the model's"
-
-
-def _write(model: Model, path: Path, format: Format, quantize: Form | None, options: dict[str, Any]) -> str:
-    """What was measured of its answers."""
-    from keras_tx.export import export_litert, export_onnx
-
-    with progress_bar("exporting") as progress:
-        if format == "onnx":
-            found = export_onnx(model, path, **options, progress=progress)
-        else:
-            data = _random_inputs(model) if quantize == "int8" else None
-            found = export_litert(
-                model, path, quantize=quantize, representative_data=data, **options, progress=progress
-            )
-    lines = [f"numbers differ from the model's by at most {found.error:.2g}, by {found.rms:.2g} of their size"]
-    if found.tokens is not None:
-        lines.append(f"tokens: {found.tokens:.0%} of those generated are the model's likeliest")
-    return "\n".join(lines)
+    in_parts = bool(format.contents) and use_cache and isinstance(model, Seq2SeqLanguageModel)
+    return format.name if in_parts else f"model{format.suffix}"
 
 
 def _random_inputs(model: Model) -> list[dict]:

@@ -65,7 +65,7 @@ def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
         "loads": not account.problems,
         "missing": account.missing,
         "wrong": [f"{name} {what}" for name, what in account.wrong],
-        "left_over": account.left,
+        "left_over": account.left_over,
         "fresh": [rule.theirs for rule in account.fresh],
         "left_out": account.other_heads,
         "tensors": _tensors(found.tensors, account),

@@ -1,4 +1,4 @@
-"""Two-way key accounting: which tensors of a checkpoint fill which weights, and what is left on either side."""
+"""Accounting in both directions: which tensor of a checkpoint fills which weights, and what either side lacks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LAYER = re.compile(r"(?<=[._])\d+(?=[./])")
 
 @dataclasses.dataclass
 class Account:
-    """What a checkpoint has for a model.
+    """What a checkpoint has for a model: the result of holding its tensors against the rules.
 
     Attributes:
-        found: pairs of a rule and the name of the tensor that answers to it.
-        copies: pairs of tensors that must hold the same numbers.
-        missing: names that the backbone needs and the checkpoint lacks.
-        fresh: rules of the head that the checkpoint lacks: they start anew.
+        found: pairs of a rule and the name of the tensor that it is about.
+        copies: pairs of names of tensors that must hold the same numbers.
+        missing: names of tensors that the backbone needs and the checkpoint lacks.
+        fresh: rules of a head whose tensors the checkpoint lacks: its weights keep their initial values.
         wrong: pairs of a tensor's name and what is wrong with its shape or dtype.
-        left: names of tensors that nothing asks for.
+        left_over: names of tensors that no rule is about.
         other_heads: names of tensors of the family's other heads, which this class does not have.
-        what: what an error says first.
+        what: how the message of an error begins.
     """
 
     found: list[tuple[Rule, str]] = dataclasses.field(default_factory=list)
@@ -34,16 +34,16 @@ class Account:
     missing: list[str] = dataclasses.field(default_factory=list)
     fresh: list[Rule] = dataclasses.field(default_factory=list)
     wrong: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    left: list[str] = dataclasses.field(default_factory=list)
+    left_over: list[str] = dataclasses.field(default_factory=list)
     other_heads: list[str] = dataclasses.field(default_factory=list)
     what: str = "the checkpoint does not fit"
 
     @property
     def problems(self) -> list[str]:
-        """Lines that say why the checkpoint cannot be loaded, one for all layers alike; none if it can."""
+        """Returns why the checkpoint cannot be loaded, a line for each kind of problem; no line if it can."""
         lines = [f"missing: {name}" for name in self.missing]
         lines += [f"wrong: {name} {what}" for name, what in self.wrong]
-        return over_layers([*lines, *(f"left over: {name}" for name in self.left)])
+        return over_layers([*lines, *(f"left over: {name}" for name in self.left_over)])
 
     def require_whole(self) -> None:
         """Raises ValueError with the problems, if there are any."""
@@ -52,7 +52,7 @@ class Account:
 
     @property
     def notes(self) -> list[str]:
-        """Lines that say what a user should know of a checkpoint that can be loaded."""
+        """Returns what a user should know of a checkpoint that can be loaded."""
         lines = []
         if self.fresh:
             lines.append(f"fresh, for the checkpoint lacks them: {', '.join(rule.theirs for rule in self.fresh)}")
@@ -64,14 +64,14 @@ class Account:
 def account(
     family: Family, class_name: str, fields: Mapping[str, Any], tensors: Mapping[str, Tensor], *, new_head: bool = False
 ) -> Account:
-    """Holds a peer's checkpoint against the family's table, by name, shape and dtype; reads no numbers.
+    """Holds a checkpoint in a peer's format against the family's table, by name, shape and dtype. It reads no numbers.
 
     Args:
         family: the table.
-        class_name: of our class.
-        fields: of our config.
-        tensors: the checkpoint's.
-        new_head: take a head of another shape as one that is lacking.
+        class_name: the name of our class.
+        fields: the fields of our config.
+        tensors: the tensors of the checkpoint, by the names that the rules know.
+        new_head: whether a head of another shape counts as one that the checkpoint lacks.
     """
     return match(
         {name: tensor for name, tensor in tensors.items() if not _matches(family.ignored, name)},
@@ -94,16 +94,16 @@ def match(
     prefix: str = "",
     new_head: bool = False,
 ) -> Account:
-    """The account of tensors against rules.
+    """Holds tensors against rules.
 
     Args:
-        tensors: the checkpoint's, those that hold weights.
-        backbone: rules that must all be answered to.
-        head: rules that may be lacking.
-        other_heads: names of tensors that may be left.
-        dims: the dimensions of the rules' shapes.
-        prefix: of names that need not have it.
-        new_head: take a head of another shape as one that is lacking.
+        tensors: the tensors of the checkpoint that hold weights.
+        backbone: rules whose tensors must all be there.
+        head: rules whose tensors may be lacking.
+        other_heads: names of tensors that may be left over.
+        dims: the dimensions that the rules' shapes are made of.
+        prefix: what names may begin with or not.
+        new_head: whether a head of another shape counts as one that the checkpoint lacks.
     """
     result, left = Account(), dict(tensors)
 
@@ -128,7 +128,7 @@ def match(
             for name in names:
                 del left[name]
     result.other_heads = sorted(name for name in left if name in other_heads)
-    result.left = sorted(name for name in left if name not in other_heads)
+    result.left_over = sorted(name for name in left if name not in other_heads)
     return result
 
 
@@ -145,7 +145,7 @@ def _matches(patterns: Iterable[str], name: str) -> bool:
 
 
 def over_layers(lines: Iterable[str]) -> list[str]:
-    """Lines that differ in the number of a layer alone, as one: `h.{0..11}.ln_1.weight`."""
+    """Joins lines that differ in the number of a layer alone into one: `h.{0..11}.ln_1.weight`."""
     layers: dict[tuple[str, ...], list[int]] = {}
     for line in lines:
         number = _LAYER.search(line)
@@ -157,7 +157,7 @@ def over_layers(lines: Iterable[str]) -> list[str]:
 
 
 def _spanned(numbers: list[int]) -> str:
-    """0, 1, 2, 5 as `{0..2,5}`; one number as it is."""
+    """Writes 0, 1, 2, 5 as `{0..2,5}`, and one number as it is."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:

@@ -31,7 +31,7 @@ def effective_weights(model: keras.Model, variables: Mapping[str, keras.Variable
     found = {path: _source(variable.shape, variable) for path, variable in variables.items()}
     quantized = []
     for layer in layers:
-        own = {paths[id(x)]: x for x in layer.variables if id(x) in paths and x.path == f"{layer.path}/{x.name}"}
+        own = {paths[id(x)]: x for x in vars(layer).values() if id(x) in paths}
         if own and getattr(layer, "quantization_mode", None):
             quantized.append(next(iter(own)).rpartition("/")[0])
         elif getattr(layer, "lora_enabled", False):

@@ -1,4 +1,4 @@
-"""A model family as a peer keeps it: how its config reads, what its tensors are called, which heads it has."""
+"""A model family in the format of another library, the peer: its config, its tensors' names, its heads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from keras_tx.convert.tensors import Tensor
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One entry of a peer's config, and the field of ours that says the same.
+    """An entry of the peer's config, and the field of our config that says the same.
 
     Attributes:
-        theirs: the entry's name.
-        ours: the field's name.
-        default: what the peer takes where its config lacks the entry.
-        names: theirs to ours, for values that are called otherwise.
-        closed: whether there are no values but those of `names`.
-        also: other names the entry goes by.
+        theirs: the name of the peer's entry.
+        ours: the name of our field.
+        default: the value that the peer assumes where its config lacks the entry.
+        names: our value for each of the peer's that is called otherwise.
+        closed: whether `names` holds all values that are supported.
+        also: other names of the entry, tried in this order.
     """
 
     theirs: str
@@ -33,7 +33,11 @@ class Setting:
     also: tuple[str, ...] = ()
 
     def to_ours(self, config: Mapping[str, Any]) -> Any:
-        """The field's value, from the peer's config."""
+        """Returns the value of our field, read from the peer's config.
+
+        Raises:
+            ValueError: for a value that is not supported.
+        """
         known = [name for name in (self.theirs, *self.also) if name in config]
         value = config[known[0]] if known else self.default
         if value is None and isinstance(self.default, float):  # a number is wanted: peers take their own
@@ -46,7 +50,11 @@ class Setting:
         return value
 
     def to_theirs(self, value: Any) -> Any:
-        """The entry's value, from the field's."""
+        """Returns the value of the peer's entry for a value of our field.
+
+        Raises:
+            ValueError: for a value that the format cannot hold.
+        """
         for theirs, ours in self.names.items():
             if ours == value:
                 return theirs
@@ -66,9 +74,9 @@ class Head:
     """Empty for a class of ours that the peer does not have: its own weights start fresh."""
     rules: Callable[[Mapping[str, Any]], list[Rule]] = lambda fields: []
     demanded: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """As the family's, of this head."""
+    """Entries of the peer's config that must have these values, for this head."""
     written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Fields of ours that this head does not read and the peer's does, as it needs them."""
+    """Fields of ours that the peer's head reads and ours does not, with the values that the peer's needs."""
     alone: bool = False
     """Whether it is the backbone by itself, which a checkpoint is read as only where that is asked for."""
 
@@ -78,26 +86,25 @@ class Family:
     """A model family in a peer's format.
 
     Attributes:
-        model_type: what the peer's config calls it.
-        prefix: what the names of the backbone's tensors begin with, unless the backbone was saved by itself.
-        settings: the config's entries and our fields.
-        fixed: fields of ours that only have one value in this format.
-        demanded: entries of the peer's config that must have this value, as others ask for what we do not have.
-        tensorflow: fields of ours in which the peer's TensorFlow classes, whose weights are `tf_model.h5`, go their own
-            way whatever the config says.
-        plain: our fields with one spelling for what can be said in two.
-        dims: the dimensions that the rules' shapes are made of, from our fields.
-        backbone: the rules of the backbone, from our fields.
-        heads: by the name of our class.
-        ignored: patterns of tensors that hold no weights.
-        left_out: patterns of tensors of heads that none of our classes has.
-        classes: our field that counts the labels.
-        inferred: fields of ours that follow from several entries of the peer's config, or from what it lacks.
-        shown: fields of ours that the checkpoint's tensors show to be other than its config has them, from our fields
-            by the config, and the tensors.
-        derived: entries of the peer's config that follow from several of our fields.
-        read_only: whether checkpoints are only read from it.
-        respelled: a checkpoint's tensors by the names that the rules know, where it may call them otherwise.
+        model_type: the family's name in the peer's config.
+        prefix: how the names of the backbone's tensors begin, unless the backbone was saved by itself.
+        settings: the entries of the config and our fields.
+        fixed: fields of ours that have one value in this format.
+        demanded: entries of the peer's config that must have these values: others are not supported.
+        tensorflow: fields of ours that differ in the peer's TensorFlow classes, whatever their config says.
+        plain: gives our fields, where two values of a field mean the same, with one of them.
+        dims: gives the dimensions that the rules' shapes are made of, for our fields.
+        backbone: gives the rules of the backbone, for our fields.
+        heads: the heads by the names of our classes.
+        ignored: patterns of names of tensors that hold no weights.
+        left_out: patterns of names of tensors that belong to heads which none of our classes has.
+        classes: the name of our field that counts the labels.
+        inferred: gives fields of ours that follow from several entries of the peer's config.
+        shown: gives fields of ours that the tensors prove to differ from the config, for the fields that the config
+            says, and the tensors.
+        derived: gives entries of the peer's config that follow from several of our fields.
+        read_only: whether the format is only read.
+        respelled: gives a checkpoint's tensors by the names that the rules know, where a checkpoint may have others.
     """
 
     model_type: str
@@ -120,10 +127,10 @@ class Family:
     respelled: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda tensors: tensors
 
     def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
-        """The fields of our config, from the peer's, for one of our classes.
+        """Returns the fields of our config that the peer's config says, for one of our classes.
 
         Raises:
-            ValueError: if the peer has no such head, or its config asks for what we do not have.
+            ValueError: if the peer has no such head, or its config asks for what is not supported.
         """
         for name, value in {**self.demanded, **self.head(class_name).demanded}.items():
             if config.get(name, value) != value:
@@ -132,7 +139,7 @@ class Family:
         return {**self.fixed, **_labels_to_ours(config, self.classes), **settings, **self.inferred(config)}
 
     def read(self, checkpoint: CheckpointDirectory, class_name: str) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
-        """The fields of our config that a checkpoint has, and its tensors by the names that the rules know.
+        """Returns the fields of our config that a checkpoint has, and its tensors by the names that the rules know.
 
         Raises:
             ValueError: as `fields`, or for two tensors that stand for the same one and differ.
@@ -147,14 +154,14 @@ class Family:
         return {**fields, **self.shown(fields, tensors)}, tensors
 
     def tensor_names(self, fields: Mapping[str, Any]) -> set[str]:
-        """All names that tensors of the backbone, tied or not, and of any head may have."""
+        """Returns all names that tensors of the backbone, tied or not, and of any head may have."""
         rules = [rule for head in self.heads.values() for rule in head.rules(fields)]
         for tied in ({}, {"tie_embeddings": True}):
             rules += self.backbone({**fields, **tied})
         return {name for rule in rules for name in rule.names(self.prefix)}
 
     def config(self, fields: Mapping[str, Any], class_name: str) -> dict[str, Any]:
-        """The peer's config of one of our classes, from our fields.
+        """Returns the peer's config for one of our classes and our fields.
 
         Raises:
             ValueError: for a class or a value of a field that the format cannot hold.
@@ -185,7 +192,7 @@ class Family:
         return _labels_to_theirs(fields, fields[self.classes])
 
     def differences(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """What the format has for those of our fields that it cannot hold."""
+        """Returns the fields of ours that the format cannot hold, with the values that it has instead."""
         fields = self.plain(fields)
         fixed = dict(self.fixed)
         if all(setting.ours != "attention" for setting in self.settings):
@@ -193,7 +200,7 @@ class Family:
         return {name: value for name, value in fixed.items() if fields.get(name) != value}
 
     def head(self, class_name: str) -> Head:
-        """The head of one of our classes.
+        """Returns the head of one of our classes.
 
         Raises:
             ValueError: if the peer has none.
@@ -220,13 +227,13 @@ class Family:
 
 
 def choose(families: Iterable[Family], config: Mapping[str, Any]) -> Family | None:
-    """The family that reads a peer's config, one that has the named head before others; None if there is none."""
+    """Returns the family that reads a peer's config, first one that has the named head; None if there is none."""
     reading = [family for family in families if family.reads(config)]
     return next((family for family in reading if family.names(config)), reading[0] if reading else None)
 
 
 def kind(config: Mapping[str, Any]) -> str:
-    """What a peer's config says it is of, for an error."""
+    """Returns how an error message calls what a peer's config is of."""
     if config.get("model_type") is None and config.get("architectures"):
         return f"config has no `model_type`, and `architectures` {config['architectures']!r}"
     return f"`model_type` is {config.get('model_type')!r}"

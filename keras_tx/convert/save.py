@@ -1,4 +1,4 @@
-"""Writing checkpoint directories, ours and a peer's: one tensor in memory at a time, each file whole or not at all."""
+"""Writing checkpoint directories: one tensor is in memory at a time, each file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)B", re.IGNORECASE)
 
 
 def sources(weights: Mapping[str, Source], rules: list[Rule]) -> dict[str, Source]:
-    """The peer's tensors by name, each made of the model's weights when it is written.
+    """Returns the peer's tensors by name, each made of the model's weights when it is written.
 
     Raises:
         ValueError: if the rules leave a weight out.
@@ -123,7 +123,7 @@ def _shards(tensors: Mapping[str, Source], limit: int) -> dict[str, list[str]]:
 
 
 def _counted(tensors: Mapping[str, Source], progress: Progress | None) -> Mapping[str, Source]:
-    """The same, telling `progress` of each one made."""
+    """Returns the same tensors, which tell `progress` when they are made."""
     if progress is None:
         return tensors
 

@@ -1,4 +1,4 @@
-"""The two-way table between a peer's tensors and our weights."""
+"""The table between the tensors of another library, the peer, and our weights, read in both directions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One tensor of a peer, and the weights of ours that hold the same numbers.
+    """A tensor of the peer, and the weights of ours that hold the same numbers.
 
     Attributes:
         theirs: the tensor's name.
@@ -32,43 +32,43 @@ class Rule:
     row: int | None = None
 
     def shape_in(self, dims: Mapping[str, int]) -> tuple[int, ...]:
-        """The tensor's shape, given the dimensions: "3D" is three times `dims["D"]`."""
+        """Returns the tensor's shape, given the dimensions: "3D" is three times `dims["D"]`."""
         return tuple(_size(axis, dims) for axis in self.shape)
 
     def names(self, prefix: str = "") -> list[str]:
-        """What the tensor may be called: by its name or a copy's, with the prefix of all names or without it."""
+        """Returns the names that the tensor may have: its own and its copies', with the prefix and without it."""
         spelled = [name for full in (self.theirs, *self.copies) for name in (full, full.removeprefix(prefix))]
         return list(dict.fromkeys(spelled))
 
     def to_ours(self, tensor: np.ndarray) -> list[np.ndarray]:
-        """The numbers of each of our weights."""
+        """Returns the values of each of our weights, given the tensor's."""
         tensor = tensor if self.axes is None else tensor.transpose(self.axes)
         return np.split(tensor, len(self.ours), axis=-1)
 
     def to_theirs(self, weights: list[np.ndarray]) -> np.ndarray:
-        """The tensor, from our weights."""
+        """Returns the tensor's values, given those of each of our weights."""
         tensor = weights[0] if len(weights) == 1 else np.concatenate(weights, axis=-1)
         return tensor if self.axes is None else np.ascontiguousarray(tensor.transpose(np.argsort(self.axes)))
 
 
 def same(theirs: str, shape: str, *ours: str, copies: tuple[str, ...] = ()) -> Rule:
-    """A tensor that lies as ours does; axes separated by spaces."""
+    """Returns the rule of a tensor laid out as ours is; `shape` has its axes separated by spaces."""
     return Rule(theirs, tuple(shape.split()), ours, copies=copies)
 
 
 def transposed(theirs: str, shape: str, *ours: str) -> Rule:
-    """A matrix `(out, in)`, as torch's linear maps have it."""
+    """Returns the rule of a matrix `(out, in)`, as torch's linear maps have it."""
     return Rule(theirs, tuple(shape.split()), ours, axes=(1, 0))
 
 
 def convolution(theirs: str, shape: str, ours: str, use_bias: bool = True) -> list[Rule]:
-    """Kernel and bias of torch's convolution; its kernel is `(out, in, height, width)`."""
+    """Returns the rules of kernel and bias of torch's convolution; its kernel is `(out, in, height, width)`."""
     kernel = Rule(f"{theirs}.weight", tuple(shape.split()), (f"{ours}/kernel",), axes=(2, 3, 1, 0))
     return [kernel, *([same(f"{theirs}.bias", shape.split()[0], f"{ours}/bias")] if use_bias else [])]
 
 
 def linear(theirs: str, shape: str, ours: str) -> list[Rule]:
-    """Kernel and bias of torch's linear map of shape `(out, in)`."""
+    """Returns the rules of kernel and bias of torch's linear map of shape `(out, in)`."""
     return [
         transposed(f"{theirs}.weight", shape, f"{ours}/kernel"),
         same(f"{theirs}.bias", shape.split()[0], f"{ours}/bias"),
@@ -76,7 +76,7 @@ def linear(theirs: str, shape: str, ours: str) -> list[Rule]:
 
 
 def norm(theirs: str, shape: str, ours: str) -> list[Rule]:
-    """Scale and offset of a layer norm; in old checkpoints they are called as in TensorFlow."""
+    """Returns the rules of scale and offset of a layer norm; old checkpoints have TensorFlow's names for them."""
     return [
         same(f"{theirs}.weight", shape, f"{ours}/gamma", copies=(f"{theirs}.gamma",)),
         same(f"{theirs}.bias", shape, f"{ours}/beta", copies=(f"{theirs}.beta",)),
@@ -84,7 +84,7 @@ def norm(theirs: str, shape: str, ours: str) -> list[Rule]:
 
 
 def below(theirs: str, ours: str, rules: Iterable[Rule]) -> list[Rule]:
-    """The rules of a part, for the part of these prefixes."""
+    """Returns rules with these prefixes before the peer's names and our paths."""
     return [
         dataclasses.replace(
             rule,

@@ -32,10 +32,10 @@ class KnownNames:
         self.patterns = [re.compile(pattern) for pattern in patterns]
 
     def ending(self, levels: list[str]) -> str | None:
-        """The longest known name that these levels end with; None if none is known."""
+        """The longest known name that these levels end with, or the shortest that a pattern matches, or None."""
         endings = [".".join(levels[start:]) for start in range(len(levels))]
         named = (name for name in endings if _NUMBER.sub("#", name) in self.names)
-        matched = (name for name in endings if any(pattern.fullmatch(name) for pattern in self.patterns))
+        matched = (name for name in reversed(endings) if any(pattern.fullmatch(name) for pattern in self.patterns))
         return next(named, None) or next(matched, None)
 
 

@@ -1,8 +1,9 @@
-"""Artifacts that run without keras_tx, each checked against the model it came from."""
+"""Artifacts that run without keras_tx, each checked against the model it came from.
 
-from keras_tx.export.litert import export_litert
-from keras_tx.export.onnx import export_onnx
-from keras_tx.export.saved_model import export_saved_model
-from keras_tx.export.verify import Verification
+The names are those of `__init__.pyi`; the module that holds one is imported when it is first asked for, so that the
+program can read the table of `formats` without Keras.
+"""
 
-__all__ = ["Verification", "export_litert", "export_onnx", "export_saved_model"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

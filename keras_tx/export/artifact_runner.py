@@ -1,25 +1,30 @@
-"""Runs artifacts in a process of its own, with their runtime and NumPy alone.
+"""Runs artifacts with their runtime and NumPy alone: a program, for a process of its own.
 
-python artifact_runner.py ARTIFACT REQUESTS.npz ANSWERS.npz [ARTIFACT REQUESTS.npz ANSWERS.npz ...]
+python artifact_runner.py FORMAT ARTIFACT REQUESTS.npz ANSWERS.npz [FORMAT ARTIFACT REQUESTS.npz ANSWERS.npz ...]
 
-An artifact is the directory of a SavedModel, a `.tflite` file, an `.onnx` file, or a directory with `encoder.onnx` and
-`decoder.onnx`. The requests are arrays called NUMBER/SIGNATURE/INPUT; the answers come as arrays called NUMBER/OUTPUT;
-strings are arrays of bytes. Where an artifact has no signature `generate` it is done here, by prefill and decode:
-`input_ids` and `attention_mask` `(B, P)`, `count`, `slots` where the cache's number is fixed, and of an
-encoder-decoder `start`, to the likeliest `tokens` `(B, count)` and the `logits` `(B, count, V)` that they were taken
-from.
+A format is one of `RUNTIMES`, and an artifact a file or directory of it. The requests are arrays called
+NUMBER/SIGNATURE/INPUT; the answers come as arrays called NUMBER/OUTPUT; strings are arrays of bytes.
+
+A request `generate` to an artifact without such a signature is answered by its `prefill` and `decode`: `input_ids` and
+`attention_mask` `(B, P)`, `count`, `slots` where the cache has a fixed number of them and, for an encoder-decoder,
+`start`, to the likeliest `tokens` `(B, count)` and the `logits` `(B, count, V)` that they were taken from.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 
 class SavedModel:
-    """A directory that TensorFlow loads."""
+    """A SavedModel's directory, run by TensorFlow.
 
-    without = ("keras", "keras_tx")
+    Attributes:
+        hidden: the modules that it must run without.
+    """
+
+    hidden = ("keras", "keras_tx")
 
     def __init__(self, path: Path):
         import tensorflow as tf
@@ -27,7 +32,7 @@ class SavedModel:
         self.signatures = tf.saved_model.load(str(path)).signatures
 
     def ask(self, signature: str, inputs: dict) -> dict:
-        """What a signature answers."""
+        """The answer of a signature, by name."""
         import tensorflow as tf
 
         tensors = {name: tf.constant(x.tolist() if x.dtype.kind == "S" else x) for name, x in inputs.items()}
@@ -36,12 +41,12 @@ class SavedModel:
 
 
 class Stepwise:
-    """An artifact that generates, if it does, by steps which the host asks for."""
+    """An artifact whose host generates with it, token by token."""
 
-    without = (*SavedModel.without, "tensorflow")
+    hidden = (*SavedModel.hidden, "tensorflow")
 
     def generate(self, input_ids, attention_mask, count, start=None, slots=None) -> dict:
-        """The likeliest tokens, one by one."""
+        """The likeliest tokens, and the logits that they were taken from."""
         begun = 1 if start is not None else input_ids.shape[1]
         slots = int(slots or begun + count)
         found, fixed = self.prefill(input_ids, attention_mask, slots, start)
@@ -59,16 +64,16 @@ class Stepwise:
         return {"tokens": np.stack(tokens, axis=1), "logits": np.stack(logits, axis=1)}
 
     def ask(self, signature: str, inputs: dict) -> dict:
-        """What a signature answers."""
+        """The answer of a signature, by name."""
         raise NotImplementedError
 
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
-        """The first answer, and what stays the same from step to step."""
+        """The first answer, and the inputs of `decode` that stay the same from step to step."""
         raise NotImplementedError
 
 
 class LiteRT(Stepwise):
-    """A `.tflite` file."""
+    """A `.tflite` file, run by LiteRT."""
 
     def __init__(self, path: Path):
         from ai_edge_litert.interpreter import Interpreter
@@ -77,17 +82,17 @@ class LiteRT(Stepwise):
         self.runners: dict = {}
 
     def ask(self, signature: str, inputs: dict) -> dict:
-        """What a signature answers."""
+        """The answer of a signature, by name."""
         return self.runner(signature)(**inputs)
 
     def runner(self, signature: str):
-        """LiteRT's own, kept: making one takes time."""
+        """LiteRT's runner of a signature, kept because it takes time to make."""
         if signature not in self.runners:
             self.runners[signature] = self.interpreter.get_signature_runner(signature)
         return self.runners[signature]
 
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
-        """The first answer, and what stays the same from step to step."""
+        """The first answer, and the inputs of `decode` that stay the same from step to step."""
         found = self.ask("prefill", {"input_ids": ids, "attention_mask": mask})
         wanted = self.runner("decode").get_input_details()
         for name in [name for name in found if name.startswith("present_")]:
@@ -99,7 +104,7 @@ class LiteRT(Stepwise):
 
 
 class ONNX(Stepwise):
-    """An `.onnx` file, or a directory of two."""
+    """An `.onnx` file, or a directory with `encoder.onnx` and `decoder.onnx`, run by onnxruntime."""
 
     def __init__(self, path: Path):
         import onnxruntime
@@ -111,7 +116,7 @@ class ONNX(Stepwise):
         self.sessions = {name: onnxruntime.InferenceSession(str(file), options) for name, file in files.items()}
 
     def ask(self, signature: str, inputs: dict) -> dict:
-        """What a graph answers."""
+        """The answer of a graph, by name."""
         session = self.sessions.get(signature) or self.sessions[""]
         taken = {tensor.name for tensor in session.get_inputs()}
         names = [tensor.name for tensor in session.get_outputs()]
@@ -119,7 +124,7 @@ class ONNX(Stepwise):
         return dict(zip(names, answers, strict=True))
 
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:
-        """The first answer, and what stays the same from step to step."""
+        """The first answer, and the inputs of `decode` that stay the same from step to step."""
         session = self.sessions.get("decode") or self.sessions[""]
         shapes = {x.name: x.shape for x in session.get_inputs() if x.name.startswith("past_")}
         empty = {
@@ -136,25 +141,22 @@ class ONNX(Stepwise):
 
 
 def filled(mask, slots: int):
-    """A mask `(B, P)` of prompts over all slots: what is not theirs is no padding."""
+    """The mask `(B, P)` of prompts over all slots of a cache: 1 at those after the prompts."""
     return np.pad(mask, [(0, 0), (0, slots - mask.shape[1])], constant_values=1)
 
 
-def kind_of(path: Path) -> type[SavedModel] | type[LiteRT] | type[ONNX]:
-    """Of an artifact."""
-    if path.suffix == ".tflite":
-        return LiteRT
-    return SavedModel if (path / "saved_model.pb").exists() else ONNX
+RUNTIMES: dict[str, type[SavedModel | LiteRT | ONNX]] = {"saved_model": SavedModel, "litert": LiteRT, "onnx": ONNX}
+"""What runs the artifacts of each format of `formats.FORMATS`, which this program cannot import."""
 
 
-def answer(path: Path, requests: str, answers: str) -> None:
-    """Asks one artifact."""
+def answer(format: str, path: Path, requests: str, answers: str) -> None:
+    """Answers the requests to one artifact."""
     calls: dict[tuple[int, str], dict] = {}
     with np.load(requests) as arrays:
         for key in arrays.files:
             number, signature, name = key.split("/")
             calls.setdefault((int(number), signature), {})[name] = arrays[key]
-    artifact = kind_of(path)(path)
+    artifact: Any = RUNTIMES[format](path)
     found = {}
     for (number, signature), inputs in sorted(calls.items()):
         if signature == "generate" and isinstance(artifact, Stepwise):
@@ -166,11 +168,11 @@ def answer(path: Path, requests: str, answers: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4 or len(sys.argv) % 3 != 1:
+    if len(sys.argv) < 5 or len(sys.argv) % 4 != 1:
         sys.exit(__doc__)
-    artifacts = [Path(path) for path in sys.argv[1::3]]
-    # TensorFlow imports Keras by itself where it finds it; here it shall not find it.
-    for module in set.intersection(*({*kind_of(path).without} for path in artifacts)):
+    calls = [sys.argv[i : i + 4] for i in range(1, len(sys.argv), 4)]
+    # TensorFlow imports Keras by itself where it finds it; here it must not find it.
+    for module in set.intersection(*({*RUNTIMES[format].hidden} for format, *_ in calls)):
         sys.modules[module] = None  # type: ignore[assignment]
-    for path, requests, answers in zip(artifacts, sys.argv[2::3], sys.argv[3::3], strict=True):
-        answer(path, requests, answers)
+    for format, path, requests, answers in calls:
+        answer(format, Path(path), requests, answers)

@@ -1,4 +1,4 @@
-"""Whether a SavedModel gives what its model gives: asked in a process of its own that has TensorFlow alone."""
+"""Checks that a SavedModel answers as its model does, in a process that has TensorFlow alone."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_tx.export.formats import SAVED_MODEL
 from keras_tx.export.process import Request, run_artifacts
 from keras_tx.export.signature import Signature
 
 TOLERANCE = 1e-5
-"""How far an artifact's numbers may be from its model's, in float32, in units of the largest, or of 1."""
+"""How far an artifact's numbers may be from its model's in float32, relative to the largest, or to 1."""
 SHAPES = ((1, 3), (3, 7), (2, 13))
-"""Rows and tokens of what is asked."""
+"""Rows and tokens of the requests."""
 SPARE = 1000
-"""One of so many whole numbers may differ: a choice between equals."""
+"""One integer of so many may differ, where it is a choice between equals."""
 
 
 def sample_requests(signatures: Mapping[str, Signature], seed: int = 0) -> list[Request]:
-    """Random requests to all signatures, of one row and of ragged batches."""
+    """Random requests to all signatures: of one row, and of ragged batches."""
     rng = np.random.default_rng(seed)
     return [
         (name, signature.sample(rng, *shape))
         for name, signature in signatures.items()
-        for shape in SHAPES[: 1 if signature.long else None]
+        for shape in SHAPES[: 1 if signature.slow else None]
     ]
 
 
 def check_saved_model(directory: Path, signatures: Mapping[str, Signature], requests: list[Request]) -> None:
-    """Asks an artifact and the model the same.
+    """Gives an artifact and the model the same requests.
 
     Args:
         directory: of the SavedModel.
-        signatures: what it was made of, run here.
-        requests: what is asked.
+        signatures: what it was made of, run in this process.
+        requests: to both.
 
     Raises:
         ValueError: if an answer differs, or the artifact cannot be run.
     """
-    (answers,) = run_artifacts([(directory, requests)])
+    (answers,) = run_artifacts([(SAVED_MODEL, directory, requests)])
     compare_answers(signatures, requests, answers)
 
 

@@ -15,6 +15,7 @@ from keras_tx.generation import GenerationConfig, decode, prefill, window_size
 from keras_tx.generation.beam import beam_search
 from keras_tx.generation.loop import is_end
 from keras_tx.generation.state import Decoding
+from keras_tx.tasks.inputs import require_known_ids
 from keras_tx.text import Tokenizer
 
 UNBOUNDED = 2**30
@@ -69,10 +70,7 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
     """
     import tensorflow as tf
 
-    if tokenizer.vocab_size > model.prompt_vocab_size:
-        raise ValueError(
-            f"the tokenizer has {tokenizer.vocab_size} ids and the model {model.prompt_vocab_size}: they are no pair."
-        )
+    require_known_ids(model, tokenizer)
     writer = Writer(model, tokenizer, options)
     kinds = dict.fromkeys(("max_new_tokens", "temperature", "top_k", "top_p", "seed"), tf.int32)
     kinds |= {"temperature": tf.float32, "top_p": tf.float32}
@@ -103,7 +101,7 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
     found = {
         "serve_text": Signature(
-            lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts, long=True
+            lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts, slow=True
         ),
         "generate": Signature(writer.generate, specs(()), with_options, values),
         "generate_batch": Signature(writer.generate, specs((None,)), partial(with_options, by_row=True)),

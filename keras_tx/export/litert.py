@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from keras_tx.convert import over_layers
 from keras_tx.export.cached import cached_signatures
+from keras_tx.export.formats import LITERT
+from keras_tx.export.frame import Progress, require_exportable, write_artifact
 from keras_tx.export.signature import Signature
-from keras_tx.export.source import require_below_2_gib, require_exportable
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
-from keras_tx.extras import require_extra
-from keras_tx.files import whole_file
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.base import Model
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.primitives import converted_graph
 
 Quantization = Literal["float16", "dynamic_int8", "int8"]
-Progress = Callable[[int, int], None]
 
 
 def export_litert(
@@ -39,75 +38,83 @@ def export_litert(
 ) -> Verification:
     """Writes a `.tflite` file, checks it in a process that has `ai-edge-litert` alone, and only then keeps it.
 
-    It has LiteRT's own operations alone, none of TensorFlow's. Signatures, which share their weights:
-        serving_default: the tensors of `model.input_signature()` to the model's outputs, flat and by name; batch and
-            length are free.
-        prefill, decode, with `use_cache`, of a model that generates: its steps with an explicit cache;
-            `cached_signatures` describes them. `examples/generate_with_litert.py` is the host's loop.
+    The file has none of TensorFlow's operations, only LiteRT's own. Its signatures share their weights:
+        serving_default: from the tensors of `model.input_signature()` to the model's outputs, flat and by name; batch
+            and length are free.
+        prefill, decode, of a model that generates, with `use_cache`: its steps with an explicit cache, which
+            `cached_signatures` describes. `examples/generate_with_litert.py` is the host's loop.
 
     Args:
-        model: a model of the registry, in float32.
-        path: of the file, which ends in `.tflite`.
-        quantize: "float16", kernels in half precision, computed with in float32; "dynamic_int8", kernels in 8 bits, and
-            activations too, by their range in each call; "int8", activations by their range in `representative_data`,
-            where LiteRT has an operation for it. Inputs and outputs stay as they are.
-        representative_data: for "int8", inputs of `serving_default` as the model will get them, a few dozen.
-        use_cache: whether a model that generates gets its steps too.
-        batch_size, cache_length: fix the rows and the cache's slots of `decode`; None leaves them free. LiteRT's
+        model: a model or a backbone, in float32; LoRA weights are part of what is exported.
+        path: of the file; it ends in `.tflite`.
+        quantize: "float16": kernels are stored in half precision, and computed with in float32. "dynamic_int8": kernels
+            are stored in 8 bits, and activations are quantized by their range in each call. "int8": activations are
+            quantized by their range in `representative_data`, where LiteRT has an operation for that. Inputs and
+            outputs stay as they are.
+        representative_data: for "int8", a few dozen inputs of `serving_default` as the model will get them.
+        use_cache: whether a model that generates gets `prefill` and `decode`.
+        batch_size, cache_length: fix the rows, and the cache's slots, of `decode`; None leaves them free. LiteRT's
             fastest kernels run only where all sizes are known.
-        tolerance: how much the artifact may differ: in float32 the largest difference of a number, 1e-5 unless given;
-            in other forms the root mean square of the differences, 0.01, 0.15 and 0.5 unless given; both in units of
-            the output's own numbers.
-        progress: called with how many steps are done, and of how many.
+        tolerance: how much the artifact may differ from the model: in float32 the largest difference of a number, 1e-5
+            by default; in other forms the root mean square of the differences, by default 0.01, 0.15 and 0.5. Both are
+            relative to the numbers of the output.
+        progress: called with the number of steps done, and of all.
 
     Returns:
-        What was measured.
+        The measured differences.
 
     Raises:
         ImportError: without `ai-edge-litert`.
-        ValueError: on another backend than TensorFlow, for a model that does not compute in float32 or is larger than
-            the format holds, for options that do not fit, for a model that needs other operations than LiteRT's, or if
-            the artifact's answers are not the model's; nothing is written then.
+        ValueError: on another backend than TensorFlow; for a model that does not compute in float32, that Keras has
+            quantized, that is larger than the format holds, or that needs operations which LiteRT does not have; for
+            options that do not fit; and if the artifact does not answer as the model does. Nothing is written then.
     """
-    require_exportable(model, "a LiteRT file")
-    require_below_2_gib(model, "a LiteRT file")
-    require_extra("ai_edge_litert", "litert")
+    require_exportable(model, LITERT)
+    _require_float(model)
     if quantize is not None and quantize not in get_args(Quantization):
         raise ValueError(f"`quantize` must be None or one of {', '.join(get_args(Quantization))}; got {quantize!r}.")
     if (quantize == "int8") != (representative_data is not None):
-        raise ValueError('`representative_data` is what `quantize="int8"` needs, and nothing else takes.')
+        raise ValueError('`quantize="int8"` needs `representative_data`, and no other form takes it.')
     require_positive(batch_size=batch_size, cache_length=cache_length)
-    path = Path(path)
-    if path.suffix != ".tflite" or path.is_dir():
-        raise ValueError(f"`path` must be of a file that ends in .tflite; got {path}.")
     signatures = litert_signatures(model, batch_size, cache_length, use_cache=use_cache)
     data = None if representative_data is None else list(representative_data)
     if data == []:
-        raise ValueError("`representative_data` holds nothing: give some inputs as the model will get them.")
-    step = progress or (lambda done, total: None)
-    with whole_file(path) as partial:
-        content = convert(model, signatures, quantize, data, step)
+        raise ValueError("`representative_data` is empty: give some inputs as the model will get them.")
+
+    def write(path: Path) -> None:
+        content = convert(model, signatures, quantize, data)
         require_builtin(content)
-        partial.write_bytes(content)
-        del content
-        step(2, 3)
-        found = verify(partial, model, signatures, quantize=quantize, tolerance=tolerance)
-    step(3, 3)
-    return found
+        path.write_bytes(content)
+
+    def check(path: Path) -> Verification:
+        return verify(LITERT, path, model, signatures, quantize=quantize, tolerance=tolerance)
+
+    return write_artifact(LITERT, path, write, check, progress=progress)
+
+
+def _require_float(model: Model) -> None:
+    """Raises ValueError for layers that Keras has quantized: LiteRT does not multiply with their integers."""
+    layers = model._flatten_layers()  # all of them, parts of parts too, which Keras has no public way to list
+    quantized = [layer.path for layer in layers if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise ValueError(
+            f"LiteRT does not run layers that Keras has quantized: {', '.join(over_layers(sorted(quantized)))}. Export "
+            'the model as it was before `quantize`, with `quantize="dynamic_int8"` here.'
+        )
 
 
 def litert_signatures(
     model: Model, batch_size: int | None = None, cache_length: int | None = None, *, use_cache: bool = True
 ) -> dict[str, Signature]:
-    """What a file offers."""
+    """The signatures of a model's file."""
     whole = tensor_signatures(model)["serving_default"]
     steps = {}
     if use_cache and isinstance(model, GenerationMixin):
         steps = cached_signatures(model, batch_size=batch_size, cache_length=cache_length)
     elif (batch_size, cache_length) != (None, None):
         raise ValueError(
-            f"`batch_size` and `cache_length` are of `decode`, which needs a model that generates and `use_cache`; got "
-            f"a {type(model).__name__} and `use_cache={use_cache}`."
+            "`batch_size` and `cache_length` fix sizes of `decode`, which only a model that generates has, with "
+            f"`use_cache`; got a {type(model).__name__} and `use_cache={use_cache}`."
         )
     return {"serving_default": whole, **steps}
 
@@ -120,12 +127,11 @@ def convert(
     signatures: Mapping[str, Signature],
     quantize: Quantization | None,
     data: list[Mapping[str, np.ndarray]] | None,
-    progress: Progress,
 ) -> bytes:
-    """The file's content.
+    """The content of the file.
 
     Raises:
-        ValueError: for operations that LiteRT has not.
+        ValueError: for operations that LiteRT does not have.
     """
     import tensorflow as tf
 
@@ -137,7 +143,6 @@ def convert(
             for name, function in traced.items():
                 setattr(module, name, function)
             tf.saved_model.save(module, scratch, signatures=traced)
-        progress(1, 3)
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=list(signatures))
         if quantize is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -157,7 +162,7 @@ def convert(
 
 
 def _samples(signatures: Mapping[str, Signature], data: list[Mapping[str, np.ndarray]]):
-    """What full int8 finds its ranges with: the data, and what `prefill` and `decode` get of it."""
+    """The inputs with which int8 finds its ranges: the data, and what follows from them for `prefill` and `decode`."""
     import tensorflow as tf
 
     for inputs in data:
@@ -172,7 +177,7 @@ def _samples(signatures: Mapping[str, Signature], data: list[Mapping[str, np.nda
 
 
 def _next_step(decode: Signature, prompt: Mapping[str, np.ndarray], found: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The inputs of `decode` after a prompt, of what `prefill` gave."""
+    """The inputs of `decode` after a prompt, made of what `prefill` gave."""
     masked = "attention_mask" if "attention_mask" in decode.inputs else "encoder_attention_mask"
     begun = prompt["input_ids"].shape[1] if masked == "attention_mask" else 1
     step = {
@@ -194,7 +199,7 @@ def _next_step(decode: Signature, prompt: Mapping[str, np.ndarray], found: dict[
 
 
 def require_builtin(content: bytes) -> None:
-    """Raises ValueError, with their names, for operations that are not LiteRT's own."""
+    """Raises ValueError with the names of the operations that are not LiteRT's own, if there are any."""
     names = other_operations(content)
     if names:
         raise ValueError(f"the model needs operations that LiteRT does not have: {', '.join(names)}.")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from keras_tx.export.cached import cached_signatures, encode_signature
+from keras_tx.export.formats import ONNX
+from keras_tx.export.frame import Progress, require_exportable, write_artifact
 from keras_tx.export.signature import Signature
-from keras_tx.export.source import require_below_2_gib, require_exportable
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import Verification, verify
-from keras_tx.extras import require_extra
-from keras_tx.files import whole_directory, whole_file
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.base import Model
 from keras_tx.models.core.seq2seq import EncoderDecoderModel
@@ -20,8 +18,6 @@ from keras_tx.ops.primitives import converted_graph
 
 OPSET = 18
 """The version of ONNX's operations; onnxruntime has had it since 1.14."""
-FILES = {"encode": "encoder.onnx", "decode": "decoder.onnx"}
-"""Of an encoder-decoder that generates."""
 
 
 def export_onnx(
@@ -30,83 +26,68 @@ def export_onnx(
     *,
     use_cache: bool = True,
     tolerance: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Writes ONNX, checks it in a process that has onnxruntime alone, and only then keeps it.
 
-    Inputs are the tensors of `model.input_signature()`, outputs the model's, flat and by name; all batches and lengths
-    are free. With `use_cache`, a model that generates becomes its step with an explicit cache instead, `decode` of
-    `cached_signatures`, for any number of tokens: a prompt at once into an empty cache, then token by token. Of an
-    encoder-decoder there are two files in a directory: `encoder.onnx`, from `input_ids` and `attention_mask` to
+    Inputs are the tensors of `model.input_signature()`, outputs those of the model, flat and by name; batch and length
+    are free. With `use_cache`, a model that generates becomes its step with an explicit cache instead: `decode` of
+    `cached_signatures`, for any number of tokens, so that a prompt goes at once into an empty cache, and then token by
+    token. An encoder-decoder becomes two files in a directory: `encoder.onnx`, from `input_ids` and `attention_mask` to
     `cross_key_i` and `cross_value_i` of each layer i, and `decoder.onnx`.
 
     Args:
-        model: a model of the registry, in float32.
+        model: a model or a backbone, in float32; LoRA weights are part of what is exported, and layers that Keras has
+            quantized to 8 bits stay so.
         path: of the file, which ends in `.onnx`; of an encoder-decoder with a cache, of the directory.
         use_cache: whether a model that generates is exported as its step.
-        tolerance: the largest difference of a number that is allowed, in units of the largest number of the output, or
-            of 1; 1e-5 unless given.
-        progress: called with how many steps are done, and of how many.
+        tolerance: the largest difference of a number that is allowed, relative to the largest number of the output, or
+            to 1 if that is larger; 1e-5 by default.
+        progress: called with the number of steps done, and of all.
 
     Returns:
-        What was measured.
+        The measured differences.
 
     Raises:
         ImportError: without `tf2onnx`, `onnx` and `onnxruntime`.
-        ValueError: on another backend than TensorFlow, for a model that does not compute in float32 or is larger than
-            the format holds, for a path that does not fit, for a model that needs other operations than ONNX's, or if
-            the artifact's answers are not the model's; nothing is written then.
+        ValueError: on another backend than TensorFlow; for a model that does not compute in float32, that is larger
+            than the format holds, or that needs operations which ONNX does not have; for a path that does not fit; and
+            if the artifact does not answer as the model does. Nothing is written then.
     """
-    require_exportable(model, "an ONNX file")
-    require_below_2_gib(model, "an ONNX file")
-    for module in ("tf2onnx", "onnx", "onnxruntime"):
-        require_extra(module, "onnx")
-    path, step = Path(path), progress or (lambda done, total: None)
+    require_exportable(model, ONNX)
     signatures = onnx_signatures(model, use_cache=use_cache)
-    two = len(signatures) > 1
-    _require_fitting(path, two)
-    with (whole_directory if two else whole_file)(path) as partial:
-        for number, (name, signature) in enumerate(signatures.items()):
-            write_graph(signature, partial / FILES[name] if two else partial)
-            step(number + 1, len(signatures) + 1)
-        found = verify(partial, model, signatures, tolerance=tolerance)
-    step(1, 1)
-    return found
+    in_parts = len(signatures) > 1
+
+    def write(path: Path) -> None:
+        paths = [path / name for name in ONNX.contents] if in_parts else [path]
+        for signature, file in zip(signatures.values(), paths, strict=True):
+            write_graph(signature, file)
+
+    def check(path: Path) -> Verification:
+        return verify(ONNX, path, model, signatures, tolerance=tolerance)
+
+    return write_artifact(ONNX, path, write, check, progress=progress, in_parts=in_parts)
 
 
 def onnx_signatures(model: Model, *, use_cache: bool = True) -> dict[str, Signature]:
-    """The graphs that a model becomes."""
+    """The graphs that a model becomes: one, or of an encoder-decoder with a cache `encode` and `decode`."""
     if not use_cache or not isinstance(model, GenerationMixin):
         return {"serving_default": tensor_signatures(model)["serving_default"]}
     decode = {"decode": cached_signatures(model, tokens=None)["decode"]}
     return {"encode": encode_signature(model), **decode} if isinstance(model, EncoderDecoderModel) else decode
 
 
-def _require_fitting(path: Path, two: bool) -> None:
-    """Raises ValueError for a path of the wrong kind, or whose content is not ours to remove."""
-    if not two:
-        if path.suffix != ".onnx" or path.is_dir():
-            raise ValueError(f"`path` must be of a file that ends in .onnx; got {path}.")
-    elif path.suffix == ".onnx":
-        raise ValueError(
-            f"an encoder-decoder becomes two files, {' and '.join(FILES.values())}: `path` must be of their directory, "
-            f"and got {path}. With `use_cache=False` it is one file, of whole passes."
-        )
-    elif path.is_file() or (path.is_dir() and {file.name for file in path.iterdir()} - {*FILES.values()}):
-        raise ValueError(f"{path} exists and is not an ONNX encoder-decoder: choose a new directory.")
-
-
 def write_graph(signature: Signature, path: Path) -> None:
     """Writes a signature as one graph, its tensors called as they are in the signature.
 
     Raises:
-        ValueError: for operations that ONNX has not.
+        ValueError: for operations that ONNX does not have.
     """
     import onnx
     import tensorflow as tf
     import tf2onnx
 
-    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it cannot convert it logs, and goes on
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it logs what it cannot convert, and goes on
     specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in signature.inputs.items()]
     with converted_graph():
         function = signature.traced()
@@ -118,7 +99,7 @@ def write_graph(signature: Signature, path: Path) -> None:
 
 
 def other_operations(graph) -> list[str]:
-    """The names of operations of a model that are not ONNX's own, as Erfc."""
+    """The names of a model's operations that are not ONNX's own, as Erfc."""
     import onnx
 
     def nodes(graph):

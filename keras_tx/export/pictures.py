@@ -14,7 +14,7 @@ from keras_tx.export.texts import label_outputs
 from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.image.boxes import center_to_corners
 from keras_tx.ops.image.detection import best_classes
-from keras_tx.tasks.text_classification import label_scores
+from keras_tx.tasks.labels import label_scores
 from keras_tx.vision import ImagePreprocessor
 
 

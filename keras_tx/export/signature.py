@@ -1,4 +1,4 @@
-"""What a SavedModel offers under a name: a function of named tensors, and how it is traced."""
+"""A signature of an artifact: a function of named tensors, and how it is traced."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LONGEST_TEXT = 2**20
 
 @dataclass(frozen=True)
 class Signature:
-    """A function of named tensors, which may be run as it is or traced.
+    """A function of named tensors, to be run as it is or traced.
 
     Attributes:
         function: takes the inputs by name and gives a dict of tensors, all with the batch first.
         inputs: the `tf.TensorSpec` of each.
-        sample: of a random generator, a number of rows and of tokens a row, random inputs as arrays.
-        defaults: of inputs that may be left out. TensorFlow Serving fills them in.
-        xla: whether the graph may hold what only XLA runs.
-        long: whether an answer takes long: it is then asked for once.
-        slots: of a step of generation, how many positions its cache has room for; None for any number.
+        sample: makes random inputs, of a random generator, a number of rows and a number of tokens in a row.
+        defaults: the values of inputs that may be left out. TensorFlow Serving fills them in.
+        xla: whether the graph may have operations that only XLA runs.
+        slow: whether an answer takes so long that one request is enough for a check.
+        slots: for a step of generation, the positions that its cache has room for; None for any number.
     """
 
     function: Callable[..., dict[str, Any]]
@@ -34,7 +34,7 @@ class Signature:
     sample: Callable[[np.random.Generator, int, int], dict[str, np.ndarray]]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     xla: bool = False
-    long: bool = False
+    slow: bool = False
     slots: int | None = None
 
     def __call__(self, **inputs) -> dict[str, Any]:
@@ -72,12 +72,12 @@ def strings(*axes: int | None):
 
 
 def checked_texts(texts, name: str, *, empty: bool = False):
-    """Texts `(B, ...)` as they are; when the graph runs, InvalidArgumentError for what is no text.
+    """Texts `(B, ...)` as they are; InvalidArgumentError, when the graph runs, for what is not a text.
 
     Args:
         texts: strings.
         name: of the input.
-        empty: whether a text may be.
+        empty: whether a text may be empty.
     """
     import tensorflow as tf
 
@@ -92,7 +92,7 @@ def checked_texts(texts, name: str, *, empty: bool = False):
 
 
 def after(checks: Iterable[Any], x):
-    """A tensor that is there only when checks have passed, so that nothing large is begun before."""
+    """The tensor, computed only after the checks have passed, so that nothing large begins before."""
     import tensorflow as tf
 
     with tf.control_dependencies([check for check in checks if check is not None]):  # None when run eagerly
@@ -100,7 +100,7 @@ def after(checks: Iterable[Any], x):
 
 
 def by_row(values, rows, count, default):
-    """Values `(N, ...)` of which each belongs to a row, ascending, as a tensor `(count, most of a row, ...)`."""
+    """Values `(N, ...)`, each of a row, in ascending order, as a tensor `(count, longest row, ...)`."""
     import tensorflow as tf
 
     ragged = tf.RaggedTensor.from_value_rowids(values, tf.cast(rows, tf.int64), tf.cast(count, tf.int64))

@@ -1,4 +1,4 @@
-"""Whether a LiteRT or ONNX artifact gives what its model gives: asked in a process that has its runtime alone."""
+"""Measures how much an artifact on tensors differs from its model, in a process that has its runtime alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_tx.export.check import TOLERANCE
+from keras_tx.export.formats import Format
 from keras_tx.export.process import Request, run_artifacts
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
@@ -17,22 +18,22 @@ from keras_tx.export.tensors import named_outputs
 from keras_tx.files import size_of
 
 SHAPES = ((1, 3), (3, 7), (2, 5))
-"""Rows and tokens of what is asked."""
+"""Rows and tokens of the requests."""
 NEW_TOKENS = 5
-"""That a generator is asked for."""
+"""Tokens that a model generates for the comparison."""
 BOUNDS = {"float16": 0.01, "dynamic_int8": 0.15, "int8": 0.5}
-"""The root mean square of the errors of a quantised form's numbers, in units of the numbers' own, that is allowed."""
+"""The root mean square of the errors that each quantized form may have, relative to that of the numbers."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How an artifact's answers differ from its model's.
+    """How much the answers of an artifact differ from its model's.
 
     Attributes:
-        error: the largest difference of a number, in the outputs' units.
-        share: the largest difference in units of the output's largest number, or of 1 if that is larger.
-        rms: the root mean square of the differences in units of the numbers' own; of the output that has the largest.
-        tokens: the part of greedily generated tokens that are the model's likeliest; None of a model that does not
+        error: the largest difference of a number.
+        share: the largest difference relative to the largest number of the output, or to 1 if that is larger.
+        rms: the root mean square of the differences relative to that of the numbers; of all outputs the largest.
+        tokens: the share of greedily generated tokens that are the model's likeliest; None for a model that does not
             generate.
         size: bytes of the artifact.
     """
@@ -43,8 +44,14 @@ class Verification:
     tokens: float | None
     size: int
 
+    def __str__(self) -> str:
+        numbers = f"the largest difference from the model's numbers is {self.error:.2g}, their rms {self.rms:.2g}"
+        generated = "" if self.tokens is None else f"; {self.tokens:.0%} of its tokens are the model's likeliest"
+        return numbers + generated
+
 
 def verify(
+    format: Format,
     path: Path,
     model,
     signatures: Mapping[str, Signature],
@@ -52,54 +59,56 @@ def verify(
     quantize: str | None = None,
     tolerance: float | None = None,
 ) -> Verification:
-    """Asks an artifact and its model the same, random inputs of several sizes with padding on both sides.
+    """Gives an artifact and its model the same random inputs, of several sizes and with padding on both sides.
 
     Args:
-        path: the artifact.
+        format: of the artifact.
+        path: where it lies.
         model: its source.
-        signatures: those to be asked with tensors, run here; of a model that generates `decode` is one, and then tokens
-            are generated, too, and their logits compared to those of whole passes of the model.
-        quantize: the form; None for float32.
-        tolerance: what is allowed: of `share` in float32, `TOLERANCE` unless given, of `rms` in other forms, `BOUNDS`.
+        signatures: its signatures on tensors, run in this process. If `decode` is one, tokens are generated too, and
+            their logits are compared with those of whole passes of the model.
+        quantize: the form of its weights; None for float32.
+        tolerance: how much may differ: in float32 of `share`, by default `TOLERANCE`; in other forms of `rms`, by
+            default as in `BOUNDS`.
 
     Raises:
         ValueError: if it differs by more, or the artifact cannot be run.
     """
     requests = sample_requests(model, signatures, random_cache=quantize != "int8")
-    (answers,) = run_artifacts([(path, requests)])
+    (answers,) = run_artifacts([(format, path, requests)])
     found = compare(model, signatures, requests, answers, size_of([path, *path.rglob("*")]))
     measured, allowed = (found.share, TOLERANCE) if quantize is None else (found.rms, BOUNDS[quantize])
     allowed = allowed if tolerance is None else tolerance
     if not measured <= allowed:
         raise ValueError(
-            f"the artifact differs from the model: by {measured:.3g} of its numbers, more than {allowed:.3g}."
+            f"the artifact differs from the model: its numbers by {measured:.3g} of theirs, more than {allowed:.3g}."
         )
     if quantize is None and found.tokens not in (None, 1.0):
         raise ValueError(
-            f"the artifact differs from the model: only {found.tokens:.0%} of its tokens are the likeliest."
+            f"the artifact differs from the model: only {found.tokens:.0%} of its tokens are the model's likeliest."
         )
     return found
 
 
-# === What is asked ===
+# === Requests ===
 
 
 def sample_requests(
     model, signatures: Mapping[str, Signature], seed: int = 0, *, random_cache: bool = True
 ) -> list[Request]:
-    """Random requests, of one row and of ragged batches; of a generator, prompts besides, padded on either side.
+    """Random requests: one row, and ragged batches; for a model that generates also prompts, padded on either side.
 
-    Without `random_cache` a generator's `decode` is asked in the course of generation alone: activations of fixed range
-    hold the keys and values that the model makes, not any numbers.
+    Without `random_cache` there are none to `decode`, which is then checked in the course of generation alone:
+    activations of fixed range hold the keys and values that the model makes, not just any numbers.
     """
     rng = np.random.default_rng(seed)
-    asked = {name: signature for name, signature in signatures.items() if random_cache or name != "decode"}
-    requests = [(name, signature.sample(rng, *shape)) for name, signature in asked.items() for shape in SHAPES]
+    chosen = {name: signature for name, signature in signatures.items() if random_cache or name != "decode"}
+    requests = [(name, signature.sample(rng, *shape)) for name, signature in chosen.items() for shape in SHAPES]
     return requests + (_prompts(model, signatures, rng) if "decode" in signatures else [])
 
 
 def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generator) -> list[Request]:
-    """Prompts to be continued, as long as the model has positions for them and what follows."""
+    """Prompts to be continued, no longer than the model has positions for them and the new tokens."""
     import tensorflow as tf
 
     specs = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
@@ -124,16 +133,16 @@ def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generato
     return requests
 
 
-# === The answers ===
+# === Answers ===
 
 
 def compare(
     model, signatures: Mapping[str, Signature], requests: list[Request], answers: Mapping[str, np.ndarray], size: int
 ) -> Verification:
-    """How these answers differ from the model's.
+    """How much these answers differ from the model's.
 
     Raises:
-        ValueError: for an answer of another shape or name, or that is not finite.
+        ValueError: for an answer that is missing, of another shape, or not finite.
     """
     import tensorflow as tf
 

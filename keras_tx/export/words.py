@@ -1,6 +1,6 @@
 """Signatures whose answers are stretches of a text: entities, and answers to questions.
 
-The graph splits texts into words, makes windows of long ones, and finds its way back from tokens to characters, as
+The graph splits texts into words, makes windows of long texts, and finds its way back from tokens to characters, as
 `tasks` does in Python.
 """
 
@@ -14,11 +14,12 @@ from keras import ops
 
 from keras_tx.export.samples import sample_inputs
 from keras_tx.export.signature import Signature, after, by_row, checked_texts, strings
+from keras_tx.export.string_model import StringModel
 from keras_tx.generation.sampling import probabilities
 from keras_tx.ops.losses import IGNORED
-from keras_tx.tasks import QuestionAnsweringTask, Task, TokenClassificationTask
-from keras_tx.tasks.entities import OUTSIDE, entity_spans
+from keras_tx.tasks.entities import OUTSIDE, entity_kind, goes_on
 from keras_tx.tasks.rows import window_tensors
+from keras_tx.tasks.spans import MAX_ANSWER_LENGTH, MAX_LENGTH, MAX_QUESTION_LENGTH
 from keras_tx.text.graph.neighbours import following, previous
 from keras_tx.text.graph.splitting import bert_starts
 
@@ -102,35 +103,37 @@ class TextWords:
 # === Entities ===
 
 
-def entity_signatures(task: TokenClassificationTask) -> dict[str, Signature]:
+def entity_signatures(served: StringModel) -> dict[str, Signature]:
     """Texts to their entities: `label`, `text`, `start`, `end` and `score`, `(B, E)`; of none left, `""`, -1 and 0."""
 
     def find(text):
-        return entities(task, checked_texts(text, "text"))
+        return entities(served, checked_texts(text, "text"))
 
-    return {"serve_text": Signature(find, {"text": strings()}, sample_inputs(task.tokenizer, "text"))}
+    return {"serve_text": Signature(find, {"text": strings()}, sample_inputs(served.tokenizer, "text"))}
 
 
-def entities(task: TokenClassificationTask, texts) -> dict[str, Any]:
-    """What `task.predict` gives for texts `(B,)`, as tensors."""
+def entities(served: StringModel, texts) -> dict[str, Any]:
+    """What `TokenClassificationTask.predict` gives for texts `(B,)`, as tensors."""
     import tensorflow as tf
 
-    words = TextWords.of(texts, task.tokenizer)
-    labels, scores = _word_labels(task, words)
-    kinds, goes_on = _entity_rules([*task.label_names, OUTSIDE])
+    words = TextWords.of(texts, served.tokenizer)
+    labels, scores = _word_labels(served, words)
+    names = [*served.label_names, OUTSIDE]  # the last one is that of words without a token
+    kinds = [entity_kind(name) for name in names]
+    continues = tf.constant([[goes_on(before, name) for name in names] for before in names])
     inside = tf.gather(tf.constant([kind is not None for kind in kinds]), labels)
-    before = tf.where(words.rows == previous(words.rows, -1), previous(labels, 0), len(kinds) - 1)
-    starts = inside & ~tf.gather_nd(tf.constant(goes_on), tf.stack([before, labels], axis=1))
+    before = tf.where(words.rows == previous(words.rows, -1), previous(labels, 0), len(names) - 1)
+    starts = inside & ~tf.gather_nd(continues, tf.stack([before, labels], axis=1))
 
     first = tf.where(starts)[:, 0]
     of_entity = tf.boolean_mask(tf.cumsum(tf.cast(starts, tf.int32)) - 1, inside)
     ends = tf.math.segment_max(tf.boolean_mask(words.ends, inside), of_entity)
     score = tf.math.segment_mean(tf.boolean_mask(scores, inside), of_entity)
     rows, begins = tf.gather(words.rows, first), tf.gather(words.begins, first)
-    names = tf.gather(tf.constant([kind or "" for kind in kinds]), tf.gather(labels, first))
+    kind = tf.gather(tf.constant([kind or "" for kind in kinds]), tf.gather(labels, first))
 
     found = {
-        "label": (names, ""),
+        "label": (kind, ""),
         "text": (words.stretch(rows, begins, ends), ""),
         "start": (begins, -1),
         "end": (ends, -1),
@@ -139,7 +142,7 @@ def entities(task: TokenClassificationTask, texts) -> dict[str, Any]:
     return {name: by_row(values, rows, tf.size(texts), fill) for name, (values, fill) in found.items()}
 
 
-def _word_labels(task: TokenClassificationTask, words: TextWords):
+def _word_labels(served: StringModel, words: TextWords):
     """The label of each word, int32 `(W,)`, and how probable it is; that of none, for a word without a token.
 
     It is read where the word's first token has the most tokens on its nearer side.
@@ -147,8 +150,8 @@ def _word_labels(task: TokenClassificationTask, words: TextWords):
     import tensorflow as tf
 
     numbers = tf.where(words.is_first, tf.cast(words.words, tf.int32), IGNORED)
-    found = window_tensors(task.tokenizer, words.table(numbers), max_length=task.max_length, stride=task.stride)
-    scores = probabilities(ops.cast(_outputs(task, found.batch)["logits"], "float32"))
+    found = window_tensors(served.tokenizer, words.table(numbers), max_length=served.max_length, stride=served.stride)
+    scores = probabilities(ops.cast(_outputs(served, found.batch)["logits"], "float32"))
     places = tf.cast(tf.where(found.numbers >= 0), tf.int32)
     lengths = tf.reduce_sum(found.batch["attention_mask"], axis=1)
     context = tf.minimum(places[:, 1], tf.gather(lengths, places[:, 0]) - 1 - places[:, 1])
@@ -159,38 +162,30 @@ def _word_labels(task: TokenClassificationTask, words: TextWords):
     read = chosen < tf.size(word)
     of_word = tf.gather_nd(scores, tf.gather(tf.concat([places, [[0, 0]]], 0), tf.minimum(chosen, tf.size(word))))
     labels = tf.argmax(of_word, axis=-1, output_type=tf.int32)
-    return tf.where(read, labels, len(task.label_names)), tf.where(read, tf.reduce_max(of_word, axis=-1), 0.0)
-
-
-def _entity_rules(labels: list[str]) -> tuple[list[str | None], np.ndarray]:
-    """What kind of entity each label is of, and whether an entity goes on from one label to another, `(L, L)`."""
-    alone = [entity_spans([label]) for label in labels]
-    kinds = [spans[0].label if spans else None for spans in alone]
-    both = [[bool(a and b) and len(entity_spans([x, y])) == 1 for y, b in zip(labels, alone, strict=True)]
-            for x, a in zip(labels, alone, strict=True)]  # fmt: skip
-    return kinds, np.array(both)
+    return tf.where(read, labels, len(served.label_names)), tf.where(read, tf.reduce_max(of_word, axis=-1), 0.0)
 
 
 # === Answers ===
 
 
-def answer_signatures(task: QuestionAnsweringTask) -> dict[str, Signature]:
+def answer_signatures(served: StringModel) -> dict[str, Signature]:
     """Questions and contexts to `answer`, its characters `[start, end)` and its `score`, `(B,)` each."""
 
     def find(question, context):
-        return answers(task, checked_texts(question, "question"), checked_texts(context, "context"))
+        return answers(served, checked_texts(question, "question"), checked_texts(context, "context"))
 
     specs = {"question": strings(), "context": strings()}
-    return {"serve_text": Signature(find, specs, sample_inputs(task.tokenizer, *specs))}
+    return {"serve_text": Signature(find, specs, sample_inputs(served.tokenizer, *specs))}
 
 
-def answers(task: QuestionAnsweringTask, questions, contexts) -> dict[str, Any]:
-    """What `task.predict` gives for questions and contexts `(B,)`, as tensors."""
+def answers(served: StringModel, questions, contexts) -> dict[str, Any]:
+    """What `QuestionAnsweringTask.predict` gives for questions and contexts `(B,)`, as tensors."""
     import tensorflow as tf
 
-    words = TextWords.of(contexts, task.tokenizer)
+    served = StringModel(served.model, served.tokenizer, max_length=min(served.max_length, MAX_LENGTH))
+    words = TextWords.of(contexts, served.tokenizer)
     count = tf.size(contexts)
-    ids = task.tokenizer.tokenize(questions)[:, : task.max_question_length]
+    ids = served.tokenizer.tokenize(questions)[:, :MAX_QUESTION_LENGTH]
     for name, lengths in (
         ("question", ids.row_lengths()),
         ("context", tf.math.bincount(tf.cast(words.token_rows, tf.int32), minlength=count)),
@@ -198,27 +193,27 @@ def answers(task: QuestionAnsweringTask, questions, contexts) -> dict[str, Any]:
         tf.debugging.assert_positive(lengths, f"`{name}` must have a token")
     question = ids.with_values(tf.stack([ids.values, tf.fill(tf.shape(ids.values), -1)], axis=1))
     context = words.table(tf.range(tf.size(words.ids)))
-    found = window_tensors(task.tokenizer, question, context, max_length=task.max_length, stride=task.stride)
-    logits = _outputs(task, found.batch)
-    scores, spans = _best_of_rows(task, words, found.numbers, logits)  # (R, K), (R, K, 2)
+    found = window_tensors(served.tokenizer, question, context, max_length=served.max_length, stride=served.stride)
+    logits = _outputs(served, found.batch)
+    scores, spans = _best_of_rows(words, found.numbers, logits)  # (R, K), (R, K, 2)
     return _best_answers(words, found.samples, scores, spans)
 
 
-def _outputs(task: Task, batch: dict) -> dict:
+def _outputs(served: StringModel, batch: dict) -> dict:
     """What the model gives for the windows of texts."""
     import tensorflow as tf
 
     ids = batch["input_ids"]
     few = f"the texts must fit into {MOST_WINDOWS} windows together"
     check = tf.debugging.assert_less_equal(tf.shape(ids)[0], MOST_WINDOWS, few)
-    return task.model(task.model_inputs({**batch, "input_ids": after([check], ids)}))
+    return served.outputs({**batch, "input_ids": after([check], ids)})
 
 
-def _best_of_rows(task: QuestionAnsweringTask, words: TextWords, numbers, logits: dict):
+def _best_of_rows(words: TextWords, numbers, logits: dict):
     """The best spans of each row, as first and last word; their scores are -inf where there is none."""
     import tensorflow as tf
 
-    longest = task.max_answer_length
+    longest = MAX_ANSWER_LENGTH
     token = tf.maximum(numbers, 0)
     start = tf.where((numbers >= 0) & tf.gather(words.is_first, token), logits["start_logits"], -np.inf)
     end = tf.where((numbers >= 0) & tf.gather(words.is_last, token), logits["end_logits"], -np.inf)

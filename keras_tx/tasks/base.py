@@ -1,58 +1,47 @@
-"""What all tasks share: a model and its tokenizer, trained on labelled strings and asked with strings."""
+"""The base of tasks: a model and its tokenizer, trained on labelled strings and asked with strings."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
 import numpy as np
 
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.head import HeadModel
+from keras_tx.tasks.inputs import TextInputs
 from keras_tx.text import Tokenizer, load_tokenizer
-from keras_tx.training.recipes.finetune import FineTuning, fine_tune
+
+if TYPE_CHECKING:
+    from keras_tx.training.recipes.finetune import FineTuning
 
 ROUND = 16
-"""Rows are filled up to a multiple of this, so that few shapes are compiled."""
+"""Rows are padded to a multiple of this, so that few shapes are compiled."""
 
 
-class Task:
-    """A model with its tokenizer, at work on strings.
+class Task(TextInputs):
+    """A model with its tokenizer, trained on labelled strings and asked with strings.
 
     Args:
-        model: with the head that the task needs. `model.config.label_names` are what its labels are called.
-        tokenizer: whose ids the model knows.
-        max_length: the longest row of tokens; as many as model and tokenizer allow unless given.
+        model: with the head that the task needs. `model.config.label_names` are the names of its labels.
+        tokenizer, max_length: as of `TextInputs`.
         batch_size: rows at a time in `predict` and `evaluate`.
 
     Raises:
-        ValueError: if model, tokenizer and task do not fit together, or `max_length` is more than the model's
-            positions; of a model without such a limit, more than the tokenizer's `model_max_length`.
+        ValueError: if model, tokenizer, task and `max_length` do not fit together.
     """
 
     heads: ClassVar[str]
     """The models that fit, as an error names them."""
 
     def __init__(self, model: HeadModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
-        config: Any = model.config
         if not self.fits(model):
             raise ValueError(f"{type(self).__name__} needs a model {self.heads}; got {type(model).__name__}.")
-        if tokenizer.vocab_size > config.vocab_size:
-            raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} ids and the model {config.vocab_size}: they are no pair."
-            )
-        positions, tokens = model.max_positions, tokenizer.model_max_length
-        limit, whose = (
-            (positions, "the model's positions") if positions else (tokens, "the tokenizer's `model_max_length`")
-        )
-        if max_length is not None and limit and max_length > limit:
-            raise ValueError(f"`max_length` must be at most {limit}, {whose}; got {max_length}.")
-        self.model, self.batch_size = model, batch_size
-        self.tokenizer = _giving_token_types(tokenizer) if "token_type_ids" in model.input_signature() else tokenizer
-        self.max_length = max_length or min(positions or 512, tokens or 512, 512)
+        super().__init__(model, tokenizer, max_length=max_length)
+        self.model: HeadModel = model
+        self.batch_size = batch_size
 
     @staticmethod
     def fits(model: HeadModel) -> bool:
@@ -97,7 +86,7 @@ class Task:
         self.tokenizer.save_pretrained(directory)
 
     def training_data(self, examples: Sequence, labels: Sequence) -> tuple[dict[str, np.ndarray], Any]:
-        """What the model is trained on: its inputs and labels, arrays with as many rows.
+        """Returns what the model is trained on: its inputs and labels, arrays with as many rows.
 
         Raises:
             ValueError: for examples or labels that the model cannot take, with their place.
@@ -105,11 +94,11 @@ class Task:
         raise NotImplementedError
 
     def predict(self, examples: Sequence) -> list:
-        """What the model says of each example, as strings."""
+        """Returns the model's prediction for each example."""
         raise NotImplementedError
 
     def evaluate(self, examples: Sequence, labels: Sequence) -> dict[str, float]:
-        """The task's metrics by name."""
+        """Returns the task's metrics by name."""
         raise NotImplementedError
 
     def fit(
@@ -140,6 +129,8 @@ class Task:
         Raises:
             ValueError: for examples or labels that the model cannot take, with their place.
         """
+        from keras_tx.training.recipes.finetune import FineTuning, fine_tune  # which those who only predict need not
+
         inputs, targets = self.training_data(examples, labels)
         if validation_data is not None:
             callbacks = [_Validation(self, *validation_data), *callbacks]
@@ -149,7 +140,7 @@ class Task:
     # === What tasks are made of ===
 
     def subwords(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without special tokens."""
+        """Returns the ids of each text, without special tokens."""
         unique = list(dict.fromkeys(texts))
         if not unique:
             return []
@@ -159,7 +150,7 @@ class Task:
         return [ids[text] for text in texts]
 
     def inputs(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
-        """Rows of texts and of pairs of texts as the inputs that the model takes, what is too long cut.
+        """Returns the model's inputs for texts and pairs of texts; those too long are cut.
 
         Args:
             texts: of each row, one text or two.
@@ -175,7 +166,7 @@ class Task:
         return self.arrays({name: np.concatenate([batch[name] for batch in batches])[order] for name in batches[0]})
 
     def arrays(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """A batch as the inputs that the model takes, of a length that few shapes share.
+        """Returns the model's inputs for a batch, padded so that there are few different lengths.
 
         Raises:
             ValueError: for a row without a token.
@@ -188,12 +179,12 @@ class Task:
         return self.model_inputs(batch)
 
     def _tokenized(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
-        """A batch of texts alone or of pairs alone."""
+        """Returns a batch of texts, or a batch of pairs."""
         columns = map(list, zip(*texts, strict=True))
         return self.tokenizer(*columns, truncation=True, max_length=self.max_length, padding_side="right")
 
     def _filled(self, batch: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
-        """A batch with rows filled up on the right."""
+        """Returns a batch whose rows are padded on the right."""
         fill = {"input_ids": self.tokenizer.pad_token_id}
         return {
             name: np.pad(rows, [(0, 0), (0, length - rows.shape[1])], constant_values=fill.get(name, 0))
@@ -201,7 +192,7 @@ class Task:
         }
 
     def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The model's logits by name, float32."""
+        """Returns the model's logits by name, float32."""
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the arrays live in the trainer, not in the model
         rows = len(inputs["input_ids"])
@@ -210,21 +201,11 @@ class Task:
         outputs = self.model.predict(inputs, batch_size=self.batch_size, verbose=0)
         return {name: np.asarray(outputs[name][:rows], "float32") for name in self.model.targets}
 
-    def model_inputs(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Those tensors of a batch that the model takes."""
-        return {name: batch[name] for name in self.model.input_signature() if name in batch}
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """What the model's labels are called; as Transformers does where the config does not say."""
-        config: Any = self.model.config
-        return config.label_names or tuple(f"LABEL_{i}" for i in range(config.num_labels))
-
     def label_id(self, label: str | int, place: str) -> int:
-        """The number of a label, given by name or number.
+        """Returns the number of a label, which is given by name or by number.
 
         Raises:
-            ValueError: if the model has no such label; `place` says where it stood.
+            ValueError: if the model has no such label; `place` says where it was given.
         """
         names = self.label_names
         if isinstance(label, str):
@@ -249,18 +230,8 @@ class _Validation(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in metrics.items()})
 
 
-def _giving_token_types(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer, or if it gives no token types, one that does."""
-    if "token_type_ids" in tokenizer.model_input_names:
-        return tokenizer
-    tokenizer.encode("")  # its graph is made before it is copied, and so only once
-    tokenizer = copy.copy(tokenizer)
-    tokenizer.model_input_names = (*tokenizer.model_input_names, "token_type_ids")
-    return tokenizer
-
-
 def _whole_batches(rows: int, batch_size: int) -> int:
-    """So many rows, or some more, that few shapes are compiled: a power of two, or whole batches."""
+    """Rounds a number of rows up to a power of two or to whole batches, so that few shapes are compiled."""
     power = 1 << (rows - 1).bit_length()
     return power if power <= batch_size else -(-rows // batch_size) * batch_size
 
@@ -274,6 +245,6 @@ def require_equal(examples: Sequence, labels: Sequence) -> None:
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis."""
+    """The softmax of logits along the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -24,19 +24,29 @@ def entity_spans(labels: Sequence[str]) -> list[Span]:
     IOB1 are read rightly too. A label without such a prefix, as a part of speech, is an entity of one word.
     """
     spans: list[Span] = []
-    open_label = None  # of the entity that the next word may go on with
     for i, label in enumerate(labels):
-        prefix, dash, kind = label.partition("-")
-        if not dash or prefix not in ("B", "I"):
-            open_label = None
-            if label != OUTSIDE:
-                spans.append(Span(label, i, i + 1))
-        elif prefix == "I" and kind == open_label:
+        if i and goes_on(labels[i - 1], label):
             spans[-1] = spans[-1]._replace(end=i + 1)
-        else:
-            open_label = kind
+        elif (kind := entity_kind(label)) is not None:
             spans.append(Span(kind, i, i + 1))
     return spans
+
+
+def entity_kind(label: str) -> str | None:
+    """The kind of entity that a word with this label is of: "PER" for "B-PER" and "I-PER"; None for "O"."""
+    return None if label == OUTSIDE else _split(label)[1]
+
+
+def goes_on(before: str, label: str) -> bool:
+    """Whether a word with this label goes on with the entity of the word before it, which has the label `before`."""
+    (prefix_before, kind_before), (prefix, kind) = _split(before), _split(label)
+    return prefix == "I" and prefix_before != "" and kind == kind_before
+
+
+def _split(label: str) -> tuple[str, str]:
+    """The prefix of a label, "B" or "I" or "" for none, and what comes after it."""
+    prefix, dash, kind = label.partition("-")
+    return (prefix, kind) if dash and prefix in ("B", "I") else ("", label)
 
 
 def entity_scores(references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import SpanHead
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.rows import Windows, windows
-from keras_tx.tasks.spans import best_spans
+from keras_tx.tasks.spans import MAX_ANSWER_LENGTH, MAX_LENGTH, MAX_QUESTION_LENGTH, best_spans
 from keras_tx.tasks.squad import squad_scores
 from keras_tx.tasks.words import Words
 
@@ -50,7 +50,7 @@ class QuestionAnsweringTask(Task):
 
     Args:
         model: with a question answering head, as `BERTForQuestionAnswering`.
-        tokenizer, max_length, batch_size: as of `Task`; rows are of 384 tokens at most unless told otherwise.
+        tokenizer, max_length, batch_size: as of `Task`; rows have at most 384 tokens unless `max_length` is given.
         stride: by how many tokens windows overlap, as Transformers' `stride`; a third of `max_length` unless given.
         max_question_length: tokens of a question.
         max_answer_length: tokens of an answer that is predicted.
@@ -67,14 +67,14 @@ class QuestionAnsweringTask(Task):
         *,
         max_length: int | None = None,
         stride: int | None = None,
-        max_question_length: int = 64,
-        max_answer_length: int = 30,
+        max_question_length: int = MAX_QUESTION_LENGTH,
+        max_answer_length: int = MAX_ANSWER_LENGTH,
         no_answer_threshold: float | None = None,
         batch_size: int = 32,
     ):
         super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)
         if max_length is None:
-            self.max_length = min(self.max_length, 384)
+            self.max_length = min(self.max_length, MAX_LENGTH)
         self.stride = self.max_length // 3 if stride is None else stride
         self.max_question_length, self.max_answer_length = max_question_length, max_answer_length
         self.no_answer_threshold = no_answer_threshold

@@ -6,6 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+MAX_LENGTH = 384
+"""Tokens of a question and a part of its context, as BERT was fine-tuned on SQuAD."""
+MAX_QUESTION_LENGTH = 64
+"""Tokens of a question; the rest is cut."""
+MAX_ANSWER_LENGTH = 30
+"""Tokens of an answer."""
+
 
 class TokenSpan(NamedTuple):
     """Tokens `[start, end]`, the last one included."""

@@ -1,4 +1,4 @@
-"""How answers are scored on SQuAD (Rajpurkar et al. 2016, section 6.1; 2018)."""
+"""The scores of answers on SQuAD (Rajpurkar et al. 2016, section 6.1; 2018)."""
 
 from __future__ import annotations
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from keras import ops
 
-from keras_tx.generation.sampling import probabilities
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import SequenceHead
 from keras_tx.tasks.base import Task, require_equal
 from keras_tx.tasks.entities import precision_recall_f1
+from keras_tx.tasks.labels import label_scores, problem_type
 
 Text = str | tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """What a text is.
+    """A label predicted for a text.
 
     Attributes:
-        label: by name.
-        score: how probable that is; of a regression, the number itself.
+        label: its name.
+        score: its probability; of a regression, the number itself.
     """
 
     label: str
@@ -52,9 +51,8 @@ class TextClassificationTask(Task):
 
     @property
     def problem_type(self) -> str:
-        config: Any = self.model.config
-        default = "regression" if config.num_labels == 1 else "single_label_classification"
-        return config.problem_type or default
+        """`"single_label_classification"`, `"multi_label_classification"` or `"regression"`."""
+        return problem_type(self.model.config)
 
     def training_data(self, examples: Sequence[Text], labels: Sequence):
         require_equal(examples, labels)
@@ -113,13 +111,6 @@ class TextClassificationTask(Task):
         for i, of_text in enumerate(labels):
             several[i, [self.label_id(label, f"a label of text {i}") for label in of_text]] = 1
         return several
-
-
-def label_scores(logits, problem_type: str):
-    """What `problem_type` makes of logits `(..., num_labels)`: probabilities, or the numbers of a regression."""
-    if problem_type == "single_label_classification":
-        return probabilities(logits)
-    return logits if problem_type == "regression" else ops.sigmoid(logits)
 
 
 def macro_f1(wanted: np.ndarray, found: np.ndarray) -> float:

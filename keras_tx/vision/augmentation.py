@@ -13,7 +13,7 @@ from keras_tx.vision.rand_augment import PIXELS, operations, rand_augment
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What is done to training images, in this order, and how strongly; all is off unless given."""
+    """The augmentations of training images, in the order of application, with their strengths; off by default."""
 
     crop: tuple[float, float] | None = None
     """The least and the greatest share of the area that is cut out and resized (Szegedy et al. 2014, section 6)."""

@@ -1,4 +1,4 @@
-"""Images as a checkpoint was trained with them: resized, cropped, scaled and normalized."""
+"""Image preprocessing as a checkpoint was trained with it: resizing, cropping, scaling and normalization."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImagePreprocessor:
-    """From pictures of any size to the images that a model takes.
+    """Makes the images that a model takes of pictures of any size.
 
     `preprocessor(images)` takes arrays `(H, W, C)` or `(B, H, W, C)`, values in [0, 255], and gives a float32 tensor
     `(B, height, width, C)`. In a TensorFlow graph the height and width of images need not be known. It resizes with
@@ -33,17 +33,18 @@ class ImagePreprocessor:
     """
 
     image_size: tuple[int, int] = (224, 224)
-    """Height and width of what comes out."""
+    """Height and width of the preprocessed images."""
     resize: int | tuple[int, int] | None = None
     """The length of the shorter side, or height and width, that an image is resized to before its centre is cut out;
     None to resize it to `image_size`."""
     interpolation: str = "bilinear"
     """One of "nearest", "bilinear", "bicubic" and "lanczos3"."""
     scale: float = 1 / 255
-    """What pixels are multiplied by."""
+    """The factor that pixels are multiplied by."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    """Of each channel, or one for all, after scaling."""
+    """The mean of each channel, or one for all, after scaling."""
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    """The standard deviation of each channel, or one for all, after scaling."""
 
     def __post_init__(self):
         for name in ("image_size", "mean", "std"):
@@ -66,7 +67,7 @@ class ImagePreprocessor:
         return self.normalize(self.resized(images))
 
     def resized(self, images):
-        """The images at the size of what comes out, not yet scaled: float32 `(B, height, width, C)`."""
+        """Returns the images at `image_size`, not yet scaled: float32 `(B, height, width, C)`."""
         images = ops.convert_to_tensor(images)
         whole = "int" in str(images.dtype)
         images = ops.expand_dims(images, 0) if len(images.shape) == 3 else images
@@ -90,7 +91,7 @@ class ImagePreprocessor:
         return ops.image.resize(images, size, self.interpolation, antialias=smooth, data_format="channels_last")
 
     def _resized_size(self, height, width) -> tuple:
-        """Of an image of this size; numbers, or tensors where it is not known yet."""
+        """Returns the size that an image of this size is resized to; tensors where it is not known yet."""
         if not isinstance(self.resize, int):
             return self.resize or self.image_size
         known = isinstance(height, int) and isinstance(width, int)
@@ -105,7 +106,7 @@ class ImagePreprocessor:
         return images[:, top : top + height, left : left + width]
 
     def in_file(self, boxes, height, width):
-        """Where boxes on the image that comes out lie on the image that went in.
+        """Returns where boxes on a preprocessed image lie on the original image.
 
         Args:
             boxes: corners `(..., 4)`, `(x_min, y_min, x_max, y_max)` in pixels.

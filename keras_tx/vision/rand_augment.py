@@ -12,11 +12,11 @@ PIXELS = (0, 255)
 """The range of the values of images that are not yet normalized."""
 
 OPERATIONS = 2
-"""How many are done to an image."""
+"""The number of operations applied to an image."""
 
 
 def operations(magnitude: float, channels: int) -> list:
-    """All operations, as layers or what is called like them, at the ranges of AutoAugment (Cubuk et al. 2018, table 6).
+    """Returns all operations, as layers or functions, with the ranges of AutoAugment (Cubuk et al. 2018, table 6).
 
     Args:
         magnitude: the share of each range that is drawn from, in (0, 1]; the papers count it in tenths.

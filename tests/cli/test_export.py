@@ -64,7 +64,7 @@ def test_a_checkpoint_with_its_tokenizer(writer, tmp_path, capfd, monkeypatch):
     assert run("export", writer, *options) == 0
     out, size = capfd.readouterr().out, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     assert re.search(r"GPTModel, [\d,]+ parameters, [\d,]+ bytes in float32", out)
-    assert f"{path}: {size:,} bytes\nits answers are equal to the model's" in out
+    assert f"{path}: {size:,} bytes\nchecked: its answers are equal to those of the model" in out
     card = card_of(path)
     assert card["source"] == str(writer) and "generate_beams" in card["signatures"]
     tokenizer, model = BPETokenizer.from_pretrained(writer), GPTModel.from_pretrained(writer)
@@ -108,7 +108,7 @@ def test_options_of_generation_are_of_models_that_generate(fails, writer, tmp_pa
         (writer / name).unlink()
     for source in (tmp_path / "bert", writer):
         line = fails("export", source, "--output", tmp_path / "1", option, value)
-        assert f"{option} is for models that write texts and have a tokenizer beside them" in line
+        assert f"{option} is for models that generate text and have a tokenizer beside them" in line
     assert not (tmp_path / "1").exists()
 
 
@@ -131,8 +131,8 @@ def test_a_run(trained, tmp_path, capfd, format):
     out = capfd.readouterr().out
     size = path.stat().st_size
     assert re.search(r"GPTModel, [\d,]+ parameters, [\d,]+ bytes in float32", out) and f"{path}: {size:,} bytes" in out
-    assert "numbers differ from the model's by at most" in out
-    assert "tokens: 100% of those generated are the model's likeliest" in out
+    assert "checked: the largest difference from the model's numbers is" in out
+    assert "; 100% of its tokens are the model's likeliest" in out
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -152,7 +152,7 @@ def test_whole_passes_alone(checkpoint, tmp_path, capfd):
     assert run("export", checkpoint, "--format", "onnx", "--no-cache", "--output", path) == 0
     inputs = {x.name for x in onnxruntime.InferenceSession(path).get_inputs()}
     assert "input_ids" in inputs and not any(name.startswith("past_") for name in inputs)
-    assert "tokens:" not in capfd.readouterr().out
+    assert "tokens are the model's likeliest" not in capfd.readouterr().out
 
 
 @pytest.mark.slow
@@ -161,7 +161,7 @@ def test_what_was_there_stays(fails, checkpoint, tmp_path):
     assert run("export", checkpoint, "--format", "onnx", "--output", path) == 0
     before = path.read_bytes()
     line = fails("export", checkpoint, "--format", "onnx", "--output", path, "--tolerance", 0)
-    assert "the artifact differs from the model: by" in line and path.read_bytes() == before
+    assert "the artifact differs from the model: its numbers by" in line and path.read_bytes() == before
     change(checkpoint, {"transformer.ln_f.bias": None})
     assert "missing: transformer.ln_f.bias" in fails("export", checkpoint, "--format", "onnx", "--output", path)
     assert path.read_bytes() == before and not list(tmp_path.glob(".partial*"))
@@ -180,8 +180,8 @@ def test_what_was_there_stays(fails, checkpoint, tmp_path):
         (["--top-p", 0], "'--top-p': 0.0 is not above 0 and at most 1"),
         (["--format", "pickle"], "'--format'"),
         (["--format", "litert", "--tolerance", "-1"], "'--tolerance': -1.0 is not 0 or above"),
-        (["--format", "litert", "--output", "model"], "file that ends in .tflite"),
-        (["--format", "onnx", "--output", "model"], "file that ends in .onnx"),
+        (["--format", "litert", "--output", "model"], "must name a file that ends in .tflite"),
+        (["--format", "onnx", "--output", "model"], "must name a file that ends in .onnx"),
     ],
 )
 def test_bad_options(fails, checkpoint, tmp_path, monkeypatch, options, words):

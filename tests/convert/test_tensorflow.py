@@ -121,6 +121,24 @@ def test_another_head_is_left_out(tmp_path):
         np.testing.assert_array_equal(numpy(weight), numpy(whole.weights_by_path()[path]))
 
 
+@pytest.mark.parametrize("outer", ["", "tf_dei_t_for_masked_image_modeling/"])
+def test_masked_images_of_a_deit(tmp_path, outer):
+    """There is no such head here: the encoder is loaded, and what predicts the patches is left out."""
+    directory = unpacked("DeiTForImageClassification", "built", tmp_path / "built")
+    config = (directory / "config.json").read_text()
+    (directory / "config.json").write_text(config.replace("ForImageClassification", "ForMaskedImageModeling"))
+    with h5py.File(directory / "tf_model.h5", "r+") as file:
+        del file["classifier"]
+        file[f"deit/{outer}deit/embeddings/mask_token:0"] = np.ones((1, 1, 8), "float32")
+        file[f"decoder/{outer}decoder/0/kernel:0"] = np.ones((1, 1, 8, 27), "float32")
+        file[f"decoder/{outer}decoder/0/bias:0"] = np.ones(27, "float32")
+    with pytest.warns(UserWarning) as caught:
+        load_pretrained(directory)
+    fresh, left = (str(warning.message) for warning in caught)
+    assert fresh.endswith(": classifier.weight, classifier.bias.")
+    assert left.endswith(": decoder.0.bias, decoder.0.weight, embeddings.mask_token.")
+
+
 def test_unknown_tensors_are_named_as_in_the_file(tmp_path):
     directory = unpacked("BertForSequenceClassification", "built", tmp_path / "built")
     with h5py.File(directory / "tf_model.h5", "r+") as file:
@@ -171,7 +189,7 @@ KNOWN = KnownNames(
         ("/mlm___cls/tf_bert/mlm___cls/predictions/bias:0", "cls.predictions.bias"),
         ("mlm___cls/predictions/bias:0", "cls.predictions.bias"),
         ("/encoder/encoder/block_._3/wi/kernel:0", "encoder.block.3.wi.weight"),
-        ("/vit/vit/decoder/0/kernel:0", "decoder.0.weight"),
+        ("/decoder/tf_vit/decoder/0/kernel:0", "decoder.0.weight"),
         ("/x/y/kernel:0", "/x/y/kernel:0"),
     ],
 )

@@ -290,7 +290,7 @@ if ON_TENSORFLOW:
             "onnx": (export_onnx, "model.onnx", (onnx, "write_graph")),
         }[kind]
         model = BigramModel(vocab_size=13)
-        model.table.embeddings.assign(np.random.default_rng(1).normal(size=(13, 13)))
+        model.backbone.token_embedding.embeddings.assign(np.random.default_rng(1).normal(size=(13, 13)))
         export(model, tmp_path / name)
         before = files(tmp_path)
         right = getattr(*module)
@@ -304,7 +304,7 @@ if ON_TENSORFLOW:
                 weight.assign(weight - 1e-3)
 
         monkeypatch.setattr(*module, wrong)
-        with pytest.raises(ValueError, match="the artifact differs from the model: by"):
+        with pytest.raises(ValueError, match="the artifact differs from the model: its numbers by"):
             export(model, tmp_path / name)
         assert files(tmp_path) == before
 
@@ -317,13 +317,23 @@ if ON_TENSORFLOW:
     @pytest.mark.parametrize(
         ("export", "name", "options", "words"),
         [
-            (export_litert, "model.bin", {}, "file that ends in .tflite"),
+            (export_litert, "model.bin", {}, "must name a file that ends in .tflite"),
             (export_litert, "model.tflite", {"quantize": "int4"}, "`quantize` must be None or one of float16"),
-            (export_litert, "model.tflite", {"quantize": "int8"}, "`representative_data` is what"),
-            (export_litert, "model.tflite", {"representative_data": []}, "`representative_data` is what"),
-            (export_litert, "model.tflite", {"quantize": "int8", "representative_data": []}, "holds nothing"),
+            (export_litert, "model.tflite", {"quantize": "int8"}, '`quantize="int8"` needs `representative_data`'),
+            (
+                export_litert,
+                "model.tflite",
+                {"representative_data": []},
+                '`quantize="int8"` needs `representative_data`',
+            ),
+            (
+                export_litert,
+                "model.tflite",
+                {"quantize": "int8", "representative_data": []},
+                "`representative_data` is empty",
+            ),
             (export_litert, "model.tflite", {"batch_size": 0}, "`batch_size` must be a whole number of at least 1"),
-            (export_onnx, "model", {}, "file that ends in .onnx"),
+            (export_onnx, "model", {}, "must name a file that ends in .onnx"),
         ],
     )
     def test_bad_options(export, name, options, words, tmp_path):
@@ -333,17 +343,21 @@ if ON_TENSORFLOW:
 
     def test_an_encoder_decoder_in_onnx_is_a_directory(tmp_path):
         model = T5Model(vocab_size=13, num_layers=1, num_heads=1, d_model=4, d_kv=4, d_ff=4)
-        with pytest.raises(ValueError, match=r"two files, encoder\.onnx and decoder.onnx"):
+        with pytest.raises(ValueError, match=r"becomes 2 files, encoder\.onnx and decoder\.onnx"):
             export_onnx(model, tmp_path / "model.onnx")
         (tmp_path / "precious").write_text("mine")
-        with pytest.raises(ValueError, match="is not an ONNX encoder-decoder: choose a new directory"):
+        with pytest.raises(
+            ValueError, match="is not an ONNX encoder-decoder, or holds other files too: choose a new directory"
+        ):
             export_onnx(model, tmp_path)
         assert files(tmp_path) == {"precious": b"mine"}
 
     def test_half_precision_and_missing_extras_are_told(tmp_path, monkeypatch):
         model = BigramModel(vocab_size=13, dtype="mixed_bfloat16")
         for export, name in ((export_litert, "model.tflite"), (export_onnx, "model.onnx")):
-            with pytest.raises(ValueError, match="export a float32 model: this one computes in bfloat16"):
+            with pytest.raises(
+                ValueError, match="only float32 models can be exported, and this one computes in bfloat16"
+            ):
                 export(model, tmp_path / name)
         monkeypatch.setattr(extras, "find_spec", lambda module: None)
         for export, name in ((export_litert, "litert"), (export_onnx, "onnx")):

@@ -11,6 +11,7 @@ from export_helpers import preprocessor_for, tokenizer_for
 from keras_tx import export_saved_model
 from keras_tx.export import saved_model
 from keras_tx.export.check import compare_answers
+from keras_tx.export.formats import SAVED_MODEL
 from keras_tx.export.process import run_artifacts
 
 pytestmark = [
@@ -28,7 +29,7 @@ def export(case: Case, path) -> tuple:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved_model, "check_saved_model", lambda path, *asked: found.extend(asked))
         model = case.make_random()
-        tokenizer, preprocessor = tokenizer_for(case), preprocessor_for(model)
+        tokenizer, preprocessor = tokenizer_for(case, model), preprocessor_for(model)
         beams = 2 if case.generates and tokenizer else 1
         export_saved_model(model, path, tokenizer, preprocessor=preprocessor, num_beams=beams)
     return tuple(found)
@@ -39,7 +40,7 @@ def exported(tmp_path_factory):
     """Of each case its directory, signatures, requests, and what a process with TensorFlow alone answered."""
     directory = tmp_path_factory.mktemp("exported")
     asked = {case.name: (directory / case.name / "1", *export(case, directory / case.name / "1")) for case in CASES}
-    answers = run_artifacts([(path, requests) for path, _, requests in asked.values()])
+    answers = run_artifacts([(SAVED_MODEL, path, requests) for path, _, requests in asked.values()])
     return {name: (*of, found) for (name, of), found in zip(asked.items(), answers, strict=True)}
 
 

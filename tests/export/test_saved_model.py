@@ -193,17 +193,24 @@ if keras.backend.backend() == "tensorflow":
 
     def test_half_precision_is_refused(tmp_path):
         model = type(small_model())(small_model().config, dtype="mixed_bfloat16")
-        with pytest.raises(ValueError, match="export a float32 model: this one computes in bfloat16"):
+        with pytest.raises(ValueError, match="only float32 models can be exported, and this one computes in bfloat16"):
             export_saved_model(model, tmp_path / "1")
 
     def test_what_does_not_fit_the_model_is_refused(model, tmp_path):
-        with pytest.raises(ValueError, match="`preprocessor` is for models of images; GPTModel is none"):
+        with pytest.raises(ValueError, match="`preprocessor` is for image models, and a GPTModel is not one"):
             export_saved_model(model, tmp_path / "1", preprocessor=ImagePreprocessor())
         images = VisionTransformer(image_size=6, patch_size=3, num_layers=1, num_heads=1, d_model=4, d_ff=4)
-        with pytest.raises(ValueError, match="`tokenizer` is for models of texts; VisionTransformer is none"):
+        with pytest.raises(ValueError, match="`tokenizer` is for text models, and a VisionTransformer is not one"):
             export_saved_model(images, tmp_path / "1", TOKENIZER)
-        with pytest.raises(ValueError, match="`num_beams` is of models that generate texts, with their tokenizer"):
+        with pytest.raises(ValueError, match="exported with their tokenizer; got 3 for a GPTModel without one"):
             export_saved_model(model, tmp_path / "1", num_beams=3)
         with pytest.raises(ValueError, match="made of a model of keras_tx, as `GPTModel`; got a Sequential"):
             export_saved_model(keras.Sequential([keras.layers.Dense(1)]), tmp_path / "1")
         assert not list(tmp_path.iterdir())
+
+    def test_a_directory_with_other_files_is_not_replaced(model, tmp_path):
+        (tmp_path / "saved_model.pb").write_bytes(b"of a SavedModel")
+        (tmp_path / "notes.txt").write_text("mine")
+        with pytest.raises(ValueError, match="is not a SavedModel, or holds other files too: choose a new directory"):
+            export_saved_model(model, tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {"saved_model.pb", "notes.txt"}

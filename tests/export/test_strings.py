@@ -187,9 +187,9 @@ def test_requests_are_ragged_and_have_texts():
 
 
 def test_a_tokenizer_of_another_model_is_refused():
-    with pytest.raises(ValueError, match="they are no pair"):
+    with pytest.raises(ValueError, match="the model's `vocab_size` is 43: give the tokenizer"):
         model_signatures(model_of(BERTForMaskedLM, vocab_size=43), wordpiece(), None, TextOptions())
     with pytest.raises(ValueError, match="no mask token"):
         model_signatures(model_of(BERTForMaskedLM), CharTokenizer("abc"), None, TextOptions())
-    with pytest.raises(ValueError, match="GPTDoubleHeadsModel says nothing of strings: leave out `tokenizer`"):
+    with pytest.raises(ValueError, match="a GPTDoubleHeadsModel cannot be asked with strings: leave out `tokenizer`"):
         model_signatures(model_of(GPTDoubleHeadsModel), wordpiece(), None, TextOptions())

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers import PACKAGE
 from hub_helpers import put_into_cache
 
-from keras_tx import BPETokenizer, GPTForSequenceClassification, GPTModel
+from keras_tx import BPETokenizer, GPTForSequenceClassification, GPTModel, T5ForSequenceClassification
 from keras_tx.models.bert.model import (
     BERTForMultipleChoice,
     BERTForQuestionAnswering,
@@ -394,13 +395,14 @@ def test_models_that_do_not_fit(tokenizer):
         MultipleChoiceTask(text_task(tokenizer).model, tokenizer)
     with pytest.raises(ValueError, match="`max_length` must be at most 37, the model's positions; got 38"):
         TextClassificationTask(text_task(tokenizer).model, tokenizer, max_length=38)
-    endless = text_task(tokenizer).model
-    object.__setattr__(endless.config, "max_positions", None)
+    endless = T5ForSequenceClassification(
+        vocab_size=tokenizer.vocab_size, num_layers=1, num_heads=1, d_model=8, d_ff=8, num_labels=2
+    )
     short = BPETokenizer(tokenizer.vocab, tokenizer.merges, model_max_length=31)
     with pytest.raises(ValueError, match="`max_length` must be at most 31, the tokenizer's `model_max_length`; got 32"):
         TextClassificationTask(endless, short, max_length=32)
     small = BERTForSequenceClassification(vocab_size=61, num_layers=1, num_heads=1, d_model=8, d_ff=8)
-    with pytest.raises(ValueError, match="the tokenizer has 307 ids and the model 61: they are no pair"):
+    with pytest.raises(ValueError, match="the tokenizer has 307 ids, and the model's `vocab_size` is 61: give"):
         TextClassificationTask(small, tokenizer)
 
 
@@ -411,6 +413,13 @@ def test_a_text_without_a_token(tokenizer):
     model = model_of(GPTForSequenceClassification, plain)
     with pytest.raises(ValueError, match="text 1 has no token: leave it out"):
         TextClassificationTask(model, plain).predict(["a", ""])
+
+
+def test_asking_needs_no_training():
+    """Tasks that only predict, and exports of what they do, import nothing of training; `fit` does."""
+    files = {path.name: path.read_text() for path in (PACKAGE / "tasks").glob("*.py")}
+    assert "    from keras_tx.training" in files["base.py"]
+    assert not [name for name, source in files.items() if "\nfrom keras_tx.training" in source]
 
 
 # === Training ===

@@ -16,8 +16,7 @@ class NextSentenceHead(CrossEntropyHead):
     """Whether the second text of a pair follows the first: the pooled output, `(B, D)`, to logits `(B, 2)`.
 
     Args:
-        width: D.
-        kernel_initializer: of the linear map.
+        width, kernel_initializer: as `SpanHead` takes them.
     """
 
     def __init__(self, width: int, kernel_initializer="glorot_uniform", **kwargs):
@@ -46,20 +45,9 @@ class PreTrainingHead(MaskedLanguageModelHead):
 
     targets: ClassVar = {"logits": "labels", "seq_relationship_logits": "next_sentence_label"}
 
-    def __init__(
-        self,
-        width: int,
-        vocab_size: int,
-        activation: str = "gelu",
-        norm_epsilon: float = 1e-12,
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
-        super().__init__(width, vocab_size, activation, norm_epsilon, kernel_initializer, **kwargs)
-        self.seq_relationship = self.linear(2, "seq_relationship")
-
     def build(self, input_shape=None):
         super().build(input_shape)
+        self.seq_relationship = self.linear(2, "seq_relationship")
         self.seq_relationship.build((None, self.width))
 
     def call(self, outputs, inputs, training=None, token_embedding=None):

@@ -21,7 +21,7 @@ def load_pretrained(
     token: str | bool | None = None,
     **options: Any,
 ) -> Model:
-    """The model that a checkpoint holds, of the class that its config names.
+    """Returns the model that a checkpoint holds, of the class that its config names.
 
     A peer's backbone without a head becomes the first of the family's classes: GPT's language model, `BERTModel`.
 
@@ -42,7 +42,7 @@ def load_pretrained(
 
 
 def model_class(config: Mapping[str, Any]) -> type[Model]:
-    """Our class for a checkpoint's `config.json`.
+    """Returns our class for a checkpoint's `config.json`.
 
     Raises:
         ValueError: if there is none.

@@ -24,6 +24,8 @@ class Backbone(Model):
     """
 
     config: Any
+    shared: bool = False
+    """Whether several models may have it."""
 
     @property
     def width(self) -> int:

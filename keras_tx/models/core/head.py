@@ -25,6 +25,8 @@ class Head(Layer):
     """The names of the logits, and of the labels that each is trained on."""
     extra_inputs: ClassVar[tuple[str, ...]] = ()
     """Inputs of the model that only the head reads."""
+    shared: bool = False
+    """Whether several models may have it."""
     tied: bool = False
     """Whether it projects by the backbone's token table, which `call` then takes as `token_embedding`."""
     kernel_initializer: Any
@@ -116,6 +118,8 @@ class HeadModel(Model):
         if backbone is None:
             options = {"name": "backbone", "dtype": self.dtype_policy, **self.backbone_options}
             backbone = self.backbone_class(self.backbone_class.config_class.of(self.config), **options)
+        else:
+            backbone.shared = True
         self.backbone = backbone
         self.head = self._checked(head, self.make_head())
         if self.head is not None and not self.head.built:
@@ -149,6 +153,7 @@ class HeadModel(Model):
         """The head that was given, which must be as the config has it; the one that was made if there is none."""
         if head is None:
             return made
+        head.shared = True
         if type(head) is not type(made):
             needed = "no head" if made is None else f"a {type(made).__name__}"
             raise ValueError(f"a {type(self).__name__} has {needed}; got `head` = a {type(head).__name__}.")
@@ -215,14 +220,16 @@ class HeadModel(Model):
         return weights if self.head is None else weights | paths_below(self.head, "head")
 
     def get_config(self):
-        # Whole, so that Keras finds out which parts several models share.
-        parts = {"backbone": self.backbone, "head": self.head}
-        return super().get_config() | {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+        return {**super().get_config(), "backbone": _serialized(self.backbone), "head": _serialized(self.head)}
 
     @classmethod
     def from_config(cls, config):
         parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("backbone", "head")}
-        return super().from_config({**config, **parts})
+        model = super().from_config({**config, **parts})
+        for name, part in parts.items():
+            if part is not None:
+                part.shared = _SHARED in config[name]
+        return model
 
     def run_head(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> dict[str, Any]:
         """The head's logits by name, of what the backbone gave and the model's inputs by name."""
@@ -276,6 +283,16 @@ class HeadModel(Model):
             found = ", ".join(map(repr, y)) if isinstance(y, dict) else f"a {type(y).__name__}"
             raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {found}.")
         return {name: y.get(name) for name in names}
+
+
+_SHARED = "shared_object_id"
+"""By this key Keras knows an object again that it has loaded already."""
+
+
+def _serialized(part: Backbone | Head | None) -> dict[str, Any] | None:
+    """The config of a part, by which models that share it have one again when they are loaded together."""
+    config = keras.saving.serialize_keras_object(part)
+    return config if part is None or not part.shared else {**config, _SHARED: id(part)}
 
 
 def _only(named: dict):

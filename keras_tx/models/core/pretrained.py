@@ -76,12 +76,13 @@ class Pretrained:
         progress: convert.Progress | None = None,
         **overrides: Any,
     ) -> Self:
-        """The model that a checkpoint holds.
+        """Returns the model that a checkpoint holds.
 
-        It may be in Transformers' format (`model.safetensors`, its shards, or `tf_model.h5`), in timm's, or in ours; of
-        some models also the `.npz` of their authors. Every tensor is accounted for: the backbone must be whole, and
-        nothing may be left that the family does not know. A head that the checkpoint lacks starts fresh, and one that
-        this class lacks is left out, each with a warning that names it. Pickles are never read.
+        It may be in Transformers' format (`model.safetensors` or `tf_model.h5`, of its PyTorch and its TensorFlow
+        classes, in one file or several), in timm's, or in ours; for some models also in the `.npz` of their authors.
+        Every tensor is accounted for: the backbone must be whole, and no tensor may be there that the family does not
+        know. A head that the checkpoint lacks starts fresh, and one that this class lacks is left out, each with a
+        warning that names it. Pickles are never read.
 
         Args:
             source: a directory, or a hub id such as "openai-community/gpt2".
@@ -115,7 +116,7 @@ class Pretrained:
         progress: convert.Progress | None = None,
         **overrides: Any,
     ) -> Self:
-        """Does what `from_pretrained` does, for a directory that is open already."""
+        """Returns the model as `from_pretrained` does, of a directory that is open already."""
         with keras.StatelessScope():  # a model's weights have no values in it, and get them when it ends
             found = cls.examine(checkpoint, name=name, dtype=dtype, **overrides)
             convert.load(
@@ -133,7 +134,7 @@ class Pretrained:
     def examine(
         cls, checkpoint: convert.CheckpointDirectory, *, name: str | None = None, dtype=None, **overrides: Any
     ) -> Examined:
-        """Compares a checkpoint with this class, by names, shapes and dtypes: whether it would load, and why not.
+        """Returns what a checkpoint has for this class, by names, shapes and dtypes, and so whether it would load.
 
         Call it in a `keras.StatelessScope`, in which the model that it makes takes no memory.
 
@@ -163,7 +164,7 @@ class Pretrained:
 
     @classmethod
     def adapt(cls, path: str, values: np.ndarray, before: Any, after: Any) -> np.ndarray:
-        """A weight's values for a config that differs in `adaptable` fields from the one they were saved with.
+        """Returns a weight's values for a config that differs in `adaptable` fields from the one they were saved with.
 
         Args:
             path: the weight's, below the model.
@@ -199,7 +200,7 @@ class Pretrained:
 
     @classmethod
     def read_config(cls, checkpoint: convert.CheckpointDirectory) -> Config:
-        """The config that a checkpoint has for this class.
+        """Returns the config that a checkpoint has for this class.
 
         Raises:
             ValueError: if the class cannot be read from it, or the config asks for what we do not have.
@@ -217,7 +218,7 @@ class Pretrained:
 
     @classmethod
     def family(cls, config: Mapping[str, Any]) -> convert.Family:
-        """The family that a peer's `config.json` names.
+        """Returns the family that a peer's `config.json` names.
 
         Raises:
             ValueError: if the class cannot be read from it.
@@ -282,14 +283,14 @@ class Pretrained:
         convert.write_directory(directory, config, tensors, generation_config=tokens or None, **options)
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
-        """The weights by their paths below the model."""
+        """Returns the weights by their paths below the model."""
         return {weight.path.split("/", 1)[1]: weight for weight in self.weights}
 
     def _effective_weights(self) -> dict[str, convert.Source]:
         return convert.effective_weights(self, self.weights_by_path())
 
     def native_rules(self) -> list[convert.Rule]:
-        """The table of our own format: every tensor is called as the weight is."""
+        """Returns the rules of our own format, in which every tensor has its weight's path for a name."""
         return [
             convert.Rule(path, tuple(map(str, weight.shape)), (path,))
             for path, weight in self.weights_by_path().items()

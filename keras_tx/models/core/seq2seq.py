@@ -292,13 +292,13 @@ class EncoderDecoderModel(HeadModel):
             signature = {name: spec for name, spec in signature.items() if not name.startswith("decoder_")}
         return signature
 
-    def encode(self, input_ids, attention_mask=None, training=None):
-        """The encoder's last hidden states, as `EncoderDecoderBackbone.encode`."""
-        return self.backbone.encode(input_ids, attention_mask, training)
+    def encode(self, *arguments: Any, **options: Any):
+        """The encoder's last hidden states, as `EncoderDecoderBackbone.encode` gives them."""
+        return self.backbone.encode(*arguments, **options)
 
-    def decode(self, decoder_input_ids, context, context_mask=None, decoder_attention_mask=None, training=None):
-        """The decoder's last hidden states, as `EncoderDecoderBackbone.decode`."""
-        return self.backbone.decode(decoder_input_ids, context, context_mask, decoder_attention_mask, training)
+    def decode(self, *arguments: Any, **options: Any):
+        """The decoder's last hidden states, as `EncoderDecoderBackbone.decode` gives them."""
+        return self.backbone.decode(*arguments, **options)
 
 
 class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):

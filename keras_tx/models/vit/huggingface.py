@@ -187,7 +187,12 @@ DEIT = dataclasses.replace(
     backbone=_backbone("deit."),
     fixed={**FIXED, "distillation_token": True},
     heads={"VisionTransformer": Head("DeiTForImageClassification", _classifier()), **_DISTILLED_ALONE},
-    left_out=(r"(cls_|distillation_)?classifier\.\w+", r"(deit\.)?pooler\.dense\.\w+", r"decoder\..*"),
+    left_out=(
+        r"(cls_|distillation_)?classifier\.\w+",
+        r"(deit\.)?pooler\.dense\.\w+",
+        r"(deit\.)?embeddings\.mask_token",
+        r"decoder\..*",
+    ),
 )
 
 DEIT_WITH_TEACHER = dataclasses.replace(

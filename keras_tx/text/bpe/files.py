@@ -21,7 +21,7 @@ _GPT1 = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": T
 
 @dataclass(frozen=True)
 class Kind:
-    """What Transformers' class of a tokenizer adds to its vocabulary, unless the files say otherwise.
+    """The defaults of one of Transformers' tokenizer classes.
 
     Attributes:
         byte_level: whether its tokens are of bytes, as GPT-2's, or of characters.
@@ -83,7 +83,7 @@ def read(directory: Path) -> dict[str, Any]:
 
 
 def _kind(directory: Path) -> Kind | None:
-    """By the tokenizer's class in `tokenizer_config.json`, or by the model's type in `config.json`."""
+    """Returns the kind of the class in `tokenizer_config.json`, or else of the `model_type` in `config.json`."""
     name = tokenizer_files.read_object(directory / "tokenizer_config.json", {}).get("tokenizer_class")
     if name is None:
         name = _CLASSES.get(str(tokenizer_files.read_object(directory / "config.json", {}).get("model_type")))
@@ -124,7 +124,7 @@ def parse(content: JSON) -> dict[str, Any]:
 
 
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """From `vocab.json` and `merges.txt`, with the defaults that Transformers has for each kind."""
+    """Reads `vocab.json` and `merges.txt`, with the defaults that Transformers has for each kind."""
     if not (directory / "vocab.json").exists():
         raise ValueError(f"{directory} has neither tokenizer.json nor vocab.json: it holds no BPE tokenizer.")
     vocab = tokenizer_files.read_object(directory / "vocab.json")
@@ -157,7 +157,7 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind_of(vocab: Mapping[str, int], directory: Path) -> Kind:
-    """By how the vocabulary writes a space."""
+    """Tells the kind by how the vocabulary writes a space."""
     if "Ġ" in vocab:
         return _GPT2_KIND
     if any(token.endswith(WORD_END) for token in vocab):
@@ -166,7 +166,7 @@ def _kind_of(vocab: Mapping[str, int], directory: Path) -> Kind:
 
 
 class BPE(tokenizer_files.Written, Protocol):
-    """What is written of a BPE tokenizer."""
+    """The attributes of a BPE tokenizer that its files hold."""
 
     merges: list[tuple[str, str]]
     byte_level: bool
@@ -205,7 +205,7 @@ def _is_roberta(tokenizer: BPE) -> bool:
 
 
 def compose(tokenizer: BPE) -> dict[str, Any]:
-    """What `tokenizer.json` holds."""
+    """Returns the content of `tokenizer.json`."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": tokenizer.add_prefix_space, "trim_offsets": True}
     byte_level["use_regex"] = True
     gpt1 = not tokenizer.byte_level

@@ -129,7 +129,7 @@ class BPETokenizer(VocabularyTokenizer):
     # === Python ===
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
-        """The text of ids; bytes that make no UTF-8, as of half a character, show as U+FFFD.
+        """Returns the text of ids; bytes that are not UTF-8, such as half a character's, show as U+FFFD.
 
         Raises:
             ValueError: if an id is not the vocabulary's.
@@ -268,7 +268,7 @@ class BPETokenizer(VocabularyTokenizer):
 
     @cached_property
     def _added_tokens(self) -> tuple[list[AddedToken], list[AddedToken]]:
-        """Those to find in the text as it is, and those in the normalized text."""
+        """The tokens to find in the text as it is, and those to find in the normalized text."""
         first = [token for token in self.added_tokens if not token.normalized]
         then = [token for token in self.added_tokens if token.normalized]
         if not self.byte_level:

@@ -1,1 +1,1 @@
-"""What all tokenizers share."""
+"""The base classes of tokenizers, and the templates, rows and files that they have in common."""

@@ -1,4 +1,4 @@
-"""What tokenizers share whose tokens know which characters they stand for."""
+"""The base of tokenizers whose tokens know which characters they stand for."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class AlignedTokenizer(VocabularyTokenizer):
     """
 
     def table(self, texts):
-        """What `tokenize_with_offsets` gives, in a graph of its own."""
+        """Returns what `tokenize_with_offsets` does; called in a graph of its own."""
         raise NotImplementedError
 
     def normalized_content(self, content: str) -> str:
-        """What normalization makes of an added token's content."""
+        """Returns an added token's content after normalization."""
         raise NotImplementedError
 
     def tokenize(self, texts):
@@ -48,7 +48,7 @@ class AlignedTokenizer(VocabularyTokenizer):
 
     @cached_property
     def _added_tokens(self) -> tuple[list[AddedToken], list[AddedToken]]:
-        """Those to find in the text as it is, and those in the normalized text."""
+        """The tokens to find in the text as it is, and those to find in the normalized text."""
         first = [token for token in self.added_tokens if not token.normalized]
         then = [token for token in self.added_tokens if token.normalized]
         return first, [replace(token, content=self.normalized_content(token.content)) for token in then]

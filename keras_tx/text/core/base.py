@@ -1,4 +1,4 @@
-"""What all tokenizers share: texts to padded batches of ids, in Python and in TensorFlow graphs alike."""
+"""The base of tokenizers: texts to padded batches of ids, in Python and in TensorFlow graphs alike."""
 
 from __future__ import annotations
 

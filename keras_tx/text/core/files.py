@@ -1,4 +1,4 @@
-"""What the files of tokenizers have in common, as Transformers and `tokenizers` read and write them."""
+"""The files that all kinds of tokenizers have, as Transformers and `tokenizers` read and write them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_tx.text.core.template import Template
 from keras_tx.text.graph.added_tokens import AddedToken
 
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-"""In the order in which those that are not in the vocabulary get ids."""
+"""The roles of special tokens, in the order in which tokens that are not in the vocabulary get ids."""
 
 NO_MAX_LENGTH = 10**9
 """Transformers writes a larger number where there is no `model_max_length`."""
@@ -23,7 +23,7 @@ JSON = Mapping[str, Any]
 
 
 class Written(Protocol):
-    """What is written of every tokenizer that has a vocabulary."""
+    """The attributes of a tokenizer that the files of every kind hold."""
 
     vocab: dict[str, int]
     added_tokens: tuple[AddedToken, ...]
@@ -120,7 +120,7 @@ def read_added_token(i: int, token: str | JSON) -> AddedToken:
 
 
 def read_added_tokens(content: JSON) -> list[AddedToken]:
-    """Those that `tokenizer.json` holds."""
+    """Reads the added tokens in `tokenizer.json`."""
     return [read_added_token(token["id"], token) for token in content.get("added_tokens") or ()]
 
 

@@ -11,7 +11,7 @@ CHARACTERS = "char_tokenizer.json"
 WORDPIECE_VOCABULARY = "vocab.txt"
 FAIRSEQ_MODEL = "sentencepiece.bpe.model"
 SENTENCEPIECE_MODELS = ("spiece.model", "tokenizer.model", FAIRSEQ_MODEL)
-"""What models of the SentencePiece library are called."""
+"""The names of models of the SentencePiece library."""
 
 _ALTERNATIVES = (
     (WHOLE,),
@@ -25,7 +25,7 @@ _ALTERNATIVES = (
 _BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 TOKENIZER_FILES = (*(name for names in _ALTERNATIVES for name in names), *_BESIDE)
-"""All that a tokenizer's files may be called."""
+"""The names of all files of tokenizers."""
 
 
 def has_tokenizer(directory: str | Path) -> bool:

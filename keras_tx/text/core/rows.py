@@ -52,7 +52,7 @@ def _as_table(values):
 
 
 class Spans(NamedTuple):
-    """Of each row, the tokens `[begin, end)` of a text, int64 `(R,)` each."""
+    """The tokens `[begin, end)` that rows have of a text, int64 `(R,)` each."""
 
     begin: Any
     end: Any
@@ -64,7 +64,7 @@ class Spans(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """How one or two texts become padded rows."""
+    """Makes padded rows of one text each, or of two."""
 
     template: Template
     """The special tokens around the texts."""
@@ -76,16 +76,16 @@ class Rows:
     """Ids of a row, special ones included; None for as many as there are."""
 
     truncation: Truncation = "longest_first"
-    """Which text of a pair is cut. `longest_first` cuts the longer one to the other's length, then both alike."""
+    """The text of a pair that is cut. `longest_first` cuts the longer one to the other's length, then both alike."""
 
     truncation_side: Side = "right"
-    """Where a text loses ids."""
+    """The side on which a text loses ids."""
 
     stride: int | None = None
     """Given, a text too long is not cut but becomes several rows, each beginning with so many ids of the one before."""
 
     padding_side: Side = "right"
-    """Where rows are filled up."""
+    """The side on which rows are padded."""
 
     pad_to_max_length: bool = False
     """Whether rows are filled up to `max_length`, which then is a static shape, rather than to the longest."""
@@ -104,7 +104,7 @@ class Rows:
         return self._filled(texts, spans), samples
 
     def room(self, texts: int) -> int | None:
-        """How many ids so many texts may have together; None for as many as there are.
+        """Returns how many ids so many texts may have together; None for any number.
 
         Raises:
             ValueError: if that is less than an id of each text.
@@ -141,7 +141,7 @@ class Rows:
         return [Spans(text.begin, text.begin + size) for text, size in zip(texts, kept, strict=True)]
 
     def _shares(self, first, second, room: int) -> list:
-        """How many ids the texts of a pair keep."""
+        """Returns how many ids the texts of a pair keep."""
         xp = functions_of(first)
         target, half = self._pair_target, room // 2
         if self.truncation == "longest_first":
@@ -203,7 +203,7 @@ class Rows:
         return xp.take(columns, self._index(places, begin), axis=1)
 
     def _index(self, places: Sequence[tuple[Any, Any]], lengths):
-        """Where in the pool each cell's token stands, int64 `(R, T)`; 0, the padding's place, for cells left over.
+        """Returns where in the pool each cell's token stands, int64 `(R, T)`; padding stands at 0.
 
         Args:
             places: of each piece, where it begins in the rows and how much further it stands in the pool, `(R,)`.

@@ -19,7 +19,7 @@ T5 = "$A </s>", "$A </s> $B </s>"
 """T5's, with one token type."""
 
 BOS = "<s> $A", "<s> $A <s>:1 $B:1"
-"""That of Llama's kin, whose texts each begin with a token."""
+"""The template of Llama and the like, whose texts each begin with a token."""
 
 
 class Piece(NamedTuple):
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Template:
-    """What a row of one text is made of, and a row of two, with token types: special tokens and the texts between them.
+    """The special tokens and texts that make a row of one text and a row of two, with their token types.
 
     The template of the `tokenizers` library's `TemplateProcessing`. Without arguments it has no special tokens, and the
     second text of a pair has the token type 1.

@@ -1,4 +1,4 @@
-"""What tokenizers share that have a vocabulary and added tokens."""
+"""The base of tokenizers that have a vocabulary and added tokens."""
 
 from __future__ import annotations
 

@@ -20,22 +20,22 @@ class AddedToken:
     """
 
     id: int
-    """Of the token."""
+    """The id of the token."""
 
     content: str
     """The text."""
 
     special: bool = True
-    """Left out by `decode(ids, skip_special_tokens=True)`."""
+    """Whether `decode(ids, skip_special_tokens=True)` leaves it out."""
 
     lstrip: bool = False
-    """Takes the whitespace before it with it."""
+    """Whether the whitespace before it is part of it."""
 
     rstrip: bool = False
-    """Takes the whitespace after it with it."""
+    """Whether the whitespace after it is part of it."""
 
     normalized: bool = False
-    """Looked for in the normalized text, after those that are not."""
+    """Whether it is found in the normalized text, after the tokens that are not."""
 
     def __post_init__(self):
         if not self.content:
@@ -90,7 +90,7 @@ def find_added_tokens(points, tokens: Sequence[AddedToken]):
 
 
 def _matches(points, tokens: Sequence[AddedToken]):
-    """Where tokens begin, ascending int64, and the place of the longest in `tokens`, which come longest first."""
+    """Returns where tokens begin, ascending int64, and the index in `tokens` of the longest of them."""
     import tensorflow as tf
 
     flat, size = points.flat_values, len(tokens[0].content)
@@ -110,7 +110,7 @@ def _matches(points, tokens: Sequence[AddedToken]):
 
 
 def first_of_overlapping(followers):
-    """Which matches stand when each one that stands strikes out those before its follower.
+    """Returns which matches stand, when each one that stands strikes out those before its follower.
 
     Args:
         followers: `(N,)`, of each match, the first that begins where it has ended; N if none does.

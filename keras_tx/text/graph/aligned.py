@@ -12,7 +12,7 @@ from keras_tx.text.graph.marks import is_mark
 from keras_tx.text.graph.neighbours import previous
 
 ITSELF = -1
-"""In what a character becomes, the character."""
+"""Stands for the character itself in what a character becomes."""
 
 
 class AlignedText(NamedTuple):
@@ -25,13 +25,13 @@ class AlignedText(NamedTuple):
     """int32 `(N,)`, marked tokens among them."""
 
     rows: Any
-    """Of which text, int64 `(N,)`, ascending."""
+    """The index of the text that each belongs to, int64 `(N,)`, ascending."""
 
     begins: Any
-    """Where in the text the character begins that each stands for, int32 `(N,)`."""
+    """The first character of the text that each stands for, int32 `(N,)`."""
 
     ends: Any
-    """Where it ends."""
+    """The character after the last that each stands for, int32 `(N,)`."""
 
     count: Any
     """Number of texts, an int64 scalar."""
@@ -54,7 +54,7 @@ class AlignedText(NamedTuple):
 
     @property
     def starts(self):
-        """Where stretches begin, booleans `(N,)`; a token is one by itself."""
+        """Which elements begin a stretch of text, booleans `(N,)`; a marked token is one by itself."""
         return (self.rows != previous(self.rows, -1)) | is_mark(self.points) | is_mark(previous(self.points, 0))
 
     def at(self, places, points=None) -> AlignedText:
@@ -72,11 +72,11 @@ class AlignedText(NamedTuple):
         return self.at(tf.where(kept)[:, 0])
 
     def replaced(self, points) -> AlignedText:
-        """With other code points."""
+        """Returns the text with other code points."""
         return self._replace(points=points)
 
     def with_tokens(self, tokens: Sequence[AddedToken]) -> AlignedText:
-        """With added tokens found, each of which stands for all characters of its text."""
+        """Returns the text with added tokens marked, each of which stands for all characters of its content."""
         import tensorflow as tf
 
         if not tokens:
@@ -87,7 +87,7 @@ class AlignedText(NamedTuple):
         return self.at(first, tf.gather(flat, first))._replace(ends=tf.gather(self.ends, last))
 
     def inserted(self, content: str, before) -> tuple[AlignedText, Any]:
-        """With content before some elements, which stands for what they stand for.
+        """Returns the text with content inserted before some elements; it stands for what they stand for.
 
         Args:
             content: to insert.
@@ -107,7 +107,7 @@ class AlignedText(NamedTuple):
         return self.at(places, tf.where(new, given, tf.gather(self.points, places))), within == 0
 
     def substituted(self, choice, outputs: Sequence[Sequence[int]]) -> AlignedText:
-        """With something else in place of characters, which stands for what they stand for.
+        """Returns the text with characters replaced by others, which stand for what they stood for.
 
         Args:
             choice: what each becomes, a place in `outputs`, int32 `(N,)`.

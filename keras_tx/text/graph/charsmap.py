@@ -35,10 +35,10 @@ class Charsmap:
     """
 
     precompiled: bytes
-    """As a model of SentencePiece holds it."""
+    """The rules as a model of SentencePiece holds them."""
 
     def content(self) -> dict[str, Any]:
-        """As `tokenizer.json` has it."""
+        """Returns the normalizer as `tokenizer.json` writes it."""
         return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(self.precompiled).decode()}
 
     def __call__(self, text: AlignedText) -> AlignedText:
@@ -53,7 +53,7 @@ class Charsmap:
         return _substituted(text, choice, sizes, outputs)
 
     def _ruled_clusters(self, text: AlignedText):
-        """What is in clusters that have a rule, booleans; their first places, their sizes, and numbers of outputs."""
+        """Returns which elements are in clusters with a rule, and these clusters' first elements, sizes and outputs."""
         import tensorflow as tf
 
         *_, rules, _ = self._tables
@@ -85,7 +85,7 @@ class Charsmap:
 
 
 def _substituted(text: AlignedText, choice, sizes, outputs: Sequence[Sequence[int]]) -> AlignedText:
-    """With what characters have become, and where it comes from as the library has it.
+    """Returns the text that characters have become, and where each part comes from as the library has it.
 
     Of what several characters become together, or one, each code point comes from the next of them, further ones from
     the last. Characters left over are passed by with the code point before them; where a stretch begins with some, all
@@ -152,7 +152,7 @@ def _keys(units: np.ndarray) -> Iterator[tuple[bytes, int]]:
 
 
 def _bytes_of(points):
-    """How many bytes of UTF-8 code points take, int32."""
+    """Returns the number of bytes of UTF-8 that each code point takes, int32."""
     import tensorflow as tf
 
     return 1 + tf.reduce_sum([tf.cast(points >= limit, tf.int32) for limit in (0x80, 0x800, 0x10000)], 0)

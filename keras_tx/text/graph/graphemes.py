@@ -20,7 +20,7 @@ _JOINER = 0x200D
 
 
 def joined(points, starts):
-    """Which code points belong to the same cluster as the one before, booleans `(N,)`.
+    """Returns which code points belong to the same cluster as the one before, booleans `(N,)`.
 
     Args:
         points: int32 `(N,)`; negative ones are clusters by themselves.

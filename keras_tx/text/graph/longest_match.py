@@ -11,7 +11,7 @@ from keras_tx.text.graph.lookup import find
 from keras_tx.text.graph.marks import is_mark, number_of
 
 PREFIX = "##"
-"""Begins the pieces that continue a word."""
+"""The beginning of the pieces that continue a word."""
 
 _WORD, _WITHIN = range(2)
 """The roots of the trie: of the pieces that begin a word, and of those that continue one."""
@@ -65,7 +65,7 @@ class LongestMatch:
         return tf.gather(ids, places), places, tf.gather(ends, places)
 
     def _longest(self, points, roots, limit):
-        """Of the longest piece at each place, its id and where it ends; -1 and the next place where none fits."""
+        """Returns the id of the longest piece at each place, and its end; -1 and the next place where none fits."""
         import tensorflow as tf
 
         edges, nodes, pieces = self._trie

@@ -84,7 +84,7 @@ class Merges:
         return symbols, tf.boolean_mask(parts, kept), tf.reduce_any(chosen)
 
     def _apart(self, chosen, rank, parts):
-        """Those of the chosen pairs that merge together: of overlapping ones, as in `aaaa`, every second."""
+        """Returns which of the chosen pairs merge together: of overlapping pairs, as in `aaaa`, every second."""
         import tensorflow as tf
 
         place = tf.range(tf.size(chosen))

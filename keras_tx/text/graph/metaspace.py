@@ -1,4 +1,4 @@
-"""Where the words of SentencePiece's tokenizers begin: at whitespace, which a character stands for."""
+"""The words of SentencePiece's tokenizers, which begin at whitespace, written as a character."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Metaspace:
     """Whitespace of every kind and length separates words, and is dropped. Else blanks alone do, and each counts."""
 
     prepend_scheme: Scheme = "always"
-    """Which words, or stretches of text, get a `▁` if they begin with none: all, the text's first, or none."""
+    """The words, or stretches of text, that get a `▁` if they begin with none: all, the text's first, or none."""
 
     split: bool = True
     """Whether words begin at each `▁`."""
@@ -48,7 +48,7 @@ class Metaspace:
         return text, starts | (text.points == ord(BLANK)) if self.split else starts
 
     def content(self) -> dict[str, Any]:
-        """As `tokenizer.json` has it."""
+        """Returns the pre-tokenizer as `tokenizer.json` writes it."""
         words = {"type": "Metaspace", "replacement": BLANK, "prepend_scheme": self.prepend_scheme, "split": self.split}
         if not self.whitespace_split:
             return words
@@ -56,7 +56,7 @@ class Metaspace:
 
 
 def parse_metaspace(content: dict[str, Any] | None) -> Metaspace | None:
-    """What `tokenizer.json` says of where words begin.
+    """Reads the pre-tokenizer in `tokenizer.json`.
 
     Raises:
         ValueError: if it is another rule.

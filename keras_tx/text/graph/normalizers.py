@@ -1,4 +1,4 @@
-"""What SentencePiece's tokenizers do to a text before they look for words, as the `tokenizers` library does it."""
+"""The normalization of SentencePiece's tokenizers, as the `tokenizers` library does it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Normalizer(Protocol):
     """A step. Each stretch of text between added tokens is normalized by itself."""
 
     def content(self) -> dict[str, Any]:
-        """As `tokenizer.json` has it."""
+        """Returns the normalizer as `tokenizer.json` writes it."""
 
     def __call__(self, text: AlignedText) -> AlignedText: ...
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Takes whitespace away where stretches begin and end."""
+    """Strips whitespace where stretches begin and end."""
 
     left: bool = False
     right: bool = True

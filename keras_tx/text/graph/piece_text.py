@@ -19,7 +19,7 @@ _CLEANED |= {f" {end}": end for end in ("n't", "'m", "'s", "'ve", "'re")}
 
 
 def byte_piece(byte: int) -> str:
-    """By which vocabularies write a byte."""
+    """The token by which vocabularies write a byte."""
     return f"<0x{byte:02X}>"
 
 
@@ -28,10 +28,10 @@ _BYTE = {byte_piece(byte): byte for byte in range(256)}
 
 @dataclass(frozen=True)
 class PieceText:
-    """How pieces show: `▁` as a blank."""
+    """The text of pieces, with a blank for `▁`."""
 
     leading: Literal["piece", "blank", "kept"] = "piece"
-    """What a text loses where it begins: all `▁` of its first piece, one blank, or nothing."""
+    """What is removed at the beginning of a text: all `▁` of its first piece, one blank, or nothing."""
 
     spelled: bool = False
     """Whether the pieces `<0x00>` to `<0xFF>` show as the bytes that they stand for."""
@@ -44,7 +44,7 @@ class PieceText:
             raise ValueError('`spelled=True` goes with `leading="blank"` and "kept" alone, as in the files of peers.')
 
     def __call__(self, pieces: Sequence[str]) -> str:
-        """The text of pieces; where bytes are no UTF-8, all that stand together show as U+FFFD each."""
+        """Returns the text of pieces. Of neighbouring bytes that are not UTF-8, each shows as U+FFFD."""
         if self.leading == "piece":
             pieces = [*(piece.replace(BLANK, "") for piece in pieces[:1]), *pieces[1:]]
         runs = groupby(pieces, lambda piece: self.spelled and piece in _BYTE)
@@ -68,7 +68,7 @@ class PieceText:
         return text
 
     def content(self) -> dict[str, Any]:
-        """As `tokenizer.json` has it."""
+        """Returns the decoder as `tokenizer.json` writes it."""
         if self.leading == "piece":
             return {"type": "Metaspace", "replacement": BLANK, "prepend_scheme": "always", "split": True}
         steps = [_BLANKS, *[_BYTES] * self.spelled, _JOINED, *[_STRIPPED] * (self.leading == "blank")]
@@ -76,7 +76,7 @@ class PieceText:
 
     @classmethod
     def parse(cls, content: dict[str, Any] | None) -> PieceText:
-        """What `tokenizer.json` says.
+        """Reads the decoder in `tokenizer.json`.
 
         Raises:
             ValueError: if it is another rule.

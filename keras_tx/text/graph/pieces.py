@@ -1,4 +1,4 @@
-"""What SentencePiece's models make of words."""
+"""The pieces that SentencePiece's models split words into."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ UNKNOWN = -1
 
 
 class Pieces(NamedTuple):
-    """What words are made of, one piece after another."""
+    """The pieces of words, one after another."""
 
     ids: Any
     """int32 `(P,)`, `UNKNOWN` among them."""
 
     begins: Any
-    """Which character of all words' is the first of each, int32 `(P,)`."""
+    """The index of each piece's first character among those of all words, int32 `(P,)`."""
 
     ends: Any
-    """Which one comes after its last."""
+    """The index after its last character, int32 `(P,)`."""
 
     def fused(self, words, unknown: int = UNKNOWN) -> Pieces:
-        """With unknown pieces side by side made one.
+        """Returns the pieces with neighbouring unknown ones joined to one.
 
         Args:
             words: of which word each is, `(P,)`.
@@ -42,7 +42,7 @@ class Pieces(NamedTuple):
         return Pieces(ids, tf.boolean_mask(self.begins, first), ends)
 
     def spelled(self, points, byte_ids: np.ndarray) -> Pieces:
-        """With the bytes of what is unknown in its place, each of which stands for all of it.
+        """Returns the pieces with unknown ones replaced by their bytes, each of which stands for all of the piece.
 
         Args:
             points: all words' code points, int32 `(N,)`.

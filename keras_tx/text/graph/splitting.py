@@ -24,7 +24,7 @@ from keras_tx.text.graph.unicode import (
 )
 
 SELF = -1
-"""In a rule of what characters become, the character itself."""
+"""Stands for the character itself in what a character becomes."""
 
 
 def gpt2_words(points):
@@ -66,7 +66,7 @@ def bert_words(points):
 
 
 def bert_starts(points):
-    """Where BERT's words, and the whitespace between them, begin, and what is whitespace: booleans `(N,)` both."""
+    """Returns where BERT's words and whitespace between them begin, and what is whitespace: booleans `(N,)` both."""
     kind = bert_kinds()(points.flat_values)
     starts = _row_begins(points) | (kind != previous(kind, BOUNDARY)) | (kind == ALONE) | (kind == BOUNDARY)
     return starts, kind == BLANK

@@ -32,7 +32,7 @@ class Trie:
         self.depth = len(order[-1]) if order else 0
 
     def step(self, nodes, points):
-        """Which nodes have an edge for their code point, booleans, and the nodes that these lead to, int32."""
+        """Returns which nodes have an edge for their code point, booleans, and the nodes they lead to, int32."""
         import tensorflow as tf
 
         found, edge = find(self._edges, tf.cast(nodes, tf.int64) * _POINTS + tf.cast(points, tf.int64))

@@ -24,7 +24,7 @@ REMOVED, KEPT, SPACED, CHANGED = range(1, 5)
 
 _EVERY = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
 ASSIGNED = "".join(c for c in _EVERY if c < "\U00040000" or "\U000e0000" <= c < "\U000e1000")  # but private planes
-"""Every character of the planes that Unicode has given characters to."""
+"""All characters of the planes in which Unicode has assigned any, private ones apart."""
 
 
 class Kinds:
@@ -68,7 +68,7 @@ def gpt2_kinds() -> Kinds:
 
 @cache
 def bert_kinds() -> Kinds:
-    """Where BERT's words end, on normalized text."""
+    """Returns the kinds that BERT's words are split by, for normalized text."""
     from tokenizers import pre_tokenizers
 
     pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str("a".join(ASSIGNED))
@@ -78,7 +78,7 @@ def bert_kinds() -> Kinds:
 
 @dataclass(frozen=True)
 class BertNormalization:
-    """What BERT does to a text before it looks for words.
+    """The normalization of a text before BERT's words are looked for.
 
     Source: google-research/bert, `BasicTokenizer`, as the `tokenizers` library does it.
     """
@@ -103,12 +103,12 @@ class BertNormalization:
 
 
 UNCASED = BertNormalization()
-"""That of BERT's uncased models and of GPT-1."""
+"""The normalization of BERT's uncased models and of GPT-1."""
 
 
 @cache
 def bert_changes(normalization: BertNormalization) -> tuple[Kinds, dict[int, tuple[int, ...]]]:
-    """What a normalization does to each code point, and what it makes of those of the kind `CHANGED`."""
+    """Returns the kind of change that each code point undergoes, and what those of the kind `CHANGED` become."""
     bar = "|"  # stays, and nothing else becomes it
     texts = dict(zip(ASSIGNED, normalization(bar.join(ASSIGNED.replace(bar, "a"))).split(bar), strict=True))
     texts[bar] = bar

@@ -12,7 +12,7 @@ from keras_tx.text.graph.pieces import UNKNOWN, Pieces
 from keras_tx.text.graph.trie import Trie
 
 _PENALTY = 10.0
-"""By so much an unknown character is worse than the worst piece."""
+"""How much lower the score of an unknown character is than that of the worst piece."""
 
 
 class Unigram:
@@ -77,7 +77,7 @@ class Unigram:
         return tf.concat([matches[:, :-1], tf.where(single == self._nothing, self._missing, single)], 1)
 
     def _best(self, words, matches):
-        """How long the last piece is of the best way to make a word up to each character: int32 `(N,)`."""
+        """Returns the length of the last piece in the best way to make a word up to each character, int32 `(N,)`."""
         import tensorflow as tf
 
         scores, sizes = tf.constant(self._scores), tf.range(self._longest, 0, -1)

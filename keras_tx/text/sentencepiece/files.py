@@ -81,7 +81,7 @@ def parse_model(model: JSON) -> dict[str, Any]:
 
 
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """From a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
+    """Reads a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
     path = next((directory / name for name in SENTENCEPIECE_MODELS if (directory / name).exists()), None)
     if path is None:
         raise ValueError(
@@ -137,7 +137,7 @@ def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
 
 
 class SentencePiece(tokenizer_files.Written, Protocol):
-    """What is written of a SentencePiece tokenizer."""
+    """The attributes of a SentencePiece tokenizer that its files hold."""
 
     scores: list[float] | None
     merges: list[tuple[str, str]] | None
@@ -175,7 +175,7 @@ def _is_t5(tokenizer: SentencePiece) -> bool:
 
 
 def compose(tokenizer: SentencePiece) -> dict[str, Any]:
-    """What `tokenizer.json` holds."""
+    """Returns the content of `tokenizer.json`."""
     model: dict[str, Any]
     if tokenizer.scores is not None:
         pieces = sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__)

@@ -21,19 +21,19 @@ _MODEL_TYPE, _BYTE_FALLBACK, _CHARSMAP = 3, 35, 2
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """What such a model holds.
+    """The content of a model of SentencePiece.
 
     Source: google/sentencepiece, `sentencepiece_model.proto`.
     """
 
     pieces: list[str]
-    """By id."""
+    """The pieces by id."""
 
     scores: list[float]
-    """Of the pieces."""
+    """The scores of the pieces."""
 
     types: list[int]
-    """Of the pieces."""
+    """The types of the pieces."""
 
     model_type: int
     """`UNIGRAM` or `BPE`."""

@@ -201,7 +201,7 @@ class SentencePieceTokenizer(AlignedTokenizer):
         return text.with_tokens(normalized)
 
     def _pieces(self, texts):
-        """Of each piece of words, strings `(W,)`: its id, and where in the word it begins and ends, ragged."""
+        """Returns the pieces of words, strings `(W,)`, ragged: their ids, and where in the word they begin and end."""
         import tensorflow as tf
 
         words = tf.strings.unicode_decode(texts, "UTF-8")

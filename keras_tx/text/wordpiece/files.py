@@ -20,7 +20,7 @@ _SETTINGS = {
     "tokenize_chinese_chars": "handle_chinese_chars",
     "strip_accents": "strip_accents",
 }
-"""What `tokenizer_config.json` calls the options of the normalization."""
+"""The options of the normalization by their names in `tokenizer_config.json`."""
 
 _ROLES = {
     "unk_token": "[UNK]",
@@ -69,7 +69,7 @@ def parse(content: JSON) -> dict[str, Any]:
 
 
 def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """From `vocab.txt`, with the defaults that Transformers has."""
+    """Reads `vocab.txt`, with the defaults that Transformers has."""
     path = directory / WORDPIECE_VOCABULARY
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -91,7 +91,7 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class WordPiece(tokenizer_files.Written, Protocol):
-    """What is written of a WordPiece tokenizer."""
+    """The attributes of a WordPiece tokenizer that its files hold."""
 
     unk_token: str
     max_input_chars_per_word: int
@@ -110,7 +110,7 @@ def write(tokenizer: WordPiece, directory: Path) -> None:
 
 
 def compose(tokenizer: WordPiece) -> dict[str, Any]:
-    """What `tokenizer.json` holds."""
+    """Returns the content of `tokenizer.json`."""
     model = {
         "type": "WordPiece",
         "unk_token": tokenizer.unk_token,

@@ -168,7 +168,7 @@ class WordPieceTokenizer(AlignedTokenizer):
 
     @cached_property
     def _pieces(self) -> tuple[list[str], list[str]]:
-        """What each token shows as where a text begins, and elsewhere."""
+        """The text of each token at the beginning of a text, and elsewhere."""
         normalized = {token.id: token.content for token in self._added_tokens[1]}
         tokens = [normalized.get(i, token) for i, token in enumerate(self._tokens)]
         others = [token.removeprefix(PREFIX) if token.startswith(PREFIX) else f" {token}" for token in tokens]
