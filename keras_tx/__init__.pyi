@@ -152,6 +152,7 @@ from .models import (
     t5_xl as t5_xl,
     t5_xxl as t5_xxl,
     to_grouped_query as to_grouped_query,
+    to_keras_hub as to_keras_hub,
     transformer_base as transformer_base,
     transformer_big as transformer_big,
     vit_base_patch16_224 as vit_base_patch16_224,

@@ -9,6 +9,16 @@ from typing import Any
 
 from keras_tx.convert.h5 import read_h5
 from keras_tx.convert.npz import read_npz
+from keras_tx.convert.preset import (
+    PRESET_INDEX,
+    PRESET_WEIGHTS,
+    TASK,
+    TASK_WEIGHTS,
+    is_preset,
+    preset_config,
+    preset_shards,
+    preset_tensors,
+)
 from keras_tx.convert.tensors import Tensor, read_safetensors, safetensors_metadata
 from keras_tx.files import read_json
 
@@ -30,6 +40,8 @@ class CheckpointDirectory:
     that `tf_model.h5.index.json` names, the first of these that is there. Pickles are never read: they can run any
     code.
 
+    So is a preset of KerasHub's, whose weights are `model.weights.h5`, or the shards that `model.weights.json` names.
+
     A single file of arrays, `.npz`, counts as one, too; it has no config but its arrays' names and shapes.
 
     Args:
@@ -37,7 +49,8 @@ class CheckpointDirectory:
 
     Attributes:
         config: what `config.json` holds, with the special tokens of `generation_config.json`, if there is one. Its
-            `model_type` is "timm/ARCHITECTURE" for timm's; of an `.npz` it is "npz", with `shapes` by name.
+            `model_type` is "timm/ARCHITECTURE" for timm's, and of a preset "keras_hub/BACKBONE", with the arguments of
+            its classes; of an `.npz` it is "npz", with `shapes` by name.
         tensors: the tensors by their names in the files; their data is not read yet.
         from_tensorflow: whether one of Transformers' TensorFlow classes wrote them, and so named and laid them out.
 
@@ -54,7 +67,7 @@ class CheckpointDirectory:
                 "model_type": "npz",
                 "shapes": {name: x.shape for name, x in self.tensors.items()},
             }
-            self.from_tensorflow = False
+            self.from_tensorflow = self.is_preset = False
             return
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path}.")
@@ -62,7 +75,8 @@ class CheckpointDirectory:
             self._check_sums()
         self.config = self._config()
         self.tensors = self._tensors()
-        self.from_tensorflow = any(_is_from_tensorflow(file) for file in {x.file for x in self.tensors.values()})
+        files = {tensor.file for tensor in self.tensors.values()}
+        self.from_tensorflow = not self.is_preset and any(map(_is_from_tensorflow, files))
 
     def _check_sums(self) -> None:
         for line in self.inside(SUMS).read_text().splitlines():
@@ -75,6 +89,9 @@ class CheckpointDirectory:
 
     def _config(self) -> dict[str, Any]:
         config = self._json(CONFIG)
+        self.is_preset = is_preset(config)
+        if self.is_preset:
+            return preset_config(config, self._json(TASK) if (self.path / TASK).exists() else None)
         if "architecture" in config:
             config.setdefault("model_type", f"timm/{config['architecture']}")
         if (self.path / GENERATION_CONFIG).exists():
@@ -83,6 +100,8 @@ class CheckpointDirectory:
         return config
 
     def _tensors(self) -> dict[str, Tensor]:
+        if self.is_preset:
+            return self._preset_tensors()
         if (self.path / WEIGHTS).exists():
             return read_safetensors(self.inside(WEIGHTS))
         if (self.path / INDEX).exists():
@@ -98,6 +117,14 @@ class CheckpointDirectory:
                 f"AutoModel.from_pretrained({str(self.path)!r}).save_pretrained(DEST, safe_serialization=True)."
             )
         raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX} or {H5_WEIGHTS}.")
+
+    def _preset_tensors(self) -> dict[str, Tensor]:
+        task = self.inside(TASK_WEIGHTS) if (self.path / TASK_WEIGHTS).exists() else None
+        if (self.path / PRESET_WEIGHTS).exists():
+            return preset_tensors([self.inside(PRESET_WEIGHTS)], task)
+        if (self.path / PRESET_INDEX).exists():
+            return preset_tensors(map(self.inside, preset_shards(self.inside(PRESET_INDEX))), task)
+        raise FileNotFoundError(f"{self.path} holds no {PRESET_WEIGHTS} or {PRESET_INDEX}.")
 
     def _sharded(self, index: str) -> dict[str, Tensor]:
         places = shard_places(self.inside(index))

@@ -1,4 +1,4 @@
-"""HDF5 files of weights, `tf_model.h5`, read as they are; nothing in them leads elsewhere."""
+"""HDF5 files of weights, Transformers' and Keras's, read as they are; nothing in them leads elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from keras_tx.convert.tensors import Tensor
@@ -23,7 +24,7 @@ def read_h5(path: Path) -> dict[str, Tensor]:
     try:
         with h5py.File(path, "r") as file:
             return {
-                key: Tensor(dataset.shape, dataset.dtype, partial(_rows, path, key), path)
+                key: Tensor(dataset.shape, _dtype(dataset), partial(_rows, path, key), path)
                 for key, dataset in _datasets(file, path)
             }
     except OSError as error:
@@ -46,9 +47,15 @@ def _datasets(group, path: Path) -> Iterator[tuple[str, Any]]:
             yield item.name, item
 
 
+def _dtype(dataset) -> np.dtype:
+    """What the numbers are; HDF5 has no bfloat16, which Keras writes as two bytes each and names beside them."""
+    return np.dtype(ml_dtypes.bfloat16) if dataset.attrs.get("dtype") == "bfloat16" else dataset.dtype
+
+
 def _rows(path: Path, key: str, start: int, stop: int) -> np.ndarray:
     import h5py
 
     with h5py.File(path, "r") as file:
         dataset = file[key]
-        return dataset[start:stop] if dataset.shape else dataset[()]
+        values = np.asarray(dataset[start:stop] if dataset.shape else dataset[()])
+        return values.view(_dtype(dataset))

@@ -16,6 +16,7 @@ from keras_tx.models.bert.variants import bert_base, bert_large
 from keras_tx.models.bigram.model import BigramConfig, BigramModel
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.grouped_query import to_grouped_query
+from keras_tx.models.core.keras_hub import to_keras_hub
 from keras_tx.models.core.registry import create_model, list_models
 from keras_tx.models.gpt.backbone import GPTBackbone
 from keras_tx.models.gpt.config import GPTConfig
@@ -198,6 +199,7 @@ __all__ = [
     "t5_xl",
     "t5_xxl",
     "to_grouped_query",
+    "to_keras_hub",
     "transformer_base",
     "transformer_big",
     "vit_base_patch16_224",

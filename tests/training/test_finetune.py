@@ -29,14 +29,14 @@ def small_model(**config) -> GPTForSequenceClassification:
 @pytest.mark.parametrize(
     ("path", "depth"),
     [
-        ("embedding_model/block_0/attention/query/kernel", 1),
-        ("bert/block_11/feed_forward/up/bias", 12),
-        ("bert/encoder/layer_3/layer_norm/gamma", 4),
-        ("bert/token_embedding/embeddings", 0),
-        ("bert/embedding_norm/gamma", 0),
-        ("bert/pooler/kernel", None),
-        ("block_model/classifier/bias", None),
-        ("block_3/classifier/bias", None),  # a model of that name
+        ("backbone/block_0/attention/query/kernel", 1),
+        ("backbone/block_11/feed_forward/up/bias", 12),
+        ("backbone/encoder/block_3/attention_norm/gamma", 4),
+        ("backbone/token_embedding/embeddings", 0),
+        ("backbone/embedding_norm/gamma", 0),
+        ("backbone/pooler/kernel", None),
+        ("head/classifier/bias", None),
+        ("head/block_3/attention/query/kernel", None),  # a head that has blocks
     ],
 )
 def test_depth_of_a_weight(path, depth):
@@ -47,15 +47,15 @@ def test_lower_layers_learn_more_slowly():
     model = small_model()
     scales = dict(zip((v.path for v in model.trainable_variables), layer_scales(model, 0.5, 7.0), strict=True))
     for name, scale in {
-        "token_embedding/embeddings": 0.125,
-        "position_embedding/embeddings": 0.125,
-        "block_0/attention/query/kernel": 0.25,
-        "block_1/attention_norm/gamma": 0.5,
-        "block_2/feed_forward/down/bias": 1.0,
-        "final_norm/gamma": 7.0,
-        "classifier/kernel": 7.0,
+        "backbone/token_embedding/embeddings": 0.125,
+        "backbone/position_embedding/embeddings": 0.125,
+        "backbone/block_0/attention/query/kernel": 0.25,
+        "backbone/block_1/attention_norm/gamma": 0.5,
+        "backbone/block_2/feed_forward/down/bias": 1.0,
+        "backbone/final_norm/gamma": 7.0,
+        "head/classifier/kernel": 7.0,
     }.items():
-        assert scales[f"{model.name}/{name}"] == scale
+        assert scales[name] == scale
 
 
 @pytest.mark.parametrize(("layers", "lowest"), [(0, {"block_0"}), (2, {"block_2"}), (3, {"final_norm"})])

@@ -10,8 +10,8 @@ from keras import ops
 from keras_tx.layers import PositionEmbedding, TokenEmbedding, TransformerBlock
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.layers.core.linear import Linear
+from keras_tx.models.bert import huggingface, keras_hub
 from keras_tx.models.bert.config import BERTConfig
-from keras_tx.models.bert.huggingface import FAMILIES
 from keras_tx.models.core.backbone import TextBackbone, run_blocks
 from keras_tx.models.core.inputs import known_length
 from keras_tx.models.core.registry import register_model
@@ -33,7 +33,7 @@ class BERTBackbone(TextBackbone):
 
     config_class = BERTConfig
     config: BERTConfig
-    formats: ClassVar = {"huggingface": FAMILIES}
+    formats: ClassVar = {"huggingface": huggingface.FAMILIES, "keras_hub": keras_hub.FAMILIES}
 
     def __init__(
         self,

@@ -28,18 +28,24 @@ class BERTConfig(TextConfig):
     d_ff: int = 3072
     """Width inside the feed-forward network."""
     activation: str = "gelu"
-    """The activation of the feed-forward network and of the masked language model's head."""
+    """The activation of the feed-forward network."""
     norm_epsilon: float = 1e-12
     hidden_dropout: float = 0.1
     """The dropout rate on the embeddings and on each residual branch."""
     attention_dropout: float = 0.1
     classifier_dropout: float | None = None
     """The dropout rate before a classifier; None for `hidden_dropout`."""
+    head_activation: str | None = None
+    """The activation of the masked language model's head; None for `activation`."""
+    head_norm_epsilon: float | None = None
+    """The epsilon of its norm; None for `norm_epsilon`."""
     tie_embeddings: bool = True
     """Whether a masked language model's output projection is the transposed token table, as it has to be here."""
     initializer_range: float = 0.02
     """Standard deviation of every kernel and table at the start."""
     pad_token_id: int | None = 0
+
+    head_fields = TextConfig.head_fields | {"head_activation", "head_norm_epsilon"}
 
     @property
     def classifier_rate(self):

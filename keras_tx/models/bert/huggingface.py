@@ -65,6 +65,11 @@ def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    usual = {"head_activation": fields["activation"], "head_norm_epsilon": fields["norm_epsilon"]}
+    return {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
+
+
 BERT = Family(
     model_type="bert",
     prefix="bert.",
@@ -87,7 +92,7 @@ BERT = Family(
         Setting("bos_token_id", "bos_token_id", None),
         Setting("eos_token_id", "eos_token_id", None),
     ),
-    fixed={},
+    fixed={"head_activation": None, "head_norm_epsilon": None},
     demanded={"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False},
     dims=_dims,
     backbone=_backbone,
@@ -102,6 +107,7 @@ BERT = Family(
         "BERTForQuestionAnswering": _head("BertForQuestionAnswering", _SPAN, written=_START_AND_END),
         "BERTForMultipleChoice": _head("BertForMultipleChoice", [*_POOLER, *_CHOICE]),
     },
+    plain=_plain,
     ignored=(r"(bert\.)?embeddings\.position_ids",),
 )
 

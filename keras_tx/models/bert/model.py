@@ -37,8 +37,17 @@ class BERTModel(TextModel):
         return tuple(hidden[name] for name in names if name in hidden)
 
 
+class _MaskedTokensModel(TextModel):
+    """A model whose head says what stands at each place."""
+
+    def head_arguments(self):
+        c = self.config
+        epsilon = c.norm_epsilon if c.head_norm_epsilon is None else c.head_norm_epsilon
+        return {"activation": c.head_activation or c.activation, "norm_epsilon": epsilon}
+
+
 @register_model(TINY_HEAD)
-class BERTForPreTraining(TextModel):
+class BERTForPreTraining(_MaskedTokensModel):
     """Both tasks of BERT's pre-training (Devlin et al. 2018, section 3.1).
 
     `model(input_ids)` gives `{"logits": (B, T, vocab_size), "seq_relationship_logits": (B, 2)}`: of the token at each
@@ -52,7 +61,7 @@ class BERTForPreTraining(TextModel):
 
 
 @register_model(TINY_HEAD)
-class BERTForMaskedLM(TextModel):
+class BERTForMaskedLM(_MaskedTokensModel):
     """A masked language model: the token at each place of a text, masked or not.
 
     `model(input_ids)` gives `{"logits": (B, T, vocab_size)}`; with `labels`, `(B, T)`, also `"loss"`: their mean

@@ -26,7 +26,8 @@ def load_pretrained(
     A peer's backbone without a head becomes the first of the family's classes: GPT's language model, `BERTModel`.
 
     Args:
-        source: a directory, or a hub id such as "openai-community/gpt2".
+        source: a directory, a hub id such as "openai-community/gpt2", or a preset of KerasHub's, as `from_pretrained`
+            takes them.
         revision, cache_dir, local_files_only, token: as `from_pretrained` takes them.
         options: what else it takes: `name`, `dtype`, `progress`, and fields of the config to replace.
 

@@ -46,7 +46,7 @@ class Backbone(Model):
         return self.config.vocab_size
 
     def layer_depth(self, path):
-        block = re.search(r"/(?:block|layer)_(\d+)/", path)
+        block = re.search(r"/block_(\d+)/", path)
         if block:
             return int(block[1]) + 1
         return 0 if "embedding" in path else None

@@ -79,13 +79,14 @@ class Pretrained:
         """Returns the model that a checkpoint holds.
 
         It may be in Transformers' format (`model.safetensors` or `tf_model.h5`, of its PyTorch and its TensorFlow
-        classes, in one file or several), in timm's, or in ours; for some models also in the `.npz` of their authors.
+        classes, in one file or several), in timm's, in KerasHub's (a preset), or in ours; for some models also in the `.npz` of their authors.
         Every tensor is accounted for: the backbone must be whole, and no tensor may be there that the family does not
         know. A head that the checkpoint lacks starts fresh, and one that this class lacks is left out, each with a
         warning that names it. Pickles are never read.
 
         Args:
-            source: a directory, or a hub id such as "openai-community/gpt2".
+            source: a directory, or a hub id such as "openai-community/gpt2"; with KerasHub installed also one of its
+                presets, as "bert_base_en" or "kaggle://keras/bert/keras/bert_base_en".
             revision: branch, tag or commit on the hub; "main" unless given.
             cache_dir: the hub's cache; as `huggingface_hub` has it unless given.
             local_files_only: take what is in the hub's cache and ask no server.
@@ -183,7 +184,8 @@ class Pretrained:
         held = fields | {field: before[field] for field in self.adaptable}
         account = convert.account(family, name, held, tensors, new_head=new_head)
         if not family.head(name).architecture:
-            account.fresh += _own_parts(self.weights_by_path(), family.backbone(held))
+            read = [*family.backbone(held), *family.head(name).rules(held)]
+            account.fresh += _own_parts(self.weights_by_path(), read)
         return account
 
     def _own_account(self, checkpoint: convert.CheckpointDirectory, overridden: Collection[str]) -> convert.Account:
@@ -309,9 +311,9 @@ def require_known_version(config: Mapping[str, Any]) -> None:
         raise ValueError(f"the checkpoint was written by keras_tx {config[NATIVE]}, this is {__version__}: upgrade.")
 
 
-def _own_parts(weights: Iterable[str], backbone: Iterable[convert.Rule]) -> list[convert.Rule]:
-    """Returns a rule for each part of a model beyond the backbone: such parts start fresh."""
-    filled = {path for rule in backbone for path in rule.ours}
+def _own_parts(weights: Iterable[str], read: Iterable[convert.Rule]) -> list[convert.Rule]:
+    """Returns a rule for each part of a model beyond what is read: such parts start fresh."""
+    filled = {path for rule in read for path in rule.ours}
     parts: dict[str, list[str]] = {}
     for path in weights:
         if path not in filled:

@@ -13,7 +13,7 @@ from keras_tx.layers.core.norm import make_norm
 from keras_tx.models.core.backbone import TextBackbone, run_blocks
 from keras_tx.models.core.inputs import known_length
 from keras_tx.models.core.registry import register_model
-from keras_tx.models.gpt import huggingface, llama
+from keras_tx.models.gpt import huggingface, keras_hub, llama
 from keras_tx.models.gpt.config import GPTConfig
 from keras_tx.ops.attention.positions import sinusoidal
 
@@ -24,7 +24,10 @@ class GPTBackbone(TextBackbone):
 
     config_class = GPTConfig
     config: GPTConfig
-    formats: ClassVar = {"huggingface": (*huggingface.FAMILIES, *llama.FAMILIES)}
+    formats: ClassVar = {
+        "huggingface": (*huggingface.FAMILIES, *llama.FAMILIES),
+        "keras_hub": keras_hub.FAMILIES,
+    }
 
     def __init__(self, config: GPTConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -12,7 +12,7 @@ from keras_tx.layers.attention.variants import MultiHead, SlidingWindow, variant
 from keras_tx.models.core.heads import CausalLanguageModelHead, SpanHead, TokenHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import CausalLanguageModel, TextModel
-from keras_tx.models.gpt import huggingface, llama
+from keras_tx.models.gpt import huggingface, keras_hub, llama
 from keras_tx.models.gpt.backbone import GPTBackbone
 from keras_tx.models.gpt.config import TINY, TINY_HEAD, TINY_LLAMA
 from keras_tx.models.gpt.heads import DoubleHead, LastTokenHead
@@ -84,7 +84,10 @@ class GPTForQuestionAnswering(TextModel):
     """
 
     backbone_class, head_class = GPTBackbone, SpanHead
-    formats: ClassVar = {"huggingface": (*huggingface.FAMILIES, *llama.ANSWERING)}
+    formats: ClassVar = {
+        "huggingface": (*huggingface.FAMILIES, *llama.ANSWERING),
+        "keras_hub": keras_hub.FAMILIES,
+    }
 
 
 @register_model(TINY_HEAD.replace(tie_embeddings=False, summary_activation="tanh"))

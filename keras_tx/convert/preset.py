@@ -1,0 +1,132 @@
+"""KerasHub's presets: directories with a serialized backbone, its weights and, of a task, its head's.
+
+They are read as the JSON and HDF5 that they are; no class that they name is imported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_tx.convert.h5 import read_h5
+from keras_tx.convert.tensors import Tensor
+from keras_tx.extras import has_extra, require_extra
+from keras_tx.files import read_json
+
+TASK = "task.json"
+PRESET_WEIGHTS = "model.weights.h5"
+PRESET_INDEX = "model.weights.json"
+TASK_WEIGHTS = "task.weights.h5"
+
+TASK_PREFIX = "task."
+"""Before the names of a task's arguments, of which some are called as the backbone's are."""
+
+_REGISTERED = re.compile(r"(?:keras_hub|keras_nlp)>(\w+)")
+_NO_ARGUMENTS = {"name", "trainable", "dtype", "backbone", "preprocessor"}
+_OLD_LAYERS = "/_layer_checkpoint_dependencies/"
+
+
+def is_preset(config: Mapping[str, Any]) -> bool:
+    """Whether a `config.json` is that of a preset."""
+    return "registered_name" in config
+
+
+def preset_config(config: Mapping[str, Any], task: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The arguments of a preset's classes by name, those of its task with `TASK_PREFIX`.
+
+    Its `model_type` is "keras_hub/BACKBONE", and its one architecture the class of the task, or the backbone's.
+
+    Args:
+        config: what `config.json` holds.
+        task: what `task.json` holds, if there is one.
+
+    Raises:
+        ValueError: if they are not of KerasHub's classes.
+    """
+    backbone, arguments = _serialized(config)
+    named = {"model_type": f"keras_hub/{backbone}", "architectures": [backbone], **arguments}
+    if task is not None:
+        head, arguments = _serialized(task)
+        named |= {"architectures": [head], **{f"{TASK_PREFIX}{name}": value for name, value in arguments.items()}}
+    return named
+
+
+def _serialized(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The class that an object of Keras's is of, and the arguments it was made with."""
+    registered = _REGISTERED.fullmatch(str(config.get("registered_name")))
+    if not registered or not isinstance(config.get("config"), dict):
+        raise ValueError(
+            f"the config names a {config.get('registered_name') or config.get('class_name')!r}, which is none of "
+            "KerasHub's classes."
+        )
+    return registered[1], {name: value for name, value in config["config"].items() if name not in _NO_ARGUMENTS}
+
+
+def preset_tensors(weights: Iterable[Path], task_weights: Path | None) -> dict[str, Tensor]:
+    """The tensors of a preset by their paths in the files, those of its task below "task/".
+
+    Args:
+        weights: the file of the backbone's, or its shards.
+        task_weights: the file of the head's, if there is one.
+    """
+    found = {name: tensor for file in weights for name, tensor in read_h5(file).items()}
+    tensors = {name.replace(_OLD_LAYERS, "/layers/", 1).removeprefix("/"): tensor for name, tensor in found.items()}
+    if task_weights:
+        tensors |= {f"task{name}": tensor for name, tensor in read_h5(task_weights).items()}
+    return tensors
+
+
+def preset_shards(index: Path) -> list[str]:
+    """The files of an index of shards.
+
+    Raises:
+        ValueError: if it is no such index.
+    """
+    content = read_json(index)
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(places, dict):
+        raise ValueError(f'{index} must have a "weight_map" from layers to files.')
+    files = {file for place in places.values() for file in (place if isinstance(place, list) else [place])}
+    if not all(isinstance(file, str) for file in files):
+        raise ValueError(f"{index} must name files.")
+    return sorted(files)
+
+
+# === Handles ===
+
+
+def is_handle(source: str | Path) -> bool:
+    """Whether it is for KerasHub to find, as "kaggle://keras/bert/keras/bert_base_en" is."""
+    return isinstance(source, str) and "://" in source
+
+
+def is_preset_name(source: str | Path) -> bool:
+    """Whether it is the name of one of KerasHub's presets; False where KerasHub is not installed."""
+    if not (isinstance(source, str) and source.isidentifier() and has_extra("keras_hub")):
+        return False
+    from keras_hub.models import Backbone
+
+    return source in Backbone.presets
+
+
+def preset_getter(handle: str) -> Callable[[str], Path | None]:
+    """A function that downloads a file of a preset by name, as KerasHub does; it gives None if there is no such file.
+
+    Args:
+        handle: a name of one of KerasHub's presets, or a handle as "kaggle://keras/bert/keras/bert_base_en".
+
+    Raises:
+        MissingExtraError: if KerasHub is not installed.
+    """
+    require_extra("keras_hub", "keras-hub")
+    from keras_hub.src.utils.preset_utils import get_file
+
+    def get(name: str) -> Path | None:
+        try:
+            return Path(get_file(handle, name))
+        except FileNotFoundError:
+            return None
+
+    return get
