@@ -69,7 +69,7 @@ def test_every_tensor_and_what_it_fills(checkpoint, capfd):
         "name": "transformer.h.1.attn.c_attn.weight",
         "shape": [15, 45],
         "dtype": "float32",
-        "fills": [f"block_1/attention/{part}/kernel" for part in ("query", "key", "value")],
+        "fills": [f"backbone/block_1/attention/{part}/kernel" for part in ("query", "key", "value")],
     }
     assert fills["transformer.h.0.attn.bias"]["fills"] == []
     filled = [path for entry in report["tensors"] for path in entry["fills"]]

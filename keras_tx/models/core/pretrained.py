@@ -79,10 +79,10 @@ class Pretrained:
         """Returns the model that a checkpoint holds.
 
         It may be in Transformers' format (`model.safetensors` or `tf_model.h5`, of its PyTorch and its TensorFlow
-        classes, in one file or several), in timm's, in KerasHub's (a preset), or in ours; for some models also in the `.npz` of their authors.
-        Every tensor is accounted for: the backbone must be whole, and no tensor may be there that the family does not
-        know. A head that the checkpoint lacks starts fresh, and one that this class lacks is left out, each with a
-        warning that names it. Pickles are never read.
+        classes, in one file or several), in timm's, in KerasHub's (a preset), or in ours; for some models also in the
+        `.npz` of their authors. Every tensor is accounted for: the backbone must be whole, and no tensor may be there
+        that the family does not know. A head that the checkpoint lacks starts fresh, and one that this class lacks is
+        left out, each with a warning that names it. Pickles are never read.
 
         Args:
             source: a directory, or a hub id such as "openai-community/gpt2"; with KerasHub installed also one of its
