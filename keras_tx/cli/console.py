@@ -15,7 +15,7 @@ def named(option: str) -> Iterator[None]:
     """Puts an option's name before the errors that its value causes."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{option}: {error}") from error
 
 
