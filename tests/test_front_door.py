@@ -61,8 +61,8 @@ def test_a_name_is_its_folders(name):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folders_names_are_those_that_it_imports(folder):
-    module = importlib.import_module(f"keras_tx.{folder}")
-    assert {*module.__all__} == {*imported(PACKAGE / folder / "__init__.py")} - {"annotations"}
+    module, path = importlib.import_module(f"keras_tx.{folder}"), PACKAGE / folder / "__init__.pyi"
+    assert {*module.__all__} == {*imported(path if path.exists() else path.with_suffix(".py"))} - {"annotations"}
     assert all(getattr(module, name) is not None for name in module.__all__)
 
 
