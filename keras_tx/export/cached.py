@@ -1,4 +1,4 @@
-"""Generation with an explicit cache: what a host calls to read prompts, and then for each token.
+"""Generation with an explicit cache: the steps that a host calls, first for the prompts and then for each token.
 
 Shape letters: B batch, P tokens of the prompts, S slots of the cache, K key/value heads, D head width.
 """
@@ -25,38 +25,40 @@ Tensors = Mapping[str, Any]
 def cached_signatures(
     model, *, batch_size: int | None = None, cache_length: int | None = None, tokens: int | None = 1
 ) -> dict[str, Signature]:
-    """`prefill`, which reads prompts, and `decode`, which reads what follows; layer i is `_i` in the names.
+    """`prefill`, which reads prompts, and `decode`, which reads one token more; names end in `_i` for layer i.
 
     prefill:
-        `input_ids`, `attention_mask` `(B, P)`, to `logits` `(B, V)` of the next token, and
-        `present_key_i`, `present_value_i` `(B, K, P, D)`, which the host puts into a cache of as many slots as it
-        likes. Latent attention has `present_latent_i` `(B, 1, P, D)` in their place; linear attention has
-        `present_sums_i` `(B, K, F, D)`, which stay as they are. An encoder-decoder's prompts are the source: it reads
-        the decoder's first token besides, so that P is 1 there, and gives `cross_key_i`, `cross_value_i`
-        `(B, K, P, D)`.
+        `input_ids` and `attention_mask` `(B, P)`, to `logits` `(B, V)` of the next token, and `present_key_i` and
+        `present_value_i` `(B, K, P, D)`, which the host puts into a cache of as many slots as it likes. Instead of
+        these, latent attention has `present_latent_i` `(B, 1, P, D)`, and linear attention `present_sums_i`
+        `(B, K, F, D)`, whose size is fixed. The prompts of an encoder-decoder are its sources: it gives `cross_key_i`
+        and `cross_value_i` `(B, K, P, D)` too, and as its decoder has read the start token alone, `present_...` have
+        one slot.
     decode:
-        `input_ids` `(B, 1)`, `cache_position`, the slot that they go to, `attention_mask` `(B, S)`, 0 at padding of the
-        prompts and 1 elsewhere, `past_key_i`, `past_value_i` `(B, K, S, D)`, to `logits` and
-        `present_key_i`, `present_value_i`, the whole cache. An encoder-decoder's mask is that of the source, as
-        `encoder_attention_mask` `(B, P)`, and it takes `cross_key_i`, `cross_value_i`.
+        `input_ids` `(B, 1)`; `cache_position`, the slot that they go to; `attention_mask` `(B, S)`, 0 at padding of the
+        prompts and 1 elsewhere; and `past_key_i` and `past_value_i` `(B, K, S, D)`, to `logits`, and the whole cache as
+        `present_key_i` and `present_value_i`. An encoder-decoder takes the mask of the source instead, as
+        `encoder_attention_mask` `(B, P)`, and `cross_key_i` and `cross_value_i`.
 
     Args:
-        model: one with a `decode_step`.
-        batch_size, cache_length: B and S of `decode`, where they are fixed.
-        tokens: that `decode` reads at a time; None for any number.
+        model: a model that generates.
+        batch_size, cache_length: B and S of `decode`, if they are to be fixed.
+        tokens: how many `decode` reads at a time; None for any number.
     """
-    generation = _PairGeneration(model) if isinstance(model, EncoderDecoderModel) else _TextGeneration(model)
+    generation = (
+        _EncoderDecoderGeneration(model) if isinstance(model, EncoderDecoderModel) else _DecoderGeneration(model)
+    )
     return generation.signatures(batch_size, cache_length, tokens)
 
 
 def encode_signature(model) -> Signature:
-    """What `prefill` of an encoder-decoder gives of the source alone."""
-    generation = _PairGeneration(model)
+    """The part of an encoder-decoder's `prefill` that depends on the source alone: `cross_key_i`, `cross_value_i`."""
+    generation = _EncoderDecoderGeneration(model)
     return dataclasses.replace(generation.signatures(None, None, 1)["prefill"], function=generation.encode)
 
 
-class _TextGeneration:
-    """Of a decoder alone."""
+class _DecoderGeneration:
+    """The steps of a decoder alone."""
 
     mask = "attention_mask"
 
@@ -66,7 +68,7 @@ class _TextGeneration:
 
     @property
     def sums(self) -> set[str]:
-        """The tensors of caches without a slot for each position."""
+        """The names of the tensors that have no slot for each position."""
         return {
             f"past_{part}_{i}"
             for i, cache in enumerate(self.caches)
@@ -114,7 +116,7 @@ class _TextGeneration:
             for name, spec in specs.items():
                 if name == "cache_position":
                     given[name] = np.array(length - given["input_ids"].shape[1], "int32")
-                    given["input_ids"] %= self.model.config.vocab_size  # they are the target's
+                    given["input_ids"] %= self.model.config.vocab_size  # these are the target's ids
                 elif spec.shape.rank == 4:
                     shape = [of if n is None else n for n, of in zip(spec.shape, (rows, 0, length, 0), strict=True)]
                     given[name] = rng.normal(size=shape).astype("float32")
@@ -132,7 +134,7 @@ class _TextGeneration:
         return self.model.max_positions
 
     def empty(self, batch, slots):
-        with converted_graph():  # the reference, which is not converted, has such a cache too
+        with converted_graph():  # so that the reference, which is not converted, has the same cache
             return self.model.init_cache(batch, slots)
 
     def prefill(self, input_ids, attention_mask):
@@ -144,7 +146,7 @@ class _TextGeneration:
         return self._step(input_ids, cache_position, attention_mask, self.cache(past, cache_position))
 
     def cache(self, past, filled) -> tuple[BlockCache, ...]:
-        """The model's cache, of tensors by name."""
+        """The model's cache, made of tensors by name."""
         return tuple(BlockCache(_filled(cache, past, "past", i, filled)) for i, cache in enumerate(self.caches))
 
     def _step(self, ids, start, mask, cache):
@@ -156,8 +158,8 @@ class _TextGeneration:
         return {"logits": logits, **_named([block.attention for block in cache], "present")}
 
 
-class _PairGeneration(_TextGeneration):
-    """Of an encoder-decoder."""
+class _EncoderDecoderGeneration(_DecoderGeneration):
+    """The steps of an encoder-decoder."""
 
     mask = "encoder_attention_mask"
 
@@ -203,10 +205,10 @@ class _PairGeneration(_TextGeneration):
 
 
 def _named(caches: Iterable[LayerCache], prefix: str) -> dict[str, Any]:
-    """The tensors of all layers' caches by name."""
+    """The tensors of the caches of all layers, by name."""
     return {f"{prefix}_{part}_{i}": x for i, cache in enumerate(caches) for part, x in cache.tensors().items()}
 
 
 def _filled(cache: LayerCache, given: Tensors, prefix: str, i: int, fill) -> LayerCache:
-    """A cache as this one, of tensors by name."""
+    """A cache of the same kind, made of tensors by name."""
     return cache.with_tensors({part: given[f"{prefix}_{part}_{i}"] for part in cache.tensors()}, fill)

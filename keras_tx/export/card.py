@@ -1,4 +1,4 @@
-"""`model_card.json`: what an artifact is, what it takes and gives, and the sums of its files."""
+"""`model_card.json`: what a SavedModel is, what it takes and gives, and the checksums of its files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def write_card(directory: Path, model, signatures: Mapping[str, Any], *, source:
     """Writes the card of a SavedModel into its directory.
 
     Args:
-        directory: of the SavedModel, whole but for the card.
-        model: that it was made of.
+        directory: of the SavedModel, complete except for the card.
+        model: its source.
         signatures: its concrete functions by name, as TensorFlow loads them.
         source: where the weights come from, if that is known.
-        more: what else the card is to say.
+        more: further entries.
     """
     import tensorflow as tf
 
@@ -47,7 +47,7 @@ def write_card(directory: Path, model, signatures: Mapping[str, Any], *, source:
 
 
 def sha256(path: Path) -> str:
-    """Of a file."""
+    """The SHA-256 checksum of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Signatures that give text: the one decode loop in a graph, from strings to strings."""
+"""Signatures that generate text: the decode loop in a graph, from strings to strings."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from keras_tx.tasks.inputs import require_known_ids
 from keras_tx.text import Tokenizer
 
 UNBOUNDED = 2**30
-"""Positions of a model that has no limit."""
+"""The positions of a model without a limit."""
 LONGEST_PROMPT = 2**13
-"""Tokens of a prompt that is read as a whole."""
+"""The most tokens of a prompt that has to be read as a whole."""
 SMALLEST = 16
-"""Columns that a shape compiled by XLA has at least; all are powers of two, so that few are compiled."""
+"""The fewest columns of a shape that XLA compiles; they are powers of two, so that few shapes are compiled."""
 
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How the signatures that give text are exported.
+    """How the signatures that generate text are exported.
 
     Attributes:
-        max_new_tokens, temperature, top_k, top_p, seed: what counts where a request does not say.
-        eos_token_id: a token, or several, that end a text, and show unless they are special; the model's config's if
-            None, none at all if empty.
-        num_beams: of `generate_beams`, which there is for more than 1.
-        limit: the most that `max_new_tokens` of a request may be.
+        max_new_tokens, temperature, top_k, top_p, seed: the values for requests that leave them out.
+        eos_token_id: one or several tokens that end a text. Unless they are special they are part of it. None for those
+            of the model's config; empty for none.
+        num_beams: of `generate_beams`, which exists for more than 1.
+        limit: the largest `max_new_tokens` that a request may have.
     """
 
     max_new_tokens: int = 200
@@ -60,10 +60,10 @@ class TextOptions:
 
 
 def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: bool) -> dict[str, Signature]:
-    """What a model offers that generates.
+    """The signatures on strings of a model that generates.
 
-    `serve_text` takes prompts alone. `generate` takes the options besides, for all prompts; `generate_batch` takes them
-    for each, so that a server may put requests together. `generate_beams` searches with beams.
+    `serve_text` takes prompts alone. `generate` also takes options, the same for all prompts; `generate_batch` takes
+    options for each prompt, so that a server may put requests together. `generate_beams` is beam search.
 
     Raises:
         ValueError: for a tokenizer whose ids the model does not know.
@@ -71,7 +71,7 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
     import tensorflow as tf
 
     require_known_ids(model, tokenizer)
-    writer = Writer(model, tokenizer, options)
+    generator = TextGenerator(model, tokenizer, options)
     kinds = dict.fromkeys(("max_new_tokens", "temperature", "top_k", "top_p", "seed"), tf.int32)
     kinds |= {"temperature": tf.float32, "top_p": tf.float32}
     values = {name: tf.constant(getattr(options, name), kind, name=name) for name, kind in kinds.items()}
@@ -82,10 +82,10 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
     def prompts(rng, rows, length):
         return {"prompt": sample_texts(tokenizer, rng, rows, length)}
 
-    def for_beams(rng, rows, length):  # which do not read anew what goes beyond the positions
-        around, count = tokenizer.template.special_tokens(1), min(3, max(1, writer.positions - 2))
+    def for_beams(rng, rows, length):  # beam search does not go on beyond the model's positions
+        around, count = tokenizer.template.special_tokens(1), min(3, max(1, generator.positions - 2))
         options = {"max_new_tokens": np.int32(count), "length_penalty": np.float32(0.8)}
-        return prompts(rng, rows, max(1, min(length, writer.positions - count - around))) | options
+        return prompts(rng, rows, max(1, min(length, generator.positions - count - around))) | options
 
     def with_options(rng, rows, length, *, by_row=False, greedy=False):
         chosen = {
@@ -101,18 +101,18 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
     found = {
         "serve_text": Signature(
-            lambda prompt: writer.generate(prompt, **values), {"prompt": strings()}, prompts, slow=True
+            lambda prompt: generator.generate(prompt, **values), {"prompt": strings()}, prompts, slow=True
         ),
-        "generate": Signature(writer.generate, specs(()), with_options, values),
-        "generate_batch": Signature(writer.generate, specs((None,)), partial(with_options, by_row=True)),
+        "generate": Signature(generator.generate, specs(()), with_options, values),
+        "generate_batch": Signature(generator.generate, specs((None,)), partial(with_options, by_row=True)),
     }
     if xla:
-        compiled, greedily = replace(writer, xla=True), partial(with_options, greedy=True)  # XLA draws otherwise
+        compiled, greedily = replace(generator, xla=True), partial(with_options, greedy=True)  # XLA draws otherwise
         found["generate_xla"] = Signature(compiled.generate, specs(()), greedily, values, xla=True)
     if options.num_beams > 1:
         penalty = tf.constant(1.0, name="length_penalty")
         found["generate_beams"] = Signature(
-            writer.search,
+            generator.search,
             {
                 "prompt": strings(),
                 "max_new_tokens": tf.TensorSpec((), tf.int32),
@@ -125,8 +125,15 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
 
 @dataclass(frozen=True)
-class Writer:
-    """Writes texts after prompts, or, of an encoder-decoder, given them."""
+class TextGenerator:
+    """Generates texts that continue prompts or, with an encoder-decoder, texts for sources.
+
+    Attributes:
+        model: a model that generates.
+        tokenizer: of prompts and texts.
+        options: how it is exported.
+        xla: whether the loop is compiled by XLA.
+    """
 
     model: Any
     tokenizer: Tokenizer
@@ -135,32 +142,31 @@ class Writer:
 
     @property
     def positions(self) -> int:
-        """Tokens that the decoder sees at most."""
+        """How many tokens the decoder can see."""
         return self.model.max_positions or UNBOUNDED
 
     def decoding(self, **fields) -> Decoding:
-        """The loop's choices, of a length to be filled in."""
+        """The static options of the loop; their length is still to be filled in."""
         config = GenerationConfig(eos_token_id=self.options.eos_token_id, **fields)
         return config.resolved(self.model.config, top_k=None).decoding(0)
 
-    # === Greedy, and by drawing ===
+    # === Greedy and sampled ===
 
     def generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed) -> dict[str, Any]:
-        """Texts `(B,)` of prompts `(B,)`; the options are scalars, or `(B,)`.
+        """Texts `(B,)` for prompts `(B,)`; the options are scalars, or `(B,)`.
 
-        A text depends on its prompt and its options alone, not on the others of the batch.
+        A text depends on its prompt and its options alone, not on the rest of the batch.
         """
         import tensorflow as tf
 
         ids, mask = self._read(prompt)
         rows = tf.shape(ids)[:1]
         limit = tf.broadcast_to(self._checked_count(max_new_tokens), rows)
-        for name, value, allowed in (
-            ("temperature", temperature, (temperature >= 0) & (temperature < np.inf)),
-            ("top_k", top_k, top_k >= 0),
-            ("top_p", top_p, (top_p > 0) & (top_p <= 1)),
+        for name, value, allowed, bounds in (
+            ("temperature", temperature, (temperature >= 0) & (temperature < np.inf), "be finite and at least 0"),
+            ("top_k", top_k, top_k >= 0, "be at least 0"),
+            ("top_p", top_p, (top_p > 0) & (top_p <= 1), "lie in (0, 1]"),
         ):
-            bounds = "lie in (0, 1]" if name == "top_p" else "not be negative or infinite"
             tf.debugging.Assert(tf.reduce_all(allowed), [f"`{name}` must {bounds}; got", value])
         controls = {"temperature": temperature, "top_k": tf.cast(top_k, tf.float32), "top_p": top_p}
         controls = {name: tf.broadcast_to(value, rows)[:, None] for name, value in controls.items()}
@@ -170,7 +176,7 @@ class Writer:
 
     @cached_property
     def _continued(self):
-        """`_continue` as a function that all signatures call, so that the graph is there once."""
+        """`_continue` as a function that all signatures call, so that its graph exists only once."""
         import tensorflow as tf
 
         ids, rows = tf.TensorSpec((None, None), tf.int32), (None,)
@@ -178,9 +184,9 @@ class Writer:
         return tf.function(self._continue, input_signature=specs, autograph=False)
 
     def _continue(self, ids, mask, limit, controls, seeds):
-        """The new tokens, `(B, N)`, N no more than the highest of the limits `(B,)`.
+        """The new tokens, `(B, N)`, with N at most the largest of the limits `(B,)`.
 
-        When a text has used all positions of the model, the last half of them is read anew.
+        When a text has filled all positions of the model, its last half of them is read again from the start.
         """
         import tensorflow as tf
 
@@ -200,15 +206,15 @@ class Writer:
 
         def advance(new, kept, finished):
             done = tf.shape(new)[1]
-            seen, shown = ids, mask
+            window_ids, window_mask = ids, mask
             width = tf.reduce_max(kept)
             if self.model.reads_prompt:
-                # Rows end at the same column; each shows as many as it keeps.
-                seen = tf.concat([ids, new], 1)[:, -width:]
-                shown = tf.cast(tf.range(width) >= width - kept[:, None], tf.int32)
+                # Rows end at the same column; the mask of each shows as many tokens as it keeps.
+                window_ids = tf.concat([ids, new], 1)[:, -width:]
+                window_mask = tf.cast(tf.range(width) >= width - kept[:, None], tf.int32)
             steps = tf.minimum(count - done, self.positions - width)
             keys = tf.stack([seeds, tf.fill(tf.shape(seeds), tf.cast(done - width, tf.uint32))], axis=1)
-            tokens, ended = step(seen, shown, steps, steps, controls, keys)
+            tokens, ended = step(window_ids, window_mask, steps, steps, controls, keys)
             return tf.concat([new, tokens], 1), shortened(kept + steps), finished | ended
 
         new = tf.zeros((tf.shape(ids)[0], 0), tf.int32)
@@ -217,24 +223,24 @@ class Writer:
         return tf.while_loop(unfinished, advance, state, shape_invariants=free)[0]
 
     def _window(self, decoding: Decoding, ids, mask, steps, room, controls, keys):
-        """The next tokens, `(B, room)`, of which the first `steps` count, and which rows have met an end token.
+        """The next tokens, `(B, room)`, of which the first `steps` count, and which rows have reached an end token.
 
         Args:
-            decoding: the loop's choices.
-            ids, mask: what the decoder goes on with, or reads as its source, `(B, W)`.
-            steps: how many tokens, int32 scalar.
-            room: for how many tokens there are columns, int32 scalar.
+            decoding: the static options of the loop.
+            ids, mask: the texts to continue, or the sources of an encoder-decoder, `(B, W)`.
+            steps: how many tokens to generate, int32 scalar.
+            room: how many columns there are for them, int32 scalar.
             controls, keys: as the loop takes them, for each row.
         """
         model, start = self.model, self._width(ids)
         decoding = replace(decoding, length=start + room)
-        prompt, shown, cache = model.begin(ids, mask, decoding.slots)
-        state = prefill(model.decode_step, decoding, prompt, shown, cache, controls, keys)
+        prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots)
+        state = prefill(model.decode_step, decoding, prompt, prompt_mask, cache, controls, keys)
         state = decode(model.decode_step, decoding, state, start + steps, controls, keys)
         return state.tokens[:, start:], state.finished
 
     def _compiled_window(self, decoding: Decoding) -> Callable:
-        """`_window` by XLA, in shapes that are powers of two."""
+        """`_window` compiled by XLA, for shapes that are powers of two."""
         import tensorflow as tf
 
         ids, scalar = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((), tf.int32)
@@ -257,15 +263,15 @@ class Writer:
         return step
 
     def _width(self, ids):
-        """The columns that the decoder begins with."""
+        """How many columns the decoder begins with."""
         import tensorflow as tf
 
         return tf.shape(ids)[1] if self.model.reads_prompt else 1
 
-    # === By beams ===
+    # === Beam search ===
 
     def search(self, prompt, max_new_tokens, length_penalty) -> dict[str, Any]:
-        """The best beams' texts `(B,)`, and their scores: log-probabilities after the length penalty."""
+        """The texts of the best beams `(B,)` and their scores: log-probabilities after the length penalty."""
         import tensorflow as tf
 
         ids, mask = self._read(prompt)
@@ -275,14 +281,14 @@ class Writer:
         tf.debugging.Assert(finite, ["`length_penalty` must be a finite number; got", length_penalty])
         length = self._within_positions(start + limit)
         decoding = replace(self.decoding(num_beams=self.options.num_beams), length=length)
-        begun, shown, cache = self.model.begin(ids, mask, decoding.slots)
+        begun, begun_mask, cache = self.model.begin(ids, mask, decoding.slots)
         controls, seed = {"length_penalty": length_penalty}, tf.constant(0, tf.uint32)
-        found = beam_search(self.model.decode_step, decoding, begun, shown, cache, controls, seed)
+        found = beam_search(self.model.decode_step, decoding, begun, begun_mask, cache, controls, seed)
         new = found.tokens[:, 0, start:]
         return {"text": self._text(prompt, ids, new, found.lengths[:, 0]), "score": found.scores[:, 0]}
 
     def _within_positions(self, length):
-        """A length that the model has positions for, or an error."""
+        """The length; InvalidArgumentError, when the graph runs, if the model has fewer positions."""
         import tensorflow as tf
 
         message = f"the model has {self.positions} positions"
@@ -313,9 +319,9 @@ class Writer:
         return after(checks, count)
 
     def _text(self, prompt, ids, new, limit):
-        """The texts of new tokens `(B, N)`, to the first end token or the limit `(B,)`, after their prompts.
+        """The texts of new tokens `(B, N)`, up to the first end token or the limit `(B,)`, after their prompts.
 
-        As Transformers' pipelines show them: special tokens do not show, and an end token that is none does.
+        As in Transformers' pipelines, special tokens are left out, and an end token that is not special is kept.
         """
         import tensorflow as tf
 
@@ -324,7 +330,7 @@ class Writer:
         kept &= self._is_text(new)
         if not self.model.reads_prompt:
             return _valid(self.tokenizer.detokenize(tf.ragged.boolean_mask(new, kept)))
-        # What follows is read after the prompt's last token, which says whether a blank is between.
+        # New tokens are decoded after the prompt's last one, which tells whether there is a blank between them.
         ids = tf.concat([ids[:, -1:], new], 1)
         texts = self.tokenizer.detokenize(
             tf.ragged.boolean_mask(ids, tf.pad(kept, [[0, 0], [1, 0]], constant_values=True))
@@ -349,14 +355,14 @@ def _control_specs():
 
 
 def _valid(texts):
-    """Texts in which what is not UTF-8, as half a character at the end, is U+FFFD."""
+    """Texts with U+FFFD for what is not UTF-8, such as half a character at the end."""
     import tensorflow as tf
 
     return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace", replace_control_characters=False)
 
 
 def _power(count):
-    """The power of two that is no less."""
+    """The smallest power of two that is at least `count`."""
     import tensorflow as tf
 
     powers = tf.constant([2**i for i in range(SMALLEST.bit_length() - 1, 31)], tf.int32)

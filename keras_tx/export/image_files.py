@@ -1,4 +1,4 @@
-"""JPEG and PNG files to images in the graph, turned as they were taken, and none that is too large for a server.
+"""Decodes JPEG and PNG files in the graph: turned upright by their Exif data, and refused if too large.
 
 Source: CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif Version 2.32", section 4.6.
 """
@@ -8,15 +8,15 @@ from __future__ import annotations
 from keras_tx.export.signature import LONGEST_TEXT, after
 
 LARGEST_FILE = 16 * LONGEST_TEXT
-"""Bytes of a file; a larger one is an error."""
+"""The most bytes of a file; a larger one is an error."""
 LARGEST_IMAGE = 2**26
-"""Pixels of an image; a larger one is an error, for a small file may hold very many."""
+"""The most pixels of an image; more are an error, because a small file may hold very many."""
 PNG = b"\x89PNG\r\n\x1a\n"
-"""What PNG files begin with."""
+"""The first bytes of a PNG file."""
 
 
 def image_of(file, channels: int):
-    """The image of a file, uint8 `(H, W, channels)`, as it is to be seen; InvalidArgumentError when it is no image."""
+    """The upright image of a file, uint8 `(H, W, channels)`; InvalidArgumentError for a file that is not an image."""
     import tensorflow as tf
 
     def jpeg():
@@ -35,7 +35,7 @@ def image_of(file, channels: int):
 
 
 def _with_few_pixels(file, size):
-    """A file whose image is of a size, height and width in either order, that is not too large."""
+    """The file, checked to have an image that is not too large; `size` is height and width, in either order."""
     import tensorflow as tf
 
     pixels = tf.reduce_prod(tf.cast(size, tf.int64))
@@ -46,18 +46,18 @@ def _with_few_pixels(file, size):
 # === Exif ===
 
 EXIF = "Exif\0\0"
-"""What the data begin with."""
+"""The first bytes of the data."""
 ORDERS = ("II*\0", "MM\0*")
-"""What follows: which byte of a number comes first, the smaller one or the larger."""
+"""The byte order that follows: little-endian or big-endian."""
 WITHIN = 2**17
-"""Bytes of a file in which the data are looked for; its segments are of 64 KiB at most, and this is among the first."""
+"""Bytes of a file that are searched for the data, which are in one of its first segments of at most 64 KiB."""
 ORIENTATION = 0x0112
 MOST_TAGS = 2**10
-"""That are read."""
+"""The most tags that are read."""
 
 
 def upright(image, file):
-    """The image `(H, W, C)` of a JPEG file as it is to be seen."""
+    """The image `(H, W, C)` of a JPEG file, turned upright."""
     import tensorflow as tf
 
     how = orientation(file)
@@ -68,7 +68,7 @@ def upright(image, file):
 
 
 def orientation(file):
-    """1 to 8 of a JPEG file, int32 scalar; 1, upright, where it does not say."""
+    """The Exif orientation of a JPEG file, 1 to 8, int32 scalar; 1, which is upright, if the file has none."""
     import tensorflow as tf
 
     parts = tf.strings.split(tf.strings.substr(file, 0, WITHIN), EXIF, maxsplit=1)
@@ -77,7 +77,7 @@ def orientation(file):
     little, big = tf.unstack(tf.strings.substr(text, 0, 4) == tf.constant(ORDERS))
 
     def number(at):
-        """The 16 bits at places."""
+        """The 16-bit numbers at these offsets."""
         first, second = (tf.gather(data, tf.minimum(at + i, tf.size(data) - 1)) for i in (0, 1))
         return tf.where(little, first + 256 * second, 256 * first + second)
 

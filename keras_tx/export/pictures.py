@@ -1,4 +1,4 @@
-"""`serve_image`: JPEG and PNG files in, labels, boxes, classes of pixels or features out."""
+"""`serve_image`: from JPEG and PNG files to labels, boxes, classes of pixels or features."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from keras_tx.vision import ImagePreprocessor
 
 
 def takes_files(model: ImageModel) -> bool:
-    """Whether a model takes images such as files hold, and nothing else."""
+    """Whether images from files, of 1 or 3 channels, are all that a model takes."""
     config: Any = model.config
     return list(model.input_signature()) == ["images"] and config.channels in (1, 3)
 
 
 def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict[str, Signature]:
-    """`serve_image`; what it gives depends on the model's outputs.
+    """`serve_image`, whose outputs depend on those of the model.
 
     Raises:
-        ValueError: for a model that takes more than images, or images that no file holds.
+        ValueError: for a model that takes more than images, or images that are not of 1 or 3 channels.
     """
     config: Any = model.config
     if not takes_files(model):
         raise ValueError(
-            f"{type(model).__name__} takes {', '.join(model.input_signature())}, with {config.channels} channels, and "
-            "files hold images alone, of 1 or 3: leave out `preprocessor`."
+            f"a {type(model).__name__} takes {', '.join(model.input_signature())}, with {config.channels} channels, "
+            "and files hold images alone, of 1 or 3: leave out `preprocessor`."
         )
     names = config.label_names or [f"LABEL_{i}" for i in range(config.num_classes)]
 
@@ -57,10 +57,10 @@ def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict
 
 
 def decoded(files, preprocessor: ImagePreprocessor, channels: int):
-    """The files `(B,)` as images of the model's size, not yet normalized, `(B, height, width, C)`, and their sizes.
+    """The images of files `(B,)`, resized to the model's size and not yet normalized.
 
     Returns:
-        The images, float32, and height and width of each as it is to be seen, int32 `(B, 2)`.
+        The images, float32 `(B, height, width, C)`, and the original height and width of each, int32 `(B, 2)`.
     """
     import tensorflow as tf
 
@@ -80,9 +80,9 @@ def decoded(files, preprocessor: ImagePreprocessor, channels: int):
 
 
 def detections(outputs: dict, names, preprocessor: ImagePreprocessor, sizes) -> dict[str, Any]:
-    """What each query found, `(B, Q)`: `label`, `score`, and `box`, corners in pixels of the file, `(B, Q, 4)`.
+    """What each query found: `label` and `score` `(B, Q)`, and `box` `(B, Q, 4)`, corners in pixels of the file.
 
-    The scores are of the likeliest class but "no object"; who asks keeps those that are high enough.
+    The label is the likeliest class other than "no object"; the caller keeps those with a high enough score.
     """
     import tensorflow as tf
 

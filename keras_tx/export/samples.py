@@ -1,4 +1,4 @@
-"""Random requests: what an artifact is checked with, and warmed up."""
+"""Random inputs, with which artifacts are checked and warmed up."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from keras_tx.text import Tokenizer
 
 CHOICES = 2
-"""Texts to choose from in a request."""
+"""Texts to choose from in each row of a request."""
 
 
 def sample_texts(tokenizer: Tokenizer, rng: np.random.Generator, count: int, length: int) -> np.ndarray:
-    """Texts of at most so many tokens, ragged, as bytes `(count,)`."""
+    """Random texts of at most `length` tokens, as bytes `(count,)`."""
     special = set(getattr(tokenizer, "all_special_ids", ()))
     ids = [i for i in range(tokenizer.vocab_size) if i not in special]
     texts: list[bytes] = []
@@ -26,12 +26,12 @@ def sample_texts(tokenizer: Tokenizer, rng: np.random.Generator, count: int, len
         if text.strip():
             texts.append(text.encode("utf-8", "replace"))
     if len(texts) < count:
-        raise ValueError("no texts could be made of the tokenizer's tokens: is its vocabulary a real one?")
+        raise ValueError("no texts could be made of the tokens of `tokenizer`: is its vocabulary a real one?")
     return np.array(texts, "S")
 
 
 def sample_inputs(tokenizer: Tokenizer, *names: str):
-    """The sample of a signature whose inputs are texts."""
+    """A `Signature.sample` for inputs that are texts."""
 
     def sample(rng: np.random.Generator, rows: int, length: int) -> dict[str, np.ndarray]:
         return {name: sample_texts(tokenizer, rng, rows, length) for name in names}
@@ -40,17 +40,17 @@ def sample_inputs(tokenizer: Tokenizer, *names: str):
 
 
 def _cut(tokenizer: Tokenizer, text: str, length: int) -> str:
-    """What a text begins with that is of at most so many tokens, which need not be those it was made of."""
+    """The beginning of a text, of at most `length` tokens, which may differ from those it was decoded from."""
     try:
         while (count := len(tokenizer.encode(text, add_special_tokens=False))) > length:
             text = text[: len(text) * length // count]
-    except ValueError:  # GPT-1's blanks are no characters of a character tokenizer, and the like
+    except ValueError:  # a text may decode to characters that its tokenizer cannot encode
         return ""
     return text if count else ""
 
 
 def sample_files(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
-    """JPEG and PNG files of pictures of several sizes, as bytes `(count,)`."""
+    """JPEG and PNG files of random images of several sizes, as bytes `(count,)`."""
     import tensorflow as tf
 
     files = []
@@ -62,9 +62,9 @@ def sample_files(rng: np.random.Generator, count: int, channels: int) -> np.ndar
 
 
 def sample_tensors(specs: Mapping[str, Any], model: Any, rng: np.random.Generator, rows: int, length: int) -> dict:
-    """Tensors for a model's signature, with masks of ragged rows that are padded on the right.
+    """Random tensors for a model's signature; masks are those of rows of several lengths, padded on the right.
 
-    The names say what they are, as they do throughout the package.
+    What a tensor holds follows from its name.
     """
     length = min(length, model.max_positions or length)
     choices = any(spec.dtype.is_integer and spec.shape.rank == 3 for spec in specs.values())
@@ -85,7 +85,7 @@ def sample_tensors(specs: Mapping[str, Any], model: Any, rng: np.random.Generato
 
 
 def _bound(name: str, model: Any, length: int) -> int:
-    """Below which the integers of an input lie."""
+    """The number that the integers of an input are below."""
     if name == "token_type_ids":
         return model.config.type_vocab_size
     if name == "input_ids":

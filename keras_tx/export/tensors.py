@@ -1,4 +1,4 @@
-"""Signatures on tensors: the whole model, and the halves of an encoder-decoder."""
+"""Signatures on tensors: of the whole model, and of the halves of an encoder-decoder."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 
 
 def named_outputs(model: Model, outputs: Any) -> dict[str, Any]:
-    """What a model gives, flat and by name; without losses, which have no batch axis."""
+    """The outputs of a model, flat and by name; without losses, which have no batch axis."""
     if not isinstance(outputs, dict):
         outputs = dict(zip(model.output_keys, keras.tree.flatten(outputs), strict=True))
     return {name: x for name, x in outputs.items() if name not in LOSSES}
 
 
 def spec_of(spec: keras.InputSpec):
-    """Keras's spec of a tensor as TensorFlow's."""
+    """A `keras.InputSpec` as a `tf.TensorSpec`."""
     import tensorflow as tf
 
     return tf.TensorSpec(spec.shape, spec.dtype)
 
 
 def tensor_signatures(model: Model, *, xla: bool = False) -> dict[str, Signature]:
-    """`serving_default`: the model's inputs to its outputs. `encode` and `decode`, of a model that has them."""
+    """`serving_default`, from a model's inputs to its outputs, and for a `Seq2SeqLanguageModel` its two halves."""
     import tensorflow as tf
 
     specs = {name: spec_of(spec) for name, spec in model.input_signature().items()}

@@ -23,7 +23,7 @@ from keras_tx.text import Tokenizer
 
 
 def string_signatures(model: HeadModel | Backbone, tokenizer: Tokenizer) -> dict[str, Signature]:
-    """`serve_text` of a model that says something of texts, and `serve_text_pair` where they may be pairs.
+    """`serve_text` for a model that reads texts, and `serve_text_pair` if it reads pairs of them.
 
     Raises:
         ValueError: for a model that cannot be asked with strings, and for a tokenizer that does not fit it.
@@ -60,7 +60,7 @@ def label_outputs(names, scores) -> dict[str, Any]:
 
 
 def label_signatures(served: StringModel) -> dict[str, Signature]:
-    """Texts to labels. Of a pair the longer text is cut first."""
+    """From texts, or pairs of texts, to labels. Of a pair that is too long the longer text is cut first."""
 
     def labelled(*texts) -> dict[str, Any]:
         logits = served.model(served.tokens(*texts))["logits"]
@@ -83,7 +83,7 @@ def label_signatures(served: StringModel) -> dict[str, Signature]:
 
 
 def choice_signatures(served: StringModel) -> dict[str, Signature]:
-    """A text and its choices `(B, C)` to the one that goes best with it."""
+    """From texts and their choices `(B, C)` to the choice that goes best with each text."""
     import tensorflow as tf
 
     def choose(text, choices):
@@ -108,12 +108,15 @@ def choice_signatures(served: StringModel) -> dict[str, Signature]:
 
 
 def mask_signatures(served: StringModel) -> dict[str, Signature]:
-    """Texts with masks to the likeliest tokens of each: `token` and `score` `(B, M, top_k)`, `""` where no mask is."""
+    """From texts to the likeliest tokens of each mask: `token`, `token_id` and `score`, `(B, M, top_k)`.
+
+    Rows with fewer masks than M are filled up with "", -1 and 0.
+    """
     import tensorflow as tf
 
     mask_id: Any = getattr(served.tokenizer, "mask_token_id", None)
     if mask_id is None:
-        raise ValueError("`tokenizer` has no mask token, which a masked language model is asked with.")
+        raise ValueError("`tokenizer` has no mask token, and a masked language model predicts what stands at one.")
 
     def fill(text, top_k):
         tf.debugging.Assert(
@@ -124,7 +127,7 @@ def mask_signatures(served: StringModel) -> dict[str, Signature]:
         tf.debugging.assert_equal(
             tf.reduce_all(tf.reduce_any(masked, axis=1)),
             True,
-            "`text` must have the mask token, within its first tokens",
+            "`text` must have the mask token, and not among the tokens that are cut off",
         )
         places, count = tf.where(masked), tf.shape(masked)[0]
         logits = tf.gather_nd(served.model(batch)["logits"], places)
@@ -142,7 +145,7 @@ def mask_signatures(served: StringModel) -> dict[str, Signature]:
 
     def sample(rng, rows, length):
         texts = sample_texts(served.tokenizer, rng, rows, length)
-        # At the beginning, which no model cuts off.
+        # At the beginning, which is never cut off.
         masked = [mask + b" " + text + (b" " + mask) * (i % 2) for i, text in enumerate(texts)]
         return {"text": np.array(masked, "S"), "top_k": np.int32(min(3, served.tokenizer.vocab_size))}
 
@@ -151,7 +154,7 @@ def mask_signatures(served: StringModel) -> dict[str, Signature]:
 
 
 def next_sentence_signatures(served: StringModel) -> dict[str, Signature]:
-    """Pairs of texts to how probable it is that the second follows the first."""
+    """From pairs of texts to the probability that the second follows the first."""
 
     def follows(text, text_pair):
         batch = served.tokens(checked_texts(text, "text"), checked_texts(text_pair, "text_pair"))
@@ -162,7 +165,7 @@ def next_sentence_signatures(served: StringModel) -> dict[str, Signature]:
 
 
 def encoding_signatures(served: StringModel) -> dict[str, Signature]:
-    """Texts to what the model gives of their tokens, and the `attention_mask` of these, `(B, T)`."""
+    """From texts to the outputs of a model without a head, and the `attention_mask` of the tokens, `(B, T)`."""
 
     def encode(text):
         batch = served.tokens(checked_texts(text, "text"))

@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving sends itself before it takes others: `assets.extra/tf_serving_warmup_requests`.
+"""Requests with which TensorFlow Serving warms a model up: `assets.extra/tf_serving_warmup_requests`.
 
 The file holds `PredictionLog` messages, encoded here by their definitions in TensorFlow Serving's
 `apis/prediction_log.proto`, `predict.proto` and `model.proto`, which is four nested fields.
@@ -13,7 +13,7 @@ import numpy as np
 
 FILE = "assets.extra/tf_serving_warmup_requests"
 MOST = 1000
-"""Records that TensorFlow Serving reads."""
+"""The most records that TensorFlow Serving reads."""
 
 
 def write_warmup(directory: Path, requests: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> None:
@@ -28,7 +28,7 @@ def write_warmup(directory: Path, requests: Iterable[tuple[str, Mapping[str, np.
 
 
 def prediction_log(signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
-    """A `PredictionLog` with a `PredictLog` (6) with a `PredictRequest` (1), for whatever name the model has."""
+    """A `PredictionLog` of a `PredictLog` (6) of a `PredictRequest` (1), without the model's name."""
     import tensorflow as tf
 
     model_spec = _field(1, _field(3, signature.encode()))
@@ -41,7 +41,7 @@ def prediction_log(signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A field of a protobuf message that is delimited by its length."""
+    """A length-delimited field of a protobuf message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 

@@ -24,9 +24,9 @@ from keras_tx.text.graph.neighbours import following, previous
 from keras_tx.text.graph.splitting import bert_starts
 
 CANDIDATES = 20
-"""An answer's score is its probability among so many."""
+"""The score of an answer is its probability among so many candidates."""
 MOST_WINDOWS = 256
-"""Rows that a request's texts may become, so that none can take a server's memory."""
+"""The most windows that the texts of a request may become, so that none can take a server's memory."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ class TextWords:
 
     @property
     def is_first(self):
-        """Which tokens begin a word, boolean `(N,)`."""
+        """Whether each token begins a word, boolean `(N,)`."""
         return self.words != previous(self.words, -1)
 
     @property
     def is_last(self):
-        """Which tokens end a word, boolean `(N,)`."""
+        """Whether each token ends a word, boolean `(N,)`."""
         return self.words != following(self.words, -1)
 
     def table(self, numbers):
-        """The tokens text by text, each with a number, ragged int32 `(B, None, 2)`."""
+        """The tokens of each text, each with a number, ragged int32 `(B, None, 2)`."""
         import tensorflow as tf
 
         values = tf.stack([self.ids, tf.cast(numbers, tf.int32)], axis=1)
@@ -104,7 +104,10 @@ class TextWords:
 
 
 def entity_signatures(served: StringModel) -> dict[str, Signature]:
-    """Texts to their entities: `label`, `text`, `start`, `end` and `score`, `(B, E)`; of none left, `""`, -1 and 0."""
+    """From texts to entities: `label`, `text`, `start`, `end` and `score`, `(B, E)`.
+
+    Rows with fewer entities than E are filled up with "", -1 and 0.
+    """
 
     def find(text):
         return entities(served, checked_texts(text, "text"))
@@ -143,9 +146,9 @@ def entities(served: StringModel, texts) -> dict[str, Any]:
 
 
 def _word_labels(served: StringModel, words: TextWords):
-    """The label of each word, int32 `(W,)`, and how probable it is; that of none, for a word without a token.
+    """The label of each word, int32 `(W,)`, and its probability; the number of labels for a word without a token.
 
-    It is read where the word's first token has the most tokens on its nearer side.
+    It is read in the window where the word's first token has the most context on the side with less of it.
     """
     import tensorflow as tf
 
@@ -169,7 +172,7 @@ def _word_labels(served: StringModel, words: TextWords):
 
 
 def answer_signatures(served: StringModel) -> dict[str, Signature]:
-    """Questions and contexts to `answer`, its characters `[start, end)` and its `score`, `(B,)` each."""
+    """From questions and contexts to `answer`, its characters `[start, end)` and its `score`, `(B,)` each."""
 
     def find(question, context):
         return answers(served, checked_texts(question, "question"), checked_texts(context, "context"))
@@ -200,17 +203,17 @@ def answers(served: StringModel, questions, contexts) -> dict[str, Any]:
 
 
 def _outputs(served: StringModel, batch: dict) -> dict:
-    """What the model gives for the windows of texts."""
+    """The model's outputs for windows of texts."""
     import tensorflow as tf
 
     ids = batch["input_ids"]
-    few = f"the texts must fit into {MOST_WINDOWS} windows together"
+    few = f"the texts of a request must fit into {MOST_WINDOWS} windows"
     check = tf.debugging.assert_less_equal(tf.shape(ids)[0], MOST_WINDOWS, few)
     return served.outputs({**batch, "input_ids": after([check], ids)})
 
 
 def _best_of_rows(words: TextWords, numbers, logits: dict):
-    """The best spans of each row, as first and last word; their scores are -inf where there is none."""
+    """The scores `(R, K)` of the best spans of each row, -inf where there are fewer, and their first and last words."""
     import tensorflow as tf
 
     longest = MAX_ANSWER_LENGTH
@@ -228,7 +231,7 @@ def _best_of_rows(words: TextWords, numbers, logits: dict):
 
 
 def _best_answers(words: TextWords, samples, scores, spans) -> dict[str, Any]:
-    """The best answer of each example, of spans that its rows may have in common."""
+    """The best answer of each example, whose rows may have found the same span."""
     import tensorflow as tf
 
     count = tf.size(words.texts)

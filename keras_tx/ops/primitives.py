@@ -1,4 +1,7 @@
-"""Operations that every export format has a kernel for, or that can be made of such."""
+"""Operations that not every export format has: each in the form that suits the graph that is traced.
+
+Exporters say which kind of graph they trace, and who computes calls the operation.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _fixed_ranges = ContextVar("fixed_ranges", default=False)
 
 @contextmanager
 def portable_graph() -> Iterator[None]:
-    """Graphs traced in this block hold no operation that only XLA's runtimes have; they may be slower for it."""
+    """Graphs traced in this block have no operation that only XLA runs, though they may be slower for it."""
     token = _portable.set(True)
     try:
         yield
@@ -25,11 +28,11 @@ def portable_graph() -> Iterator[None]:
 
 @contextmanager
 def converted_graph(*, fixed_ranges: bool = False) -> Iterator[None]:
-    """Graphs traced in this block are portable, and in the forms that converters to other formats know best.
+    """Graphs traced in this block are portable, and of operations that converters to other formats know.
 
     Args:
-        fixed_ranges: whether each tensor is to be held in 8 bits of one range, so that none may have a number far from
-            all others.
+        fixed_ranges: whether each tensor is quantized to 8 bits over one range, so that none may have a number that is
+            far from all others.
     """
     tokens = _converted.set(True), _fixed_ranges.set(fixed_ranges)
     try:
@@ -41,13 +44,8 @@ def converted_graph(*, fixed_ranges: bool = False) -> Iterator[None]:
 
 
 def is_converted() -> bool:
-    """Whether what is traced now is to be such a graph."""
+    """Whether the graph traced now is to be converted to another format."""
     return _converted.get()
-
-
-def has_fixed_ranges() -> bool:
-    """Whether no tensor of what is traced now may have a number far from all others."""
-    return _fixed_ranges.get()
 
 
 def ceil_div(x, divisor: int):
@@ -78,3 +76,24 @@ def write(x, update, start, axis: int):
     if update.shape[axis] != 1:  # one broadcasts by itself
         update = ops.take(update, ops.clip(offsets, 0, count - 1), axis=axis)
     return ops.where(inside, update, x)
+
+
+def hide_scores(scores, mask, lowest: float):
+    """Scores before a softmax along the last axis, those that a mask hides replaced by `lowest`.
+
+    In a graph of fixed ranges they stay near the others: the softmax gives each e^-8 of what the least of these gets.
+    """
+    if _fixed_ranges.get():
+        return ops.where(mask, scores, ops.min(scores, axis=-1, keepdims=True) - 8.0)
+    return ops.where(mask, scores, ops.cast(lowest, scores.dtype))
+
+
+def axis_product(x, matrix, axis: int):
+    """A matrix `(new, old)` times maps `(B, H, W, C)` along their height, axis 1, or their width, axis 2."""
+    if not is_converted():
+        return ops.einsum("ih,bhwc->biwc" if axis == 1 else "jw,bhwc->bhjc", matrix, x)
+    # Of this `einsum` LiteRT's converter makes a tensor that has no valid shape.
+    x = ops.moveaxis(x, axis, -1)
+    new, old = ops.shape(matrix)
+    product = ops.matmul(ops.reshape(x, (-1, old)), ops.transpose(matrix))
+    return ops.moveaxis(ops.reshape(product, (-1, *ops.shape(x)[1:3], new)), -1, axis)

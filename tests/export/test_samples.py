@@ -26,5 +26,5 @@ def test_texts_have_tokens_and_no_more_than_asked_for(kind):
 
 
 def test_a_vocabulary_without_texts_is_an_error():
-    with pytest.raises(ValueError, match="no texts could be made of the tokenizer's tokens"):
+    with pytest.raises(ValueError, match="no texts could be made of the tokens of `tokenizer`"):
         sample_texts(CharTokenizer(" \0"), np.random.default_rng(0), 1, 5)

@@ -19,7 +19,7 @@ from keras_tx.ops.attention.scores import LOWEST, mix, score
 from keras_tx.ops.checks import is_boolean, require_positive, require_shape
 from keras_tx.ops.devices import on_cpu, on_tpu
 from keras_tx.ops.dropout import dropout as random_dropout
-from keras_tx.ops.primitives import has_fixed_ranges
+from keras_tx.ops.primitives import hide_scores
 
 
 def attention(
@@ -113,10 +113,7 @@ def attention(
 def _softmax(scores, mask, sinks):
     if mask is not None:
         # A finite fill keeps a fully masked row, and its gradient, free of NaN; the `where` below makes it zeros.
-        fill = ops.cast(LOWEST, scores.dtype)
-        if has_fixed_ranges():  # near the scores: what it takes from them is e^-8 of the least at most
-            fill = ops.min(scores, axis=-1, keepdims=True) - 8.0
-        scores = ops.where(mask, scores, fill)
+        scores = hide_scores(scores, mask, LOWEST)
     if sinks is not None:
         largest = ops.stop_gradient(ops.maximum(ops.max(scores, axis=-1, keepdims=True), sinks))
         weights = ops.exp(scores - largest)

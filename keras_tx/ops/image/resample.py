@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.ops.image.patches import Size, pair
-from keras_tx.ops.primitives import is_converted
+from keras_tx.ops.primitives import axis_product
 
 
 def bicubic_matrix(old: int, new):
@@ -75,18 +75,8 @@ def resize_maps(x, size: tuple):
     _, *before, _ = ops.shape(x)
     for axis, old, new in zip((1, 2), before, size, strict=True):
         if not (isinstance(old, int) and isinstance(new, int) and old == new):
-            x = _multiplied(x, _like(x, bilinear_matrix(old, new)), axis)
+            x = axis_product(x, _like(x, bilinear_matrix(old, new)), axis)
     return x
-
-
-def _multiplied(x, matrix, axis: int):
-    """A matrix times maps `(B, H, W, C)` along their height or width."""
-    if is_converted():  # of this `einsum` LiteRT's converter makes a tensor that has no valid shape
-        x = ops.moveaxis(x, axis, -1)
-        new, old = ops.shape(matrix)
-        product = ops.matmul(ops.reshape(x, (-1, old)), ops.transpose(matrix))
-        return ops.moveaxis(ops.reshape(product, (-1, *ops.shape(x)[1:3], new)), -1, axis)
-    return ops.einsum("ih,bhwc->biwc" if axis == 1 else "jw,bhwc->bhjc", matrix, x)
 
 
 def resample_grid(table, new: tuple):
