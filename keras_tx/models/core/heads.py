@@ -344,8 +344,8 @@ class MaskedLanguageModelHead(CrossEntropyHead):
     def of(cls, backbone, config, **options):
         if not config.tie_embeddings:
             raise ValueError("`tie_embeddings` must be True: masked tokens are predicted by the token table.")
-        sizes = (backbone.width, config.vocab_size, config.activation, config.norm_epsilon)
-        return cls(*sizes, backbone.initializer(), **options)
+        options = {"activation": config.activation, "norm_epsilon": config.norm_epsilon, **options}
+        return cls(backbone.width, config.vocab_size, kernel_initializer=backbone.initializer(), **options)
 
     def build(self, input_shape=None):
         self.transform.build((None, None, self.width))
