@@ -30,8 +30,9 @@ def model(case) -> Model:
     return case.make_random()
 
 
-def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
+def bad_text(model: Model, config) -> dict[str, tuple[dict, str]]:
     """Bad calls of a text model, and what the error must say."""
+    given, longest = inputs(model), model.max_positions
     ids = given["input_ids"]
     shape, axes = ids.shape, "batch, choices, length" if ids.ndim == 3 else "batch, length"
     mask = np.ones((*shape[:-1], LENGTH + 1), "int32")
@@ -49,9 +50,9 @@ def bad_text(given: dict, config) -> dict[str, tuple[dict, str]]:
     for other in (mask, mask[:2, ..., :LENGTH], mask[0, ..., :LENGTH]):
         message = re.escape(f"`attention_mask` must have shape {shape}; got {other.shape}")
         bad[f"mask of shape {other.shape}"] = ({**given, "attention_mask": other}, message)
-    if getattr(config, "max_positions", None):
-        long = np.zeros((*(1,) * (ids.ndim - 1), config.max_positions + 1), "int32")
-        bad["too long"] = ({"input_ids": long}, f"{config.max_positions + 1} long.*{config.max_positions}")
+    if longest:
+        long = np.zeros((*(1,) * (ids.ndim - 1), longest + 1), "int32")
+        bad["too long"] = ({"input_ids": long}, f"{longest + 1} long.*{longest}")
     return bad
 
 
@@ -75,7 +76,7 @@ def bad_images(given: dict, config) -> dict[str, tuple[dict, str]]:
 
 @every_text
 def test_bad_input(case, model):
-    rejects(model, bad_text(inputs(model), case.config))
+    rejects(model, bad_text(model, case.config))
 
 
 @every_pair

@@ -7,7 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from contract import CASES, KINDS, arrays, inputs, labels, predicted
+from contract import CASES, KINDS, arrays, cases, inputs, labels, predicted
 from helpers import numpy
 
 from keras_tx.models import (
@@ -22,10 +22,8 @@ from keras_tx.models import (
 )
 from keras_tx.models.bert.config import TINY_HEAD
 from keras_tx.models.core.backbone import Backbone
-from keras_tx.models.core.head import HeadModel
 
-OWNERS = [case for case in CASES if issubclass(case.cls, HeadModel) and case.is_first]
-every_owner = pytest.mark.parametrize("case", OWNERS, ids=lambda case: case.name, scope="module")
+every_owner = cases(has_parts=True, is_first=True)
 SHARING = (
     (BERTForSequenceClassification, BERTForTokenClassification, TINY_HEAD),
     (GPTModel, GPTForTokenClassification, None),

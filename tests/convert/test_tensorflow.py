@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
-import warnings
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from h5_helpers import check_every_naming, load_whole, namings, unpacked
 from helpers import numpy
-from outputs import read_golden
 
 from keras_tx.convert.tensorflow import KnownNames, to_torch
 from keras_tx.convert.tensors import Tensor
@@ -51,62 +48,21 @@ CLASSES = {
 }
 
 
-def unpacked(case: str, naming: str, directory: Path) -> Path:
-    """The checkpoint's directory as the class wrote it."""
-    directory.mkdir()
-    source = GOLDEN / case
-    config = source / ("resized.json" if naming == "resized" else "config.json")
-    shutil.copyfile(config, directory / "config.json")
-    if naming == "tensorflow":
-        shutil.copyfile(source / "tensorflow.safetensors", directory / "model.safetensors")
-    elif naming == "sharded":
-        shutil.unpack_archive(source / "sharded.zip", directory)
-    else:
-        (directory / "tf_model.h5").write_bytes(gzip.decompress((source / f"{naming}.h5.gz").read_bytes()))
-    return directory
-
-
-def namings(case: str) -> set[str]:
-    files = {path.name.partition(".")[0] for path in (GOLDEN / case).iterdir()}
-    return files - {"config", "expected", "resized"}
-
-
-def load_whole(directory: Path):
-    """The model, of which nothing is fresh and nothing left out."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        return load_pretrained(directory)
-
-
 def test_every_class_is_tested():
     assert set(CLASSES) == {path.name for path in GOLDEN.iterdir()}
-    assert all(namings(case) >= {"scoped", "built", "tensorflow"} for case in CLASSES)
+    assert all(namings(GOLDEN / case) >= {"scoped", "built", "tensorflow"} for case in CLASSES)
 
 
 @pytest.mark.parametrize("case", CLASSES)
 def test_every_naming_gives_the_same_model(case, tmp_path):
-    model = load_whole(unpacked(case, "scoped", tmp_path / "scoped"))
-    assert type(model).__name__ == CLASSES[case]
-    weights = model.weights_by_path()
-    for naming in namings(case) - {"scoped"}:
-        other = load_whole(unpacked(case, naming, tmp_path / naming)).weights_by_path()
-        assert other.keys() == weights.keys()
-        for path, weight in other.items():
-            np.testing.assert_array_equal(numpy(weight), numpy(weights[path]), err_msg=f"{naming}: {path}")
-    given, expected = read_golden(GOLDEN / case)
-    outputs = model(given)
-    if not isinstance(outputs, dict):
-        outputs = {str(i): x for i, x in enumerate(outputs)} if isinstance(outputs, tuple) else {"logits": outputs}
-    assert expected
-    for name, want in expected.items():
-        np.testing.assert_allclose(numpy(outputs[name]), want, atol=1e-4, rtol=0, err_msg=name)
+    check_every_naming(GOLDEN / case, CLASSES[case], tmp_path)
 
 
 @pytest.mark.parametrize("case", [case for case in CLASSES if (GOLDEN / case / "resized.json").exists()])
 def test_a_vocabulary_that_was_resized(case, tmp_path):
     """Transformers then writes the new table twice, once of the model itself."""
-    model = load_whole(unpacked(case, "resized", tmp_path / "resized"))
-    before = load_whole(unpacked(case, "scoped", tmp_path / "scoped"))
+    model = load_whole(unpacked(GOLDEN / case, "resized", tmp_path / "resized"))
+    before = load_whole(unpacked(GOLDEN / case, "scoped", tmp_path / "scoped"))
     assert model.config.vocab_size == 41
     path = next(path for path in model.weights_by_path() if path.endswith("token_embedding/embeddings"))
     table, old = (numpy(x.weights_by_path()[path]) for x in (model, before))
@@ -115,8 +71,8 @@ def test_a_vocabulary_that_was_resized(case, tmp_path):
 
 def test_another_head_is_left_out(tmp_path):
     with pytest.warns(UserWarning, match=r"left out, .*: cls\.predictions\.bias, .*cls\.seq_relationship\.weight"):
-        model = BERTModel.from_pretrained(unpacked("BertForPreTraining", "built", tmp_path / "built"))
-    whole = load_whole(unpacked("BertForPreTraining", "scoped", tmp_path / "scoped"))
+        model = BERTModel.from_pretrained(unpacked(GOLDEN / "BertForPreTraining", "built", tmp_path / "built"))
+    whole = load_whole(unpacked(GOLDEN / "BertForPreTraining", "scoped", tmp_path / "scoped"))
     for path, weight in model.weights_by_path().items():
         np.testing.assert_array_equal(numpy(weight), numpy(whole.weights_by_path()[path]))
 
@@ -140,7 +96,7 @@ def test_masked_images_of_a_deit(tmp_path, outer):
 
 
 def test_unknown_tensors_are_named_as_in_the_file(tmp_path):
-    directory = unpacked("BertForSequenceClassification", "built", tmp_path / "built")
+    directory = unpacked(GOLDEN / "BertForSequenceClassification", "built", tmp_path / "built")
     with h5py.File(directory / "tf_model.h5", "r+") as file:
         file["adapter/adapter/down/kernel:0"] = np.ones((6, 2), "float32")
     with pytest.raises(ValueError, match="left over: /adapter/adapter/down/kernel:0"):
@@ -148,7 +104,7 @@ def test_unknown_tensors_are_named_as_in_the_file(tmp_path):
 
 
 def test_two_heads_of_one_name(tmp_path):
-    directory = unpacked("BertForSequenceClassification", "built", tmp_path / "built")
+    directory = unpacked(GOLDEN / "BertForSequenceClassification", "built", tmp_path / "built")
     with h5py.File(directory / "tf_model.h5", "r+") as file:
         file["other/classifier/bias:0"] = np.ones(2, "float32")
     message = "two tensors that stand for classifier.bias, .*: /classifier/classifier/bias:0 and /other/classifier/bias"
@@ -157,7 +113,7 @@ def test_two_heads_of_one_name(tmp_path):
 
 
 def test_layers_beyond_the_config_are_named_as_others(tmp_path):
-    directory = unpacked("T5EncoderModel", "built", tmp_path / "built")
+    directory = unpacked(GOLDEN / "T5EncoderModel", "built", tmp_path / "built")
     config = (directory / "config.json").read_text()
     (directory / "config.json").write_text(config.replace('"num_layers": 2', '"num_layers": 1'))
     with pytest.raises(ValueError, match=r"left over: encoder\.block\.1\.layer\.0\.SelfAttention\.k\.weight"):

@@ -10,6 +10,7 @@ Needs torch and transformers.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def make_labels(name: str, config, given: dict[str, np.ndarray], rng: np.random.
     ids, counts = given["input_ids"], given["attention_mask"].astype(bool)
     counts[0, ..., 2] = False
     tokens = np.where(counts, rng.integers(0, config.vocab_size, ids.shape), -100)
-    if name == "BertModel":
+    if name.endswith("Model"):
         return {}
     if "PreTraining" in name:
         return {"labels": tokens, "next_sentence_label": np.array([1, 0, 1])}
@@ -94,8 +95,8 @@ def make_labels(name: str, config, given: dict[str, np.ndarray], rng: np.random.
     return {"labels": rng.integers(0, config.num_labels, BATCH)}
 
 
-def main(directory: Path) -> None:
-    for seed, (case, (name, fields)) in enumerate(CASES.items()):
+def write(directory: Path, cases: dict[str, tuple[str, dict]], make_inputs: Callable) -> None:
+    for seed, (case, (name, fields)) in enumerate(cases.items()):
         rng = np.random.default_rng(seed)
         model = make_bert(name, fields, seed)
         model.save_pretrained(directory / case)
@@ -111,4 +112,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("bert"))
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("bert"), CASES, make_inputs)

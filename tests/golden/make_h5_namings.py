@@ -113,6 +113,8 @@ NAMES = {
     "reconstruction": "logits",
 }
 """Of outputs that are called otherwise in ours."""
+TUPLES = ("BertModel", "RobertaModel")
+"""Of which ours gives a tuple."""
 
 
 def make_inputs(name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -146,9 +148,9 @@ def make_outputs(name: str, model, given: dict[str, np.ndarray]) -> dict[str, np
     outputs = {key: x for key, x in model(theirs(given)).items() if "logits" in key and key not in both}
     if not outputs:
         found = model(theirs(given))
-        bert = {"last_hidden_state": "0", "pooler_output": "1"} if name == "BertModel" else {}
+        numbered = {"last_hidden_state": "0", "pooler_output": "1"} if name in TUPLES else {}
         keys = ("pooler_output", "reconstruction") if "T5" not in name else ("last_hidden_state",)
-        outputs = {bert.get(key, NAMES.get(key, key)): found[key] for key in bert or keys if key in found}
+        outputs = {numbered.get(key, NAMES.get(key, key)): found[key] for key in numbered or keys if key in found}
     arrays = {NAMES.get(key, key): x.numpy() for key, x in outputs.items()}
     if "MaskedImage" in name:
         arrays["logits"] = np.moveaxis(arrays["logits"], 1, -1)
@@ -166,8 +168,8 @@ def compress(path: Path) -> None:
     path.unlink()
 
 
-def main(directory: Path) -> None:
-    for seed, (case, fields) in enumerate(CASES.items()):
+def write(directory: Path, cases: dict[str, dict]) -> None:
+    for seed, (case, fields) in enumerate(cases.items()):
         name, path = case.partition("-")[0], directory / case
         cls = getattr(transformers, f"TF{name}")
         rng = np.random.default_rng(seed)
@@ -214,4 +216,4 @@ def main(directory: Path) -> None:
 
 if __name__ == "__main__":
     tf.config.set_visible_devices([], "GPU")
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("h5_namings"))
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("h5_namings"), CASES)

@@ -64,10 +64,10 @@ def random_fields(name: str, rng: np.random.Generator) -> dict:
     return fields
 
 
-def save(name: str, seed: int, directory: Path) -> torch.nn.Module:
+def save(name: str, seed: int, directory: Path, **fields) -> torch.nn.Module:
     """Saves a random model, in one file or many, in any dtype; gives what Transformers loads in float32."""
     rng = np.random.default_rng(seed)
-    model = make_bert(name, random_fields(name, rng), seed)
+    model = make_bert(name, {**random_fields(name, rng), **fields}, seed)
     dtype = (torch.float32, torch.float32, torch.bfloat16, torch.float16)[rng.integers(4)]
     model.to(dtype).save_pretrained(directory, max_shard_size=("5GB", "3KB")[rng.integers(2)])
     return load_peer(type(model), directory)
@@ -92,25 +92,36 @@ def assert_all_loaded(info: dict) -> None:
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("name", CLASSES)
-def test_outputs_there_and_back(name, seed, tmp_path):
-    """Outputs, losses, hidden states and attention maps; and what we save is to Transformers what it saved itself."""
-    peer = save(name, seed, tmp_path / "theirs")
-    given = given_to(peer, seed)
+def assert_there_and_back(peer: torch.nn.Module, given: dict, ours: str, cls: type, directory: Path) -> None:
+    """Outputs, losses, hidden states and attention maps; and what we save is to Transformers what it saved itself.
+
+    Args:
+        peer: what was saved in the directory's `theirs`.
+        given: its inputs and labels.
+        ours: the name of our class.
+        cls: the peer's class of what we save.
+        directory: where to.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # nothing fresh, nothing left out
-        model = load_pretrained(tmp_path / "theirs")
-    assert type(model).__name__ == CLASSES[name]
+        model = load_pretrained(directory / "theirs")
+    assert type(model).__name__ == ours
     wanted = peer_outputs(peer, given)
     assert_equal(all_outputs(model, given), wanted, atol=1e-4)
 
-    model.save_pretrained(tmp_path / "ours", format="huggingface", max_shard_size=("5GB", "2KB")[seed % 2])
-    again, info = load_peer(type(peer), tmp_path / "ours", output_loading_info=True)
+    model.save_pretrained(directory / "ours", format="huggingface", max_shard_size="2KB")
+    again, info = load_peer(cls, directory / "ours", output_loading_info=True)
     assert_all_loaded(info)
     weights, before = again.state_dict(), peer.state_dict()
     assert weights.keys() == before.keys()
     assert all(torch.equal(weights[key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", CLASSES)
+def test_outputs_there_and_back(name, seed, tmp_path):
+    peer = save(name, seed, tmp_path / "theirs")
+    assert_there_and_back(peer, given_to(peer, seed), CLASSES[name], type(peer), tmp_path)
 
 
 @pytest.mark.parametrize("name", CLASSES)

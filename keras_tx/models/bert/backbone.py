@@ -107,8 +107,8 @@ class BERTBackbone(TextBackbone):
             self.pooler.build((None, self.config.d_model))
 
     def input_signature(self):
-        names = ("input_ids", "attention_mask", "token_type_ids")
-        return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in names}
+        types = keras.InputSpec(name="token_type_ids", shape=(None, None), dtype="int32")
+        return super().input_signature() | ({"token_type_ids": types} if self.config.type_vocab_size > 1 else {})
 
     def hidden(
         self,
@@ -131,11 +131,15 @@ class BERTBackbone(TextBackbone):
 
     def embed(self, ids, token_type_ids=None, position_ids=None):
         """The sum of a vector for each token, its type and its position, normalized: `(B, T, d_model)`."""
-        length = known_length(ids, self.config.max_positions)
+        length = known_length(ids, self.max_positions)
         if position_ids is None:
-            position_ids = ops.arange(length, dtype="int32")
+            position_ids = self.positions(ids, length)
         if token_type_ids is None:
             token_type_ids = ops.zeros_like(ids)
         require_below(token_type_ids, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
         x = self.token_embedding(ids) + self.token_type_embedding(token_type_ids)
         return self.embedding_norm(x + self.position_embedding(position_ids))
+
+    def positions(self, ids, length):
+        """Rows of the position table for ids `(B, T)`, where none are given: `(T,)` or `(B, T)`; `length` is T."""
+        return ops.arange(length, dtype="int32")

@@ -32,6 +32,9 @@ class Model(Pretrained, keras.Model):
     padding_sides: ClassVar[tuple[str, ...]] = ("left", "right")
     """The sides at which padding under the attention mask changes nothing, with positions counted without it."""
 
+    positions_skip_padding: ClassVar[bool] = False
+    """Whether the positions of tokens, where none are given, are counted without padding."""
+
     def __init__(self, config: Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(name=name, dtype=dtype)
         self.config = (config or self.config_class()).replace(**overrides)

@@ -97,7 +97,7 @@ class HeadModel(Model):
         """Takes from the backbone's class what a declaration need not say again."""
         super().__init_subclass__(**options)
         if "backbone_class" in vars(cls):
-            for name in ("config_class", "input_names", "formats", "adaptable"):
+            for name in ("config_class", "input_names", "formats", "adaptable", "positions_skip_padding"):
                 if name not in vars(cls):
                     setattr(cls, name, getattr(cls.backbone_class, name))
 
@@ -128,16 +128,16 @@ class HeadModel(Model):
 
     def _config_on(self, backbone: Backbone, config: Config | None, overrides: dict[str, Any]) -> Config:
         """The config of a model on this backbone: the backbone's, but for what only heads read."""
-        if not isinstance(backbone, self.backbone_class):
+        needed = self.backbone_class
+        if not isinstance(backbone, needed) or backbone.config_class is not needed.config_class:
             raise ValueError(
-                f"`backbone` of a {type(self).__name__} must be a {self.backbone_class.__name__}; got a "
-                f"{type(backbone).__name__}."
+                f"`backbone` of a {type(self).__name__} must be a {needed.__name__}; got a {type(backbone).__name__}."
             )
-        for option, needed in self.backbone_options.items():
-            if needed and not backbone.options[option]:
+        for option, value in self.backbone_options.items():
+            if value and not backbone.options[option]:
                 raise ValueError(
-                    f"a {type(self).__name__} needs a backbone with `{option}={needed!r}`: make it with "
-                    f"{type(backbone).__name__}(config, {option}={needed!r})."
+                    f"a {type(self).__name__} needs a backbone with `{option}={value!r}`: make it with "
+                    f"{type(backbone).__name__}(config, {option}={value!r})."
                 )
         wanted = self.config_class.of(config or backbone.config).replace(**overrides)
         fields, own = wanted.to_dict(), backbone.config.to_dict()

@@ -59,7 +59,8 @@ class TextModel(HeadModel):
                 where documents are packed into one row. With a cache, `(B, S)` or `(B, T, S)` over its slots.
             token_type_ids: `(B, T)`; in BERT, 0 for tokens of the first text, 1 for the second, all 0 unless given; in
                 GPT, tokens whose embeddings are added.
-            position_ids: `(B, T)`; unless given, counted from 0, or from the cache's fill, without regard to padding.
+            position_ids: `(B, T)`; unless given, counted from 0, or from the cache's fill, without regard to padding
+                where the family's backbone does not say otherwise.
             labels: as the class says; -100 where they do not count. A causal language model's are the ids themselves,
                 and are shifted here.
             next_sentence_label: `(B,)`, 0 where the second text follows the first, 1 where it does not.
