@@ -110,21 +110,11 @@ class BERTBackbone(TextBackbone):
         types = keras.InputSpec(name="token_type_ids", shape=(None, None), dtype="int32")
         return super().input_signature() | ({"token_type_ids": types} if self.config.type_vocab_size > 1 else {})
 
-    def hidden(
-        self,
-        input_ids,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        *,
-        cache=None,
-        return_attention: bool = False,
-        training=None,
-    ):
-        x = self.embed(input_ids, token_type_ids, position_ids)
-        asked = {"return_attention": return_attention, "training": training}
+    def hidden(self, inputs, *, training=None, **asked):
+        x = self.embed(inputs["input_ids"], inputs["token_type_ids"], inputs["position_ids"])
         x = self.embedding_drop(x, training=training)
-        outputs = run_blocks(self.blocks, x, attention_mask=attention_mask, **asked).named
+        mask = inputs["attention_mask"]
+        outputs = run_blocks(self.blocks, x, attention_mask=mask, training=training, **asked).named
         x = outputs["hidden_states"][-1]
         pooled = {} if self.pooler is None else {"pooler_output": ops.tanh(self.pooler(x[:, 0]))}
         return {"last_hidden_state": x, **pooled, **outputs}

@@ -32,6 +32,7 @@ class BigramBackbone(TextBackbone):
     """A table with one row of logits for each token, which are its hidden states."""
 
     config_class = BigramConfig
+    has_cache = True
     config: BigramConfig
     input_names: tuple[str, ...] = ("input_ids", "attention_mask", "position_ids")
 
@@ -50,7 +51,7 @@ class BigramBackbone(TextBackbone):
     def build(self, input_shape=None):
         self.token_embedding.build((None, None))
 
-    def hidden(self, *, cache=None, return_attention=False, training=None, **inputs):
+    def hidden(self, inputs, *, cache=None, **asked):
         x = self.token_embedding(inputs["input_ids"])
         return {"last_hidden_state": x, "hidden_states": (x,), **({} if cache is None else {"cache": cache})}
 

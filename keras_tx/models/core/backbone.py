@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 
@@ -63,6 +63,9 @@ class TextBackbone(Backbone):
 
     input_names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
+    has_cache: ClassVar[bool] = False
+    """Whether it looks back alone, so that what it has read can be kept."""
+
     def input_signature(self):
         names = ("input_ids", "attention_mask")
         return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in names}
@@ -87,15 +90,20 @@ class TextBackbone(Backbone):
         named = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
         slots = cache_slots(cache)
         given = text_inputs(inputs, named, self.input_names, slots=slots)
-        outputs = self.hidden(**given, cache=cache, return_attention=return_attention, training=training)
+        if cache is not None and not self.has_cache:
+            self.init_cache(None, 0)  # says that there is none
+        cached = {} if cache is None else {"cache": cache}
+        outputs = self.hidden(given, **cached, return_attention=return_attention, training=training)
         if not return_hidden_states:
             del outputs["hidden_states"]
         return outputs
 
-    def hidden(self, *args: Any, **inputs: Any) -> dict[str, Any]:
+    def hidden(self, inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Returns what `call` does, always with `"hidden_states"`.
 
-        Takes the inputs of `input_names`, checked, and by name `cache`, `return_attention` and `training`.
+        Args:
+            inputs: those of `input_names`, checked; None for those not given.
+            options: `return_attention`, `training` and, if there is one, `cache`.
         """
         raise NotImplementedError
 

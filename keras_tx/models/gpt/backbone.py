@@ -23,6 +23,7 @@ class GPTBackbone(TextBackbone):
     """GPT without a head: `backbone(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`."""
 
     config_class = GPTConfig
+    has_cache = True
     config: GPTConfig
     formats: ClassVar = {
         "huggingface": (*huggingface.FAMILIES, *llama.FAMILIES),
@@ -97,30 +98,21 @@ class GPTBackbone(TextBackbone):
     def max_positions(self):
         return self.config.max_positions
 
-    def hidden(
-        self,
-        input_ids,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        *,
-        cache=None,
-        return_attention: bool = False,
-        training=None,
-    ):
-        length = known_length(input_ids, self.config.max_positions, in_table=self.config.positions == "learned")
+    def hidden(self, inputs, *, cache=None, training=None, **asked):
+        ids, position_ids = inputs["input_ids"], inputs["position_ids"]
+        length = known_length(ids, self.config.max_positions, in_table=self.config.positions == "learned")
         if position_ids is None:
             start = 0 if cache is None else cache[0].fill
             position_ids = start + ops.arange(length, dtype="int32")
-        x = self.embedding_drop(self._embed(input_ids, token_type_ids, position_ids), training=training)
+        x = self.embedding_drop(self._embed(ids, inputs["token_type_ids"], position_ids), training=training)
         outputs = run_blocks(
             self.blocks,
             x,
             cache=cache,
-            attention_mask=attention_mask,
+            attention_mask=inputs["attention_mask"],
             positions=position_ids,
-            return_attention=return_attention,
             training=training,
+            **asked,
         ).named
         *states, last = outputs["hidden_states"]
         last = self.final_norm(last) if self.config.norm_position == "pre" else last

@@ -113,8 +113,8 @@ class T5EncoderModel(T5Layers, TextBackbone):
         super().__init__(config, name=name, dtype=dtype, **overrides)
         self.build()
 
-    def hidden(self, *, cache=None, **inputs):
-        outputs = self.encoded(**inputs)
+    def hidden(self, inputs, **asked):
+        outputs = self.encoded(**inputs, **asked)
         return {"last_hidden_state": outputs["hidden_states"][-1], **outputs}
 
 
