@@ -42,6 +42,17 @@ from keras_tx.models.gpt.variants import (
     llama3_8b,
     llama3_70b,
 )
+from keras_tx.models.roberta.backbone import RobertaBackbone
+from keras_tx.models.roberta.config import RobertaConfig
+from keras_tx.models.roberta.model import (
+    RobertaForMaskedLM,
+    RobertaForMultipleChoice,
+    RobertaForQuestionAnswering,
+    RobertaForSequenceClassification,
+    RobertaForTokenClassification,
+    RobertaModel,
+)
+from keras_tx.models.roberta.variants import roberta_base, roberta_large
 from keras_tx.models.swin.backbone import SwinBackbone
 from keras_tx.models.swin.config import SwinConfig
 from keras_tx.models.swin.dense import (
@@ -130,6 +141,14 @@ __all__ = [
     "GPTForSequenceClassification",
     "GPTForTokenClassification",
     "GPTModel",
+    "RobertaBackbone",
+    "RobertaConfig",
+    "RobertaForMaskedLM",
+    "RobertaForMultipleChoice",
+    "RobertaForQuestionAnswering",
+    "RobertaForSequenceClassification",
+    "RobertaForTokenClassification",
+    "RobertaModel",
     "SwinBackbone",
     "SwinConfig",
     "SwinDetectionConfig",
@@ -176,6 +195,8 @@ __all__ = [
     "llama3_8b",
     "llama3_70b",
     "load_pretrained",
+    "roberta_base",
+    "roberta_large",
     "swin_base_patch4_window7_224",
     "swin_base_patch4_window12_384",
     "swin_large_patch4_window7_224",

@@ -84,6 +84,7 @@ SETTINGS = (
     Setting("tie_word_embeddings", "tie_embeddings", True),
     Setting("initializer_range", "initializer_range", 0.02),
 )
+FIXED = {"head_activation": None, "head_norm_epsilon": None}
 DEMANDED = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
 
 
@@ -118,7 +119,7 @@ BERT = Family(
         Setting("eos_token_id", "eos_token_id", None),
         *SETTINGS,
     ),
-    fixed={"head_activation": None, "head_norm_epsilon": None},
+    fixed=FIXED,
     demanded=DEMANDED,
     dims=dims,
     backbone=encoder("bert.", "cls.predictions.decoder.weight"),

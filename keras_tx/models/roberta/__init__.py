@@ -1,0 +1,3 @@
+"""RoBERTa: BERT but for its positions, its heads' details and its checkpoints."""
+
+EXTENDS = ("bert",)
