@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from keras_tx.convert.family import Family
 from keras_tx.convert.preset import TASK_PREFIX
 from keras_tx.convert.table import Rule, below
@@ -18,13 +20,17 @@ class KerasHubFamily(Family):
     """A model family as KerasHub keeps it. Its settings are arguments of KerasHub's classes.
 
     Attributes:
-        unread: names of our fields that change nothing in what a backbone computes.
+        read_from: arguments that `inferred` reads.
+        unread: names of our fields that change nothing in what a backbone computes, or that `derived` speaks of.
+        whole: whether KerasHub's backbone has nothing beyond what the rules know.
         of_head: fields of ours that only one of our classes reads, by its name.
     """
 
     read_only: bool = True
     ignored: tuple[str, ...] = _NO_WEIGHTS
+    read_from: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    whole: bool = True
     of_head: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
@@ -35,7 +41,8 @@ class KerasHubFamily(Family):
     def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         own_task = self.head(class_name).architecture in config["architectures"]
         known = {name for setting in self.settings for name in (setting.theirs, *setting.also)}
-        known |= self.demanded.keys() | self.head(class_name).demanded.keys() | {"model_type", "architectures"}
+        known |= self.demanded.keys() | self.head(class_name).demanded.keys()
+        known |= {*self.read_from, "model_type", "architectures"}
         for name, value in config.items():
             if name not in known and (own_task or not name.startswith(TASK_PREFIX)):
                 raise ValueError(f"the preset has {name}={value!r}, which is not supported.")
@@ -87,6 +94,18 @@ def layer(theirs: str, shape: str, ours: str, *names: str) -> list[Rule]:
         Rule(f"{theirs}/vars/{i}", axes, (f"{ours}/{name}",), flattened=len(axes) > 1)
         for i, (axes, name) in enumerate(zip(shapes, names, strict=True))
     ]
+
+
+class _Row(Rule):
+    """A table that ours has as a batch of one."""
+
+    def to_ours(self, tensor: np.ndarray) -> list[np.ndarray]:
+        return super().to_ours(tensor[None])
+
+
+def row(theirs: str, shape: str, ours: str) -> Rule:
+    """The table of an embedding, that ours has an axis of one before."""
+    return _Row(f"{theirs}/vars/0", tuple(shape.split()), (ours,))
 
 
 def dense(theirs: str, shape: str, ours: str) -> list[Rule]:

@@ -22,6 +22,8 @@ TASK_WEIGHTS = "task.weights.h5"
 
 TASK_PREFIX = "task."
 """Before the names of a task's arguments, of which some are called as the backbone's are."""
+TASK_TENSORS = "task/"
+"""Before the names of its tensors."""
 
 _REGISTERED = re.compile(r"(?:keras_hub|keras_nlp)>(\w+)")
 _NO_ARGUMENTS = {"name", "trainable", "dtype", "backbone", "preprocessor"}
@@ -49,6 +51,8 @@ def preset_config(config: Mapping[str, Any], task: Mapping[str, Any] | None) -> 
     named = {"model_type": f"keras_hub/{backbone}", "architectures": [backbone], **arguments}
     if task is not None:
         head, arguments = _serialized(task)
+        if arguments.get("activation", "linear") is None:  # two spellings of no activation
+            arguments["activation"] = "linear"
         named |= {"architectures": [head], **{f"{TASK_PREFIX}{name}": value for name, value in arguments.items()}}
     return named
 
@@ -74,7 +78,7 @@ def preset_tensors(weights: Iterable[Path], task_weights: Path | None) -> dict[s
     found = {name: tensor for file in weights for name, tensor in read_h5(file).items()}
     tensors = {name.replace(_OLD_LAYERS, "/layers/", 1).removeprefix("/"): tensor for name, tensor in found.items()}
     if task_weights:
-        tensors |= {f"task{name}": tensor for name, tensor in read_h5(task_weights).items()}
+        tensors |= {f"{TASK_TENSORS}{name[1:]}": tensor for name, tensor in read_h5(task_weights).items()}
     return tensors
 
 

@@ -1,5 +1,6 @@
 """KerasHub's presets: made by its own `save_to_preset` of tiny models with random weights, and read here."""
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
@@ -10,10 +11,16 @@ import pytest
 from helpers import numpy, randomize
 from hub_helpers import put_into_cache
 from keras import ops
+from keras_hub.src.utils.keras_utils import gelu_approximate
 
 import keras_tx
 from keras_tx import extras
 from keras_tx.convert import hub, preset
+
+MASKS = r"Layer '(attn|self_attention|cross_attention)' .* was passed an input with a mask attached to it"
+"""What KerasHub's own layers warn of when they are made."""
+
+pytestmark = pytest.mark.filterwarnings(f"ignore:{MASKS}:UserWarning")
 
 B, T = 2, 9
 TEXT = {
@@ -35,12 +42,50 @@ def gpt2(**options):
     return keras_hub.models.GPT2Backbone(**TEXT, **options)
 
 
+def t5(**options):
+    sizes = {name: TEXT[name] for name in ("vocabulary_size", "num_layers", "intermediate_dim", "dropout")}
+    options = {"use_gated_activation": False, **options}
+    return keras_hub.models.T5Backbone(**sizes, num_heads=5, hidden_dim=10, **options)
+
+
+def t5_v1_1():
+    return t5(key_value_dim=3, activation=gelu_approximate, use_gated_activation=True, tie_embedding_weights=False)
+
+
+def vit(**options):
+    sizes = {"num_layers": 2, "num_heads": 3, "hidden_dim": 15, "mlp_dim": 29, "dropout_rate": 0.1}
+    return keras_hub.models.ViTBackbone(image_shape=(9, 14, 2), patch_size=(3, 2), **sizes, **options)
+
+
+def vit_classifier(**options):
+    return keras_hub.models.ViTImageClassifier(vit(), num_classes=5, **options)
+
+
+def swin(**options):
+    return keras_hub.models.SwinTransformerBackbone(
+        **{"image_shape": (24, 24, 2), "embed_dim": 6, "window_size": 3, "patch_size": 2, **options},
+        depths=(2, 1),
+        num_heads=(1, 3),
+    )
+
+
 MAKE = {
     "bert": bert,
     "bert_masked_lm": lambda: keras_hub.models.BertMaskedLM(bert()),
     "bert_classifier": lambda: keras_hub.models.BertTextClassifier(bert(), num_classes=4, dropout=0.3),
     "gpt2": gpt2,
     "gpt2_causal_lm": lambda: keras_hub.models.GPT2CausalLM(gpt2()),
+    "t5": t5,
+    "t5_seq2seq": lambda: keras_hub.models.T5Seq2SeqLM(t5(activation="gelu")),
+    "t5_v1_1": t5_v1_1,
+    "t5_v1_1_seq2seq": lambda: keras_hub.models.T5Seq2SeqLM(t5_v1_1()),
+    "vit": vit,
+    "vit_without_token": lambda: vit(use_class_token=False),
+    "vit_classifier": vit_classifier,
+    "vit_classifier_mean": lambda: vit_classifier(pooling="gap", intermediate_dim=7, dropout=0.2),
+    "swin": swin,
+    "swin_oblong": lambda: swin(image_shape=(12, 24, 2), qkv_bias=False, patch_norm=False),
+    "swin_classifier": lambda: keras_hub.models.SwinTransformerImageClassifier(swin(), num_classes=5),
 }
 CLASSES = {
     "bert": keras_tx.BERTModel,
@@ -48,9 +93,20 @@ CLASSES = {
     "bert_classifier": keras_tx.BERTForSequenceClassification,
     "gpt2": keras_tx.GPTModel,
     "gpt2_causal_lm": keras_tx.GPTModel,
+    **dict.fromkeys((name for name in MAKE if name.startswith("t5")), keras_tx.T5Model),
+    **dict.fromkeys((name for name in MAKE if name.startswith("vit")), keras_tx.VisionTransformer),
+    **dict.fromkeys((name for name in MAKE if name.startswith("swin")), keras_tx.SwinTransformer),
 }
-BACKBONES = ("bert", "gpt2")
-"""Those that `to_keras_hub` makes."""
+QUICK = (
+    "bert",
+    "bert_masked_lm",
+    "bert_classifier",
+    "gpt2_causal_lm",
+    "t5_v1_1_seq2seq",
+    "vit_classifier",
+    "swin_classifier",
+)
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MAKE]
 
 _MADE: dict = {}
 
@@ -77,6 +133,7 @@ def silently(function, *arguments, **options):
         warnings.filterwarnings(
             "ignore", r"BERTForMaskedLM .* left out, .*: layers/dense/vars/0, layers/dense/vars/1\."
         )
+        warnings.filterwarnings("ignore", MASKS)
         return function(*arguments, **options)
 
 
@@ -105,6 +162,10 @@ def texts(rng) -> tuple[dict, dict, np.ndarray]:
 
 def outputs(name: str, model, ours, rng) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs of what KerasHub's model gives and ours."""
+    if name.startswith(("vit", "swin")):
+        return image_outputs(model, ours, rng)
+    if name.startswith("t5"):
+        return seq2seq_outputs(model, ours, rng)
     their_inputs, our_inputs, mask = texts(rng)
     if name.startswith("gpt2"):
         del their_inputs["segment_ids"], our_inputs["token_type_ids"]
@@ -124,7 +185,35 @@ def outputs(name: str, model, ours, rng) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(theirs, logits)] if logits.ndim == 2 else [(theirs[mask], logits[mask])]
 
 
-@pytest.mark.parametrize("name", MAKE)
+def seq2seq_outputs(model, ours, rng) -> list[tuple[np.ndarray, np.ndarray]]:
+    (ids, other_ids), mask = rng.integers(1, 61, (2, B, 40)), np.arange(40) < np.array([[40], [5]])
+    theirs = model(
+        {
+            "encoder_token_ids": ids,
+            "encoder_padding_mask": mask.astype("int32"),
+            "decoder_token_ids": other_ids,
+            "decoder_padding_mask": np.ones_like(other_ids),
+        }
+    )
+    inputs = {"input_ids": ids, "attention_mask": mask.astype("int32"), "decoder_input_ids": other_ids}
+    if not isinstance(theirs, dict):
+        return [(numpy(theirs), numpy(ours(inputs)["logits"]))]
+    found = ours.backbone(inputs)
+    return [
+        (numpy(theirs["encoder_sequence_output"])[mask], numpy(found["encoder_last_hidden_state"])[mask]),
+        (numpy(theirs["decoder_sequence_output"]), numpy(found["last_hidden_state"])),
+    ]
+
+
+def image_outputs(model, ours, rng) -> list[tuple[np.ndarray, np.ndarray]]:
+    images = rng.normal(size=(B, *model.input_shape[1:])).astype("float32")
+    theirs = numpy(model(images))
+    if theirs.ndim == 2:
+        return [(theirs, numpy(ours(images)))]
+    return [(theirs, numpy(ours.backbone(images)["last_hidden_state"]).reshape(theirs.shape))]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_equal_numbers(made, rng, name):
     model, path = made(name)
     ours = silently(keras_tx.load_pretrained, path)
@@ -133,15 +222,28 @@ def test_equal_numbers(made, rng, name):
         np.testing.assert_allclose(found, theirs, atol=5e-5)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+def arguments(model) -> dict:
+    """A model's, as JSON has them, with what None stands for."""
+    config = {**model.get_config(), "name": None, "dtype": None}
+    if "key_value_dim" in config:
+        config["key_value_dim"] = config["key_value_dim"] or config["hidden_dim"] // config["num_heads"]
+    return json.loads(json.dumps(config))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_back_again(made, name):
     model, path = made(name)
-    back = silently(keras_tx.to_keras_hub, keras_tx.load_pretrained(path))
+    model = getattr(model, "backbone", model)
+    ours = silently(keras_tx.load_pretrained, path)
+    if name == "bert_masked_lm":  # which has no pooler
+        with pytest.warns(
+            UserWarning, match=r"fresh, for the model lacks them: layers/dense/vars/0, layers/dense/vars/1"
+        ):
+            assert type(keras_tx.to_keras_hub(ours)) is type(model)
+        return
+    back = silently(keras_tx.to_keras_hub, ours)
     assert type(back) is type(model)
-    own = ("name", "dtype")
-    assert {key: value for key, value in back.get_config().items() if key not in own} == {
-        key: value for key, value in model.get_config().items() if key not in own
-    }
+    assert arguments(back) == arguments(model)
     for found, wanted in zip(back.weights, model.weights, strict=True):
         np.testing.assert_array_equal(numpy(found), numpy(wanted))
 
@@ -197,10 +299,43 @@ def test_another_head(made):
     assert model.config.num_labels == 4
 
 
+def test_an_encoder_alone(made, rng):
+    path = made("t5_v1_1_seq2seq")[1]
+    with pytest.warns(UserWarning, match=r"left out.*layers/t5_transformer_layer_2/cross_attention"):
+        encoder = keras_tx.T5EncoderModel.from_pretrained(path)
+    ids = rng.integers(1, 61, (B, T))
+    whole = keras_tx.load_pretrained(path).backbone({"input_ids": ids, "decoder_input_ids": ids})
+    found = numpy(encoder(ids)["last_hidden_state"])
+    np.testing.assert_allclose(found, numpy(whole["encoder_last_hidden_state"]), atol=1e-5)
+
+
+def test_another_image_size(made, rng):
+    model = keras_tx.load_pretrained(made("vit_classifier")[1], image_size=(12, 14))
+    assert model(rng.normal(size=(B, 12, 14, 2))).shape == (B, 5)
+
+
+def test_maps_that_are_no_whole_windows(made, tmp_path):
+    with pytest.raises(ValueError, match="whole windows of `window_size` = 5"):
+        keras_tx.load_pretrained(edited(made("swin_classifier")[1], tmp_path, window_size=5))
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("vit_classifier", {"use_mha_bias": False}, "use_mha_bias=False; only True"),
+        ("swin_classifier", {"dropout_rate": 0.1}, "dropout_rate=0.1; only 0.0"),
+        ("t5_v1_1_seq2seq", {"activation": "mish"}, "activation='mish'; known are 'relu'"),
+    ],
+)
+def test_what_ours_does_not_have(made, tmp_path, name, entry, message):
+    with pytest.raises(ValueError, match=message):
+        keras_tx.load_pretrained(edited(made(name)[1], tmp_path, **entry))
+
+
 def test_missing_and_left_over(made, tmp_path):
     import h5py
 
-    path = edited(made("gpt2")[1], tmp_path)
+    path = edited(made("gpt2_causal_lm")[1], tmp_path)
     with h5py.File(path / "model.weights.h5", "r+") as file:
         del file["layers/transformer_decoder_1/_feedforward_layer_norm/vars/0"]
         file["layers/surprise/vars/0"] = np.zeros(3, "float32")
@@ -211,18 +346,18 @@ def test_missing_and_left_over(made, tmp_path):
 
 
 def test_shards(made, tmp_path):
-    model, path = made("gpt2")
+    model, path = made("gpt2_causal_lm")
     path = edited(path, tmp_path)
     (path / "model.weights.h5").unlink()
-    model.save_weights(path / "model.weights.json", max_shard_size=1e-5)
+    model.backbone.save_weights(path / "model.weights.json", max_shard_size=1e-5)
     assert len(list(path.glob("model_*.weights.h5"))) > 1
     found = keras_tx.load_pretrained(path)
-    for ours, wanted in zip(found.weights, keras_tx.load_pretrained(made("gpt2")[1]).weights, strict=True):
+    for ours, wanted in zip(found.weights, keras_tx.load_pretrained(made("gpt2_causal_lm")[1]).weights, strict=True):
         np.testing.assert_array_equal(numpy(ours), numpy(wanted))
 
 
 def test_no_weights(made, tmp_path):
-    path = edited(made("gpt2")[1], tmp_path)
+    path = edited(made("gpt2_causal_lm")[1], tmp_path)
     (path / "model.weights.h5").unlink()
     with pytest.raises(FileNotFoundError, match=r"no model\.weights\.h5"):
         keras_tx.load_pretrained(path)
@@ -242,11 +377,28 @@ def test_no_weights(made, tmp_path):
         ),
         (keras_tx.GPTModel, {"positions": "rotary", "d_model": 18}, "GPT2Backbone computes with `positions='learned'`"),
         (keras_tx.GPTModel, {"num_kv_heads": 1}, "`num_kv_heads=None`; got 1"),
+        (keras_tx.T5Model, {"num_buckets": 7}, "T5Backbone computes with `num_buckets=32`; got 7"),
+        (keras_tx.T5Model, {"num_decoder_layers": 2}, "`num_decoder_layers=None`; got 2"),
+        (keras_tx.T5Model, {"activation": "quick_gelu"}, "must be one of 'relu', .*; got 'quick_gelu'"),
+        (keras_tx.T5EncoderModel, {}, "no backbone that is known to compute what a T5EncoderModel does"),
+        (keras_tx.ViTBackbone, {"register_tokens": 2}, "ViTBackbone computes with `register_tokens=0`; got 2"),
+        (keras_tx.ViTBackbone, {"drop_path": 0.1}, "ViTBackbone computes with `drop_path=0.0`; got 0.1"),
+        (keras_tx.ViTBackbone, {"dropout": 0.1}, "one `dropout_rate` for several fields"),
+        (keras_tx.SwinBackbone, {"norm_position": "post"}, "`norm_position='pre'`; got 'post'"),
+        (keras_tx.SwinBackbone, {"window_size": 4}, "must be whole windows of `window_size` = 4.* stage 1 is 6 x 6"),
+        (keras_tx.SwinBackbone, {"window_size": (3, 6)}, "has one `window_size` for all stages"),
         (keras_tx.GPTModel, {"scale_attention_by_layer": True}, "`scale_attention_by_layer=False`; got True"),
     ],
 )
 def test_what_keras_hub_cannot_compute(cls, fields, message):
     sizes = {"vocab_size": 61, "max_positions": 37, "num_layers": 1, "num_heads": 3, "d_model": 15, "d_ff": 29}
+    if cls is keras_tx.SwinBackbone:
+        sizes = {"image_size": 24, "patch_size": 2, "embed_dim": 6, "depths": (2, 2), "num_heads": (1, 3)}
+        sizes |= {"window_size": 3, "window_fit": "shorter_side"}
+    elif cls is keras_tx.ViTBackbone:
+        sizes = {**sizes, "image_size": 6, "patch_size": 3}
+    known = {field.name for field in dataclasses.fields(cls.config_class)}
+    sizes = {name: size for name, size in sizes.items() if name in known}
     with pytest.raises(ValueError, match=message):
         keras_tx.to_keras_hub(cls(**sizes | fields))
 
@@ -256,21 +408,15 @@ def test_no_such_backbone():
         keras_tx.to_keras_hub(keras_tx.BigramModel(vocab_size=5))
 
 
-def test_a_pooler_that_the_model_lacks(made):
-    model = keras_tx.BERTForTokenClassification(keras_tx.load_pretrained(made("bert")[1]).config)
-    with pytest.warns(UserWarning, match=r"BertBackbone: fresh, .*layers/dense/vars/0, layers/dense/vars/1"):
-        keras_tx.to_keras_hub(model)
-
-
 def test_dtype_and_lora(made, tmp_path, rng):
-    model = keras_tx.load_pretrained(made("gpt2")[1], dtype="bfloat16")
+    model = keras_tx.load_pretrained(made("gpt2_causal_lm")[1], dtype="bfloat16")
     theirs = keras_tx.to_keras_hub(model)
     assert theirs.dtype_policy.name == "bfloat16"
     theirs.save_to_preset(tmp_path)  # whose weights are bfloat16
     back = keras_tx.load_pretrained(tmp_path)
     for found, wanted in zip(back.weights, model.weights, strict=True):
         np.testing.assert_array_equal(numpy(found), numpy(ops.cast(wanted, "float32")))
-    model = keras_tx.load_pretrained(made("gpt2")[1])
+    model = keras_tx.load_pretrained(made("gpt2_causal_lm")[1])
     query = model.backbone.blocks[0].attention.query
     query.enable_lora(2)
     query.lora_kernel_b.assign(rng.normal(size=query.lora_kernel_b.shape))
@@ -280,7 +426,7 @@ def test_dtype_and_lora(made, tmp_path, rng):
 
 
 def test_without_keras_hub(made, monkeypatch):
-    model = keras_tx.load_pretrained(made("gpt2")[1])
+    model = keras_tx.load_pretrained(made("gpt2_causal_lm")[1])
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "keras_tx\[keras-hub\]"'):
         keras_tx.to_keras_hub(model)
@@ -288,7 +434,7 @@ def test_without_keras_hub(made, monkeypatch):
         keras_tx.load_pretrained("kaggle://keras/bert/keras/bert_base_en")
     with pytest.raises(FileNotFoundError, match=r'KerasHub.s presets: `pip install "keras_tx\[keras-hub\]"`'):
         keras_tx.load_pretrained("bert_base_en", local_files_only=True)
-    silently(keras_tx.load_pretrained, made("gpt2")[1])  # a directory needs none of it
+    silently(keras_tx.load_pretrained, made("gpt2_causal_lm")[1])  # a directory needs none of it
 
 
 # === Handles ===

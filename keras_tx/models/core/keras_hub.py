@@ -13,7 +13,7 @@ import keras
 from keras_tx import convert
 from keras_tx.convert.account import over_layers
 from keras_tx.convert.keras_hub import KerasHubFamily
-from keras_tx.convert.preset import PRESET_WEIGHTS, preset_tensors
+from keras_tx.convert.preset import PRESET_WEIGHTS, TASK_TENSORS, preset_tensors
 from keras_tx.extras import require_extra
 from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.base import Model
@@ -43,17 +43,16 @@ def to_keras_hub(model: Model) -> Any:
 
     backbone = model.backbone if isinstance(model, HeadModel) else model
     family = _family(backbone)
-    config = backbone.config
-    defaults = type(config)().to_dict()
-    fields = config.to_dict()
-    unread = {name: defaults[name] for name in config.head_fields - {setting.ours for setting in family.settings}}
-    arguments = family.arguments(fields | unread, defaults)
+    fields, defaults = backbone.config.to_dict(), type(backbone.config)().to_dict()
+    unread = backbone.config.head_fields - {setting.ours for setting in family.settings}
+    arguments = family.arguments(fields | {name: defaults[name] for name in unread}, defaults)
     theirs = getattr(keras_hub.models, family.backbone_name)(**arguments, dtype=backbone.dtype_policy)
 
-    weights = convert.effective_weights(backbone, backbone.weights_by_path())
-    rules = [*family.backbone(fields), *family.head(type(backbone).__name__).rules(fields)]
-    rules = [rule for rule in rules if weights.keys() >= set(rule.ours)]
-    fresh = _fill(theirs, rules, convert.sources(weights, rules))
+    part = model if type(model).__name__ in family.heads else backbone
+    weights = convert.effective_weights(part, part.weights_by_path())
+    rules = [*family.backbone(fields), *family.head(type(part).__name__).rules(fields)]
+    held = [rule for rule in rules if weights.keys() >= set(rule.ours) and not rule.theirs.startswith(TASK_TENSORS)]
+    fresh = _fill(theirs, held, weights)
     if fresh:
         warnings.warn(f"{family.backbone_name}: fresh, for the model lacks them: {', '.join(fresh)}.", stacklevel=2)
     return theirs
@@ -63,13 +62,13 @@ def _family(backbone: Backbone | Model) -> KerasHubFamily:
     """KerasHub's family of a backbone."""
     name = type(backbone).__name__
     for family in backbone.formats.get(FORMAT, ()):
-        if isinstance(family, KerasHubFamily) and name in family.heads:
+        if isinstance(family, KerasHubFamily) and family.whole and name in family.heads:
             return family
     raise ValueError(f"KerasHub has no backbone that is known to compute what a {name} does.")
 
 
-def _fill(model: keras.Model, rules: list[convert.Rule], sources: Mapping[str, convert.Source]) -> list[str]:
-    """Gives a Keras model these values of its weights' file; gives the names of the weights that there are none for."""
+def _fill(model: keras.Model, rules: list[convert.Rule], weights: Mapping[str, convert.Source]) -> list[str]:
+    """Gives a Keras model our weights, by its weights' file; gives the names of what there are none for."""
     import h5py
 
     with tempfile.TemporaryDirectory() as directory:
@@ -78,8 +77,7 @@ def _fill(model: keras.Model, rules: list[convert.Rule], sources: Mapping[str, c
         lacking = {name: x.dtype for name, x in preset_tensors([path], None).items() if "float" in x.dtype.name}
         with h5py.File(path, "r+") as file:
             for rule in rules:
-                _, values = sources[rule.theirs]
-                array = values().reshape(file[rule.theirs].shape)
-                file[rule.theirs][...] = array.astype(lacking.pop(rule.theirs))
+                tensor = rule.to_theirs([weights[ours][1]() for ours in rule.ours])
+                file[rule.theirs][...] = tensor.reshape(file[rule.theirs].shape).astype(lacking.pop(rule.theirs))
         model.load_weights(path)
     return over_layers(lacking)

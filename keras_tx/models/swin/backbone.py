@@ -17,7 +17,7 @@ from keras_tx.models.core.backbone import run_blocks
 from keras_tx.models.core.images import ImageBackbone
 from keras_tx.models.core.masked_images import hide_patches, require_masks
 from keras_tx.models.core.registry import register_model
-from keras_tx.models.swin import huggingface, timm
+from keras_tx.models.swin import huggingface, keras_hub, timm
 from keras_tx.models.swin.config import SwinConfig
 from keras_tx.ops.image import windows
 from keras_tx.ops.image.patches import grid
@@ -44,7 +44,11 @@ class SwinBackbone(ImageBackbone):
 
     config_class = SwinConfig
     config: SwinConfig
-    formats: ClassVar = {"huggingface": huggingface.CLASSIFIERS, "timm": timm.FAMILIES}
+    formats: ClassVar = {
+        "huggingface": huggingface.CLASSIFIERS,
+        "timm": timm.FAMILIES,
+        "keras_hub": keras_hub.FAMILIES,
+    }
     adaptable: ClassVar[tuple[str, ...]] = ("image_size", "patch_size", "channels", "window_size")
 
     def __init__(

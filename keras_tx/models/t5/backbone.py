@@ -12,8 +12,8 @@ from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.core.backbone import Backbone, TextBackbone
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.seq2seq import EncoderDecoderBackbone
+from keras_tx.models.t5 import huggingface, keras_hub
 from keras_tx.models.t5.config import TINY, T5Config
-from keras_tx.models.t5.huggingface import T5, T5_ENCODER
 
 
 class T5Layers(Backbone):
@@ -106,7 +106,7 @@ class T5Layers(Backbone):
 class T5EncoderModel(T5Layers, TextBackbone):
     """T5's encoder: `model(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`."""
 
-    formats: ClassVar = {"huggingface": (T5_ENCODER,)}
+    formats: ClassVar = {"huggingface": (huggingface.T5_ENCODER,), "keras_hub": (keras_hub.T5_ENCODER,)}
     input_names: tuple[str, ...] = ("input_ids", "attention_mask", "position_ids")
 
     def __init__(self, config: T5Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
@@ -122,7 +122,7 @@ class T5EncoderModel(T5Layers, TextBackbone):
 class T5Backbone(T5Layers, EncoderDecoderBackbone):
     """T5 without a head: both stacks, which share the token table."""
 
-    formats: ClassVar = {"huggingface": (T5,)}
+    formats: ClassVar = {"huggingface": (huggingface.T5,), "keras_hub": (keras_hub.T5,)}
 
     def __init__(self, config: T5Config | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

@@ -8,10 +8,10 @@ from keras_tx.models.core.heads import Seq2SeqLanguageModelHead, SpanHead, Token
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.seq2seq import EncoderDecoderModel, Seq2SeqLanguageModel
 from keras_tx.models.core.text import TextModel
+from keras_tx.models.t5 import huggingface, keras_hub
 from keras_tx.models.t5.backbone import T5Backbone, T5EncoderModel
 from keras_tx.models.t5.config import TINY, TINY_HEAD
 from keras_tx.models.t5.heads import EndTokenHead
-from keras_tx.models.t5.huggingface import T5_IN_CLASSIFIER, T5_IN_TAGGER
 
 SHIFTED = ("right",)
 """A decoder that reads the source shifted right sees padding before it, as in Transformers."""
@@ -41,7 +41,7 @@ class T5ForTokenClassification(TextModel):
     """
 
     backbone_class, head_class = T5EncoderModel, TokenHead
-    formats: ClassVar = {"huggingface": (T5_IN_TAGGER,)}
+    formats: ClassVar = {"huggingface": (huggingface.T5_IN_TAGGER,), "keras_hub": (keras_hub.T5_ENCODER,)}
 
     def head_arguments(self):
         return {"kernel_initializer": self.backbone.normal()}
@@ -58,7 +58,7 @@ class T5ForSequenceClassification(EncoderDecoderModel):
     """
 
     backbone_class, head_class = T5Backbone, EndTokenHead
-    formats: ClassVar = {"huggingface": (T5_IN_CLASSIFIER,)}
+    formats: ClassVar = {"huggingface": (huggingface.T5_IN_CLASSIFIER,), "keras_hub": (keras_hub.T5,)}
     padding_sides = SHIFTED
 
 

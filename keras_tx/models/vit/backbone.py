@@ -19,7 +19,7 @@ from keras_tx.models.core.backbone import run_blocks
 from keras_tx.models.core.images import ImageBackbone
 from keras_tx.models.core.masked_images import hide_patches, require_masks
 from keras_tx.models.core.registry import register_model
-from keras_tx.models.vit import huggingface, npz, timm
+from keras_tx.models.vit import huggingface, keras_hub, npz, timm
 from keras_tx.models.vit.config import ViTConfig
 from keras_tx.ops.image.resample import adapt_kernel, resample_positions
 from keras_tx.ops.image.windows import pad
@@ -74,6 +74,7 @@ class ViTEncoder(ImageBackbone):
             activation=c.activation,
             gated=c.gated,
             attention_dropout=c.attention_dropout,
+            activation_dropout=c.activation_dropout,
             attention_variant=c.attention,
             layer_index=index,
             drop_path=drop_path,
@@ -207,7 +208,12 @@ class ViTBackbone(ViTEncoder):
     """
 
     config_class = ViTConfig
-    formats: ClassVar = {"huggingface": huggingface.FAMILIES, "timm": timm.FAMILIES, "npz": npz.FAMILIES}
+    formats: ClassVar = {
+        "huggingface": huggingface.FAMILIES,
+        "timm": timm.FAMILIES,
+        "keras_hub": keras_hub.FAMILIES,
+        "npz": npz.FAMILIES,
+    }
 
     def __init__(
         self,

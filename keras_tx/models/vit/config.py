@@ -80,6 +80,8 @@ class ViTConfig(ImageConfig):
     position_dropout: float = 0.0
     """The dropout rate on the embeddings."""
     attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    """Inside the feed-forward network."""
     head_dropout: float = 0.0
     """The dropout rate before the head."""
     patch_dropout: float = 0.0
@@ -110,6 +112,7 @@ class ViTConfig(ImageConfig):
             dropout=self.dropout,
             position_dropout=self.position_dropout,
             attention_dropout=self.attention_dropout,
+            activation_dropout=self.activation_dropout,
             head_dropout=self.head_dropout,
             patch_dropout=self.patch_dropout,
             drop_path=self.drop_path,

@@ -130,6 +130,7 @@ FIXED: dict[str, Any] = {
     "fc_norm": None,
     "representation_size": None,
     "pad_images": False,
+    "activation_dropout": 0.0,
 }
 
 
