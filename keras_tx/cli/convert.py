@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from keras_tx.cli.console import progress_bar, quiet, warnings_as_lines
 from keras_tx.cli.options import RevisionOption, SourceArgument
 from keras_tx.files import size_of, whole_directory
+
+if TYPE_CHECKING:
+    from keras_tx.convert import CheckpointDirectory
 
 
 def convert(
@@ -45,13 +48,24 @@ def convert(
     with whole_directory(destination) as partial:
         with progress_bar("writing") as progress:
             model.save_pretrained(partial, format, max_shard_size=max_shard_size, progress=progress)
-        copied = [name for name in TOKENIZER_FILES if (path / name).exists()]
-        for name in copied:
-            shutil.copyfile(checkpoint.inside(name), partial / name)
+        tokenizer = _write_tokenizer(checkpoint, partial)
     typer.echo(f"{cls.__name__}, {model.count_params():,} parameters")
     typer.echo(f"{path}: {size_of({tensor.file for tensor in checkpoint.tensors.values()}):,} bytes of weights")
     typer.echo(f"{destination}: {size_of(destination.glob('*.safetensors')):,} bytes of weights")
-    typer.echo(f"tokenizer: {', '.join(copied) or 'none, for the source has none'}")
+    typer.echo(f"tokenizer: {', '.join(tokenizer) or 'none, for the source has none'}")
+
+
+def _write_tokenizer(checkpoint: CheckpointDirectory, destination: Path) -> list[str]:
+    """The names of the tokenizer's files, which are copied, or of a preset written as those of Transformers."""
+    from keras_tx.text import TOKENIZER_FILES, load_tokenizer
+
+    found = [name for name in TOKENIZER_FILES if (checkpoint.path / name).exists()]
+    if found and checkpoint.is_preset:
+        load_tokenizer(checkpoint.path).save_pretrained(destination)
+        return [name for name in TOKENIZER_FILES if (destination / name).exists()]
+    for name in found:
+        shutil.copyfile(checkpoint.inside(name), destination / name)
+    return found
 
 
 def _require_free(destination: Path, overwrite: bool) -> None:

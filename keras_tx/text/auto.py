@@ -9,6 +9,7 @@ from keras_tx.text.bpe.tokenizer import BPETokenizer
 from keras_tx.text.char import CharTokenizer
 from keras_tx.text.core.base import Tokenizer
 from keras_tx.text.core.locate import CHARACTERS, WHOLE, WORDPIECE_VOCABULARY, locate_tokenizer
+from keras_tx.text.keras_hub import is_preset, read_preset
 from keras_tx.text.sentencepiece.files import is_sentencepiece
 from keras_tx.text.sentencepiece.tokenizer import SentencePieceTokenizer
 from keras_tx.text.wordpiece.tokenizer import WordPieceTokenizer
@@ -22,7 +23,7 @@ def load_tokenizer(
     local_files_only: bool = False,
     token: str | bool | None = None,
 ) -> Tokenizer:
-    """Reads a tokenizer that we or Transformers saved, of the kind that its files say.
+    """Reads a tokenizer that we, Transformers or KerasHub (in a preset) saved, of the kind that its files say.
 
     Args:
         source: a directory, or a hub id such as "openai-community/gpt2", of which the tokenizer alone is downloaded.
@@ -35,7 +36,7 @@ def load_tokenizer(
     directory = locate_tokenizer(
         source, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
     )
-    return _class(directory).from_directory(directory)
+    return read_preset(directory) if is_preset(directory) else _class(directory).from_directory(directory)
 
 
 def _class(directory: Path) -> type[Tokenizer]:
