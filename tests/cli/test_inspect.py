@@ -76,7 +76,7 @@ def test_every_tensor_and_what_it_fills(checkpoint, capfd):
     assert sorted(filled) == sorted(load_pretrained(checkpoint).weights_by_path())
     assert run("inspect", checkpoint, "--tensors") == 0
     out = capfd.readouterr().out
-    assert "transformer.wpe.weight (37, 15) float32 -> position_embedding/embeddings" in out
+    assert "transformer.wpe.weight (37, 15) float32 -> backbone/position_embedding/embeddings" in out
     assert "transformer.h.0.attn.bias (1, 1, 2, 2) bool -> nothing" in out
 
 

@@ -80,7 +80,7 @@ def test_another_head_is_left_out(tmp_path):
 @pytest.mark.parametrize("outer", ["", "tf_dei_t_for_masked_image_modeling/"])
 def test_masked_images_of_a_deit(tmp_path, outer):
     """There is no such head here: the encoder is loaded, and what predicts the patches is left out."""
-    directory = unpacked("DeiTForImageClassification", "built", tmp_path / "built")
+    directory = unpacked(GOLDEN / "DeiTForImageClassification", "built", tmp_path / "built")
     config = (directory / "config.json").read_text()
     (directory / "config.json").write_text(config.replace("ForImageClassification", "ForMaskedImageModeling"))
     with h5py.File(directory / "tf_model.h5", "r+") as file:
