@@ -41,6 +41,9 @@ def exported(model, format, path, **inputs) -> dict[str, np.ndarray]:
     return {name.partition("/")[2]: x for name, x in answers.items()}
 
 
+SLOW_SAVED_MODEL = pytest.param(SAVED_MODEL, marks=pytest.mark.slow, id="saved_model")
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -67,7 +70,9 @@ def linear_layers(model) -> list[Linear]:
     return [layer for layer in model._flatten_layers() if isinstance(layer, Linear)]
 
 
-@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize(
+    "format", [SLOW_SAVED_MODEL, *(x for x in FORMATS.values() if x is not SAVED_MODEL)], ids=lambda format: format.name
+)
 def test_lora_weights_are_part_of_what_is_exported(format, tmp_path):
     """The artifact gives what a model with the merged kernels gives, and not what the kernels alone do."""
     tuned, merged, rng = classifier(), classifier(), np.random.default_rng(3)
@@ -89,7 +94,7 @@ def quantized() -> BERTForSequenceClassification:
     return model
 
 
-@pytest.mark.parametrize("format", [SAVED_MODEL, ONNX], ids=lambda format: format.name)
+@pytest.mark.parametrize("format", [SLOW_SAVED_MODEL, ONNX], ids=lambda format: format.name)
 def test_quantized_layers_stay_quantized(format, tmp_path):
     model, inputs = quantized(), TOKENS | {"token_type_ids": 1 - MASK}
     expected = numpy(model(inputs)["logits"])
