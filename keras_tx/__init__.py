@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def _is_program() -> bool:
-    """Whether this is `keras-tx` or `python -m keras_tx.cli`, whose commands import Keras themselves."""
+    """Tells whether `keras-tx` or `python -m keras_tx.cli` runs, whose commands import Keras themselves."""
     return "keras_tx.cli" in sys.orig_argv or Path(sys.argv[0] if sys.argv else "").stem == "keras-tx"
 
 

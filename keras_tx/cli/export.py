@@ -24,7 +24,7 @@ else:
 
 Form = Literal["float16", "dynamic_int8", "int8"]
 ARGUMENTS = {"length": "max_new_tokens", "cache": "use_cache"}
-"""What exporters call those options that have another name here."""
+"""The exporters' names of those options that have another name here."""
 GENERATION = ("length", "temperature", "top_k", "top_p", "num_beams")
 """The options for models that generate text."""
 SAMPLES = 16
@@ -223,7 +223,7 @@ def _require_generating(context: typer.Context, model: Model, strings: dict[str,
 
 
 def _file_name(format: Format, model: Model, *, use_cache: bool) -> str:
-    """What an artifact is called by default: a file, or of an encoder-decoder in parts a directory."""
+    """The default name of an artifact: of a file, or of a directory for an encoder-decoder in parts."""
     from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 
     in_parts = bool(format.contents) and use_cache and isinstance(model, Seq2SeqLanguageModel)

@@ -39,7 +39,7 @@ ABOUT_THE_RUN = ("name", "runs", "resume", "overwrite")
 
 
 def is_given(context: typer.Context, key: str) -> bool:
-    """Whether the user gave an option, so that its value is not the default."""
+    """Tells whether the user gave an option, so that its value is not the default."""
     source = context.get_parameter_source(key)
     return source is not None and source.name != "DEFAULT"
 

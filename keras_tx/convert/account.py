@@ -16,7 +16,7 @@ _LAYER = re.compile(r"(?<=[._])\d+(?=[./])")
 
 @dataclasses.dataclass
 class Account:
-    """What a checkpoint has for a model: the result of holding its tensors against the rules.
+    """The load report: which tensors of a checkpoint fill which weights of a model, and what is left on either side.
 
     Attributes:
         found: pairs of a rule and the name of the tensor that it is about.

@@ -17,7 +17,7 @@ Source = tuple[tuple[int, ...], Callable[[], np.ndarray]]
 
 
 def effective_weights(model: keras.Model, variables: Mapping[str, keras.Variable]) -> dict[str, Source]:
-    """What a model computes with, by path: its variables, those under a LoRA with it merged in.
+    """Returns the effective weights of a model by path: its variables, those under a LoRA with it merged in.
 
     Args:
         model: the model.
@@ -69,7 +69,7 @@ def _merged(layer: Any, part: str, variable: keras.Variable) -> np.ndarray:
 
 
 def _computed(layer: keras.Layer, variable: keras.Variable):
-    """What a layer takes for its variable: the value of a property of that name, where its class has one."""
+    """Returns the value that a layer uses for its variable: of the property of that name, where its class has one."""
     if not isinstance(inspect.getattr_static(layer, variable.name, None), property):
         return variable
     value = getattr(layer, variable.name)

@@ -78,7 +78,7 @@ class Head:
     written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of ours that the peer's head reads and ours does not, with the values that the peer's needs."""
     alone: bool = False
-    """Whether it is the backbone by itself, which a checkpoint is read as only where that is asked for."""
+    """True for the backbone by itself, as which a checkpoint is read only where that is asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
