@@ -11,37 +11,14 @@ import pytest
 
 ON_JAX = os.environ["KERAS_BACKEND"] == "jax"
 SEED = 7
-HARDLY_JAX = (
-    "analysis/",
-    "cli/",
-    "convert/",
-    "export/",
-    "layers/test_layers.py::test_config",
-    "models/test_auto.py",
-    "models/test_detection.py::test_the_configs",
-    "models/test_hybrid.py::test_all_stages",
-    "models/test_llama_parity.py::test_there_and_back",
-    "tasks/",
-    "test_benchmarks.py",
-    "test_contract.py::test_config",
-    "test_contract_bad_input.py",
-    "test_files.py",
-    "test_structure.py",
-    "text/",
-    "training/test_average_precision.py",
-    "training/test_mixtures.py",
-    "training/test_pretraining.py",
-    "training/test_span_corruption.py",
-    "training/test_text_metrics.py",
-    "vision/",
-)
-"""Of what works through NumPy, files, `tf.data` or without numbers, and of models that other tests run everywhere."""
+ANY_BACKEND = {"analysis", "cli", "convert", "export", "tasks", "text", "vision"}
+"""Folders of tests of what works through NumPy, files or `tf.data`, on models that other tests run on each backend."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """JAX compiles much for each test: there only what depends on the backend is not among the long ones."""
     for item in items if ON_JAX else ():
-        if item.nodeid.removeprefix("tests/").startswith(HARDLY_JAX):
+        if item.path.parent.name in ANY_BACKEND or item.get_closest_marker("any_backend"):
             item.add_marker(pytest.mark.slow)
 
 

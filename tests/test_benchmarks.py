@@ -15,6 +15,8 @@ from benchmarks.child import Turn
 from benchmarks.runner import Round
 from benchmarks.side import Side
 
+pytestmark = pytest.mark.any_backend
+
 ROOT = Path(__file__).parents[1]
 
 FAKE_JOB = """

@@ -140,6 +140,7 @@ def test_same_numbers_in_a_fresh_process_of_either_backend(case, model, saved, k
         np.testing.assert_allclose(found[f"{kind}_{i}"], want, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.any_backend
 @every_case
 def test_config_round_trip(case, model):
     config = json.loads(json.dumps(model.get_config()))

@@ -23,6 +23,8 @@ from contract import (
 
 from keras_tx.models.core.base import Model
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(scope="module")
 def model(case) -> Model:

@@ -8,6 +8,8 @@ import pytest
 
 from keras_tx.files import read_json, whole_directory, whole_file, write_json
 
+pytestmark = pytest.mark.any_backend
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -8,6 +8,8 @@ import keras
 import pytest
 from helpers import PACKAGE, run_python
 
+pytestmark = pytest.mark.any_backend
+
 FILES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = (
     "ops",

@@ -183,6 +183,7 @@ def test_every_public_layer_is_here():
     assert tested == public
 
 
+@pytest.mark.any_backend
 @every_layer
 def test_config_round_trip_through_json(name):
     make, _ = LAYERS[name]

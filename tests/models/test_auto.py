@@ -10,6 +10,8 @@ from helpers import numpy, randomize, tiny_for
 from keras_tx.models import GPTConfig, GPTForSequenceClassification, GPTModel, load_pretrained
 from keras_tx.models.core.registry import MODELS
 
+pytestmark = pytest.mark.any_backend
+
 TINY = GPTConfig(vocab_size=61, max_positions=37, num_layers=1, num_heads=3, d_model=15, num_labels=5)
 
 

@@ -54,6 +54,7 @@ def test_every_block_is_trained(model, given):
     assert "auxiliary_outputs" not in vit_with(auxiliary_loss=False)(given["images"], training=True)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("model", ["vit"], indirect=True, scope="module")
 def test_the_configs_weights_count(model, given):
     weights = {

@@ -42,6 +42,7 @@ def test_other_channels():
     np.testing.assert_allclose(model(given["adapted"]), expected["adapted"], atol=1e-4)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("case", ["stages", "paper"])
 def test_all_stages(case, tmp_path):
     """The map before the patches and the logits; and every tensor of timm's goes back."""

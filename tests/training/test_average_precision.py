@@ -9,6 +9,8 @@ from outputs import read_golden
 
 from keras_tx.training.metrics.average_precision import AveragePrecision
 
+pytestmark = pytest.mark.any_backend
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "average_precision"
 FAR = (0.1, 0.1, 0.1, 0.1)
 

@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras_tx.text import CharTokenizer
 from keras_tx.training.data.mixtures import MixtureTask, mixed_batches, mixing_rates, text_to_text
 
+pytestmark = pytest.mark.any_backend
+
 
 def numbers(sign: int, size: int) -> MixtureTask:
     """Examples that count up."""

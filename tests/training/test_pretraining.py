@@ -14,6 +14,8 @@ from keras_tx.training.data.masking import Masking
 from keras_tx.training.data.records import Records, write_records
 from keras_tx.training.data.sentence_pairs import sentence_pairs
 
+pytestmark = pytest.mark.any_backend
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [f"w{i}" for i in range(211)]  # one token each
 ENDS = [f"##e{i}" for i in range(31)]

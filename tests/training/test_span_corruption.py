@@ -9,6 +9,8 @@ from keras_tx.models import T5Model
 from keras_tx.text import SentencePieceTokenizer
 from keras_tx.training.data.span_corruption import PrefixLM, SpanCorruption, denoising_batches
 
+pytestmark = pytest.mark.any_backend
+
 SENTINELS = tuple(range(999, 899, -1))
 SPANS = SpanCorruption(SENTINELS, eos_token_id=1)
 

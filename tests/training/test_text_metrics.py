@@ -14,6 +14,8 @@ from keras_tx import BLEU, ROUGE, ChrF, ExactMatch, Perplexity, ScoreGenerated, 
 from keras_tx.text import CharTokenizer
 from keras_tx.training import TranslationPairs, generate_texts
 
+pytestmark = pytest.mark.any_backend
+
 TEXTS = ["the cat sat on the mat", "a dog", "it is März, I think so", "there were five of them in all", "yes"]
 FIRST = ["the cat sat on a mat", "the dog ran home", "it is March, I think so", "there were five of them at all", "yes"]
 SECOND = ["a cat sat on the mat", "dogs", "I think it is März", "five of them were there in all", "no"]
