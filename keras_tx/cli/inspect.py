@@ -66,7 +66,7 @@ def examine(checkpoint: CheckpointDirectory) -> dict[str, Any]:
         "missing": account.missing,
         "wrong": [f"{name} {what}" for name, what in account.wrong],
         "left_over": account.left_over,
-        "fresh": [rule.theirs for rule in account.fresh],
+        "fresh": [rule.tensor for rule in account.fresh],
         "left_out": account.other_heads,
         "tensors": _tensors(found.tensors, account),
     }
@@ -88,7 +88,7 @@ def _holdings(checkpoint: CheckpointDirectory) -> dict[str, Any]:
 
 def _tensors(tensors: Mapping[str, Tensor], account: Account | None) -> list[dict[str, Any]]:
     """Returns every tensor, with the weights that it fills."""
-    fills = {name: list(rule.ours) for rule, name in account.found} if account else {}
+    fills = {name: list(rule.weights) for rule, name in account.found} if account else {}
     for name, copy in account.copies if account else ():
         fills[copy] = fills[name]
     return [

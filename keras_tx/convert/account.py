@@ -55,7 +55,7 @@ class Account:
         """Returns what a user should know of a checkpoint that can be loaded."""
         lines = []
         if self.fresh:
-            lines.append(f"fresh, for the checkpoint lacks them: {', '.join(rule.theirs for rule in self.fresh)}")
+            lines.append(f"fresh, for the checkpoint lacks them: {', '.join(rule.tensor for rule in self.fresh)}")
         if self.other_heads:
             lines.append(f"left out, for they belong to another head: {', '.join(self.other_heads)}")
         return lines
@@ -118,7 +118,7 @@ def match(
         if names:
             take(rule, names)
         else:
-            result.missing.append(rule.theirs)
+            result.missing.append(rule.tensor)
     for rule in head:
         names = [name for name in rule.names(prefix) if name in left]
         if names and not (new_head and left[names[0]].shape != rule.shape_in(dims or {})):

@@ -17,50 +17,50 @@ class Setting:
     """An entry of the peer's config, and the field of our config that says the same.
 
     Attributes:
-        theirs: the name of the peer's entry.
-        ours: the name of our field.
+        entry: the name of the peer's entry.
+        field: the name of our field.
         default: the value that the peer assumes where its config lacks the entry.
         names: our value for each of the peer's that is called otherwise.
         closed: whether `names` holds all values that are supported.
         also: other names of the entry, tried in this order.
     """
 
-    theirs: str
-    ours: str
+    entry: str
+    field: str
     default: Any
     names: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
     closed: bool = False
     also: tuple[str, ...] = ()
 
-    def to_ours(self, config: Mapping[str, Any]) -> Any:
+    def to_field(self, config: Mapping[str, Any]) -> Any:
         """Returns the value of our field, read from the peer's config.
 
         Raises:
             ValueError: for a value that is not supported.
         """
-        known = [name for name in (self.theirs, *self.also) if name in config]
+        known = [name for name in (self.entry, *self.also) if name in config]
         value = config[known[0]] if known else self.default
         if value is None and isinstance(self.default, float):  # a number is wanted: peers take their own
             return self.default
-        for theirs, ours in self.names.items():
-            if theirs == value:
-                return ours
+        for peer, own in self.names.items():
+            if peer == value:
+                return own
         if self.closed:
-            raise ValueError(f"the config says {self.theirs}={value!r}; known are {', '.join(map(repr, self.names))}.")
+            raise ValueError(f"the config says {self.entry}={value!r}; known are {', '.join(map(repr, self.names))}.")
         return value
 
-    def to_theirs(self, value: Any) -> Any:
+    def to_entry(self, value: Any) -> Any:
         """Returns the value of the peer's entry for a value of our field.
 
         Raises:
             ValueError: for a value that the format cannot hold.
         """
-        for theirs, ours in self.names.items():
-            if ours == value:
-                return theirs
+        for peer, own in self.names.items():
+            if own == value:
+                return peer
         if self.closed:
             raise ValueError(
-                f"`{self.ours}={value!r}` cannot be said in this format, which has "
+                f"`{self.field}={value!r}` cannot be said in this format, which has "
                 f'{", ".join(map(repr, self.names.values()))}: save it with format="keras_tx".'
             )
         return value
@@ -73,9 +73,9 @@ class Head:
     architecture: str
     """Empty for a class of ours that the peer does not have: its own weights start fresh."""
     rules: Callable[[Mapping[str, Any]], list[Rule]] = lambda fields: []
-    demanded: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    required: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Entries of the peer's config that must have these values, for this head."""
-    written: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    peer_fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of ours that the peer's head reads and ours does not, with the values that the peer's needs."""
     alone: bool = False
     """True for the backbone by itself, as which a checkpoint is read only where that is asked for."""
@@ -90,9 +90,9 @@ class Family:
         prefix: how the names of the backbone's tensors begin, unless the backbone was saved by itself.
         settings: the entries of the config and our fields.
         fixed: fields of ours that have one value in this format.
-        demanded: entries of the peer's config that must have these values: others are not supported.
+        required: entries of the peer's config that must have these values: others are not supported.
         tensorflow: fields of ours that differ in the peer's TensorFlow classes, whatever their config says.
-        plain: gives our fields, where two values of a field mean the same, with one of them.
+        normalized: gives our fields, where two values of a field mean the same, with one of them.
         dims: gives the dimensions that the rules' shapes are made of, for our fields.
         backbone: gives the rules of the backbone, for our fields.
         heads: the heads by the names of our classes.
@@ -100,31 +100,31 @@ class Family:
         left_out: patterns of names of tensors that belong to heads which none of our classes has.
         classes: the name of our field that counts the labels.
         inferred: gives fields of ours that follow from several entries of the peer's config.
-        shown: gives fields of ours that the tensors prove to differ from the config, for the fields that the config
-            says, and the tensors.
+        from_tensors: gives fields of ours that the tensors prove to differ from the config, for the fields of the
+            config, and the tensors.
         derived: gives entries of the peer's config that follow from several of our fields.
         read_only: whether the format is only read.
-        respelled: gives a checkpoint's tensors by the names that the rules know, where a checkpoint may have others.
+        renamed: gives a checkpoint's tensors by the names that the rules know, where a checkpoint may have others.
     """
 
     model_type: str
     prefix: str
     settings: tuple[Setting, ...]
     fixed: Mapping[str, Any]
-    demanded: Mapping[str, Any]
+    required: Mapping[str, Any]
     dims: Callable[[Mapping[str, Any]], dict[str, int]]
     backbone: Callable[[Mapping[str, Any]], list[Rule]]
     heads: Mapping[str, Head]
     tensorflow: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    plain: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: fields
+    normalized: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: fields
     ignored: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     classes: str = "num_labels"
     inferred: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda config: {}
-    shown: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]] = lambda fields, tensors: {}
+    from_tensors: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]] = lambda fields, tensors: {}
     derived: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda fields: {}
     read_only: bool = False
-    respelled: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda tensors: tensors
+    renamed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda tensors: tensors
 
     def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         """Returns the fields of our config that the peer's config says, for one of our classes.
@@ -132,11 +132,11 @@ class Family:
         Raises:
             ValueError: if the peer has no such head, or its config asks for what is not supported.
         """
-        for name, value in {**self.demanded, **self.head(class_name).demanded}.items():
+        for name, value in {**self.required, **self.head(class_name).required}.items():
             if config.get(name, value) != value:
                 raise ValueError(f"the config says {name}={config[name]!r}; only {value!r} is supported.")
-        settings = {setting.ours: setting.to_ours(config) for setting in self.settings}
-        return {**self.fixed, **_labels_to_ours(config, self.classes), **settings, **self.inferred(config)}
+        settings = {setting.field: setting.to_field(config) for setting in self.settings}
+        return {**self.fixed, **_labels_to_fields(config, self.classes), **settings, **self.inferred(config)}
 
     def read(self, checkpoint: CheckpointDirectory, class_name: str) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
         """Returns the fields of our config that a checkpoint has, and its tensors by the names that the rules know.
@@ -150,8 +150,8 @@ class Family:
             fields |= self.tensorflow
             known = KnownNames(self.tensor_names(fields), (*self.ignored, *self.left_out))
             tensors = to_torch(tensors, known)
-        tensors = self.respelled(tensors)
-        return {**fields, **self.shown(fields, tensors)}, tensors
+        tensors = self.renamed(tensors)
+        return {**fields, **self.from_tensors(fields, tensors)}, tensors
 
     def tensor_names(self, fields: Mapping[str, Any]) -> set[str]:
         """Returns all names that tensors of the backbone, tied or not, and of any head may have."""
@@ -167,7 +167,7 @@ class Family:
             ValueError: for a class or a value of a field that the format cannot hold.
         """
         head = self.head(class_name)
-        fields = self.plain({**fields, **head.written})
+        fields = self.normalized({**fields, **head.peer_fields})
         for name, value in self.differences(fields).items():
             raise ValueError(
                 f"a {self.model_type} of this format has `{name}={value!r}`, and this model {fields[name]!r}: save it "
@@ -175,27 +175,27 @@ class Family:
             )
         config = {"architectures": [head.architecture], "model_type": self.model_type, "dtype": "float32"}
         config |= self._entries(fields)
-        return {**config, **self.derived(fields), **self.demanded, **head.demanded, **self._labels(fields)}
+        return {**config, **self.derived(fields), **self.required, **head.required, **self._labels(fields)}
 
     def _entries(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         entries: dict[str, Any] = {}
         for setting in self.settings:
-            value = setting.to_theirs(fields[setting.ours])
-            if entries.setdefault(setting.theirs, value) != value:
+            value = setting.to_entry(fields[setting.field])
+            if entries.setdefault(setting.entry, value) != value:
                 raise ValueError(
-                    f"this format has one `{setting.theirs}` for several fields, which differ: {value!r} of "
-                    f'`{setting.ours}`, and {entries[setting.theirs]!r}. Save it with format="keras_tx".'
+                    f"this format has one `{setting.entry}` for several fields, which differ: {value!r} of "
+                    f'`{setting.field}`, and {entries[setting.entry]!r}. Save it with format="keras_tx".'
                 )
         return entries
 
     def _labels(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return _labels_to_theirs(fields, fields[self.classes])
+        return _labels_to_entries(fields, fields[self.classes])
 
     def differences(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the fields of ours that the format cannot hold, with the values that it has instead."""
-        fields = self.plain(fields)
+        fields = self.normalized(fields)
         fixed = dict(self.fixed)
-        if all(setting.ours != "attention" for setting in self.settings):
+        if all(setting.field != "attention" for setting in self.settings):
             fixed["attention"] = None  # most peers have multi-head attention alone
         return {name: value for name, value in fixed.items() if fields.get(name) != value}
 
@@ -243,7 +243,7 @@ def _architectures(config: Mapping[str, Any]) -> set[str]:
     return {name.removeprefix("TF") for name in config.get("architectures") or ()}
 
 
-def _labels_to_ours(config: Mapping[str, Any], classes: str) -> dict[str, Any]:
+def _labels_to_fields(config: Mapping[str, Any], classes: str) -> dict[str, Any]:
     labels = config.get("id2label")
     kind = {"problem_type": config.get("problem_type")} if classes == "num_labels" else {}
     if labels is None:
@@ -253,7 +253,7 @@ def _labels_to_ours(config: Mapping[str, Any], classes: str) -> dict[str, Any]:
     return {classes: len(names), "label_names": None if generic else names, **kind}
 
 
-def _labels_to_theirs(fields: Mapping[str, Any], count: int) -> dict[str, Any]:
+def _labels_to_entries(fields: Mapping[str, Any], count: int) -> dict[str, Any]:
     names = fields["label_names"] or [f"LABEL_{i}" for i in range(count)]
     labels: dict[str, Any] = {
         "id2label": {str(i): name for i, name in enumerate(names)},

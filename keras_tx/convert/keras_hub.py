@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_tx.convert.family import Family
 from keras_tx.convert.preset import TASK_PREFIX
-from keras_tx.convert.table import Rule, below
+from keras_tx.convert.table import Rule, prefixed
 
 _NO_WEIGHTS = (r"(task/)?optimizer/.*", r"task/preprocessor/.*", r".*/seed_generator(_\d+)?/.*")
 
@@ -40,8 +40,8 @@ class KerasHubFamily(Family):
 
     def fields(self, config: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         own_task = self.head(class_name).architecture in config["architectures"]
-        known = {name for setting in self.settings for name in (setting.theirs, *setting.also)}
-        known |= self.demanded.keys() | self.head(class_name).demanded.keys()
+        known = {name for setting in self.settings for name in (setting.entry, *setting.also)}
+        known |= self.required.keys() | self.head(class_name).required.keys()
         known |= {*self.read_from, "model_type", "architectures"}
         for name, value in config.items():
             if name not in known and (own_task or not name.startswith(TASK_PREFIX)):
@@ -58,9 +58,9 @@ class KerasHubFamily(Family):
         Raises:
             ValueError: if there is none.
         """
-        fields = self.plain(fields)
-        settings = [setting for setting in self.settings if not setting.theirs.startswith(TASK_PREFIX)]
-        spoken = {*self.unread, *(setting.ours for setting in self.settings)}
+        fields = self.normalized(fields)
+        settings = [setting for setting in self.settings if not setting.entry.startswith(TASK_PREFIX)]
+        spoken = {*self.unread, *(setting.field for setting in self.settings)}
         for name, value in {**defaults, **self.fixed}.items():
             if name not in spoken and fields[name] != value:
                 raise ValueError(
@@ -68,30 +68,30 @@ class KerasHubFamily(Family):
                 )
         arguments: dict[str, Any] = {}
         for setting in settings:
-            value = setting.to_theirs(fields[setting.ours])
-            if arguments.setdefault(setting.theirs, value) != value:
+            value = setting.to_entry(fields[setting.field])
+            if arguments.setdefault(setting.entry, value) != value:
                 raise ValueError(
-                    f"KerasHub's {self.backbone_name} has one `{setting.theirs}` for several fields, which differ: "
-                    f"`{setting.ours}={value!r}`, and another has {arguments[setting.theirs]!r}."
+                    f"KerasHub's {self.backbone_name} has one `{setting.entry}` for several fields, which differ: "
+                    f"`{setting.field}={value!r}`, and another has {arguments[setting.entry]!r}."
                 )
-        return {**arguments, **self.derived(fields), **self.demanded}
+        return {**arguments, **self.derived(fields), **self.required}
 
 
 # === Rules ===
 
 
-def layer(theirs: str, shape: str, ours: str, *names: str) -> list[Rule]:
+def layer(peer: str, shape: str, own: str, *names: str) -> list[Rule]:
     """The variables of a layer of KerasHub's, in order.
 
     Args:
-        theirs: the layer's path.
+        peer: the path of KerasHub's layer.
         shape: of each variable, separated by commas, its axes by spaces; where ours has fewer, they lie side by side.
-        ours: the path of our layer.
+        own: the path of our layer.
         names: of our weights.
     """
     shapes = [tuple(part.split()) for part in shape.split(",")]
     return [
-        Rule(f"{theirs}/vars/{i}", axes, (f"{ours}/{name}",), flattened=len(axes) > 1)
+        Rule(f"{peer}/vars/{i}", axes, (f"{own}/{name}",), flattened=len(axes) > 1)
         for i, (axes, name) in enumerate(zip(shapes, names, strict=True))
     ]
 
@@ -99,29 +99,29 @@ def layer(theirs: str, shape: str, ours: str, *names: str) -> list[Rule]:
 class _Row(Rule):
     """A table that ours has as a batch of one."""
 
-    def to_ours(self, tensor: np.ndarray) -> list[np.ndarray]:
-        return super().to_ours(tensor[None])
+    def to_weights(self, tensor: np.ndarray) -> list[np.ndarray]:
+        return super().to_weights(tensor[None])
 
 
-def row(theirs: str, shape: str, ours: str) -> Rule:
+def row(peer: str, shape: str, own: str) -> Rule:
     """The table of an embedding, that ours has an axis of one before."""
-    return _Row(f"{theirs}/vars/0", tuple(shape.split()), (ours,))
+    return _Row(f"{peer}/vars/0", tuple(shape.split()), (own,))
 
 
-def dense(theirs: str, shape: str, ours: str) -> list[Rule]:
+def dense(peer: str, shape: str, own: str) -> list[Rule]:
     """Kernel and bias of a linear map."""
-    return layer(theirs, shape, ours, "kernel", "bias")
+    return layer(peer, shape, own, "kernel", "bias")
 
 
-def norm(theirs: str, ours: str) -> list[Rule]:
+def norm(peer: str, own: str) -> list[Rule]:
     """Scale and offset of a layer norm of width D."""
-    return layer(theirs, "D, D", ours, "gamma", "beta")
+    return layer(peer, "D, D", own, "gamma", "beta")
 
 
-def attention(theirs: str, ours: str) -> list[Rule]:
+def attention(peer: str, own: str) -> list[Rule]:
     """Keras's multi-head attention, of H heads of width A."""
-    maps = [dense(f"{theirs}/{x}_dense", "D H A, H A", f"{ours}/{x}") for x in ("query", "key", "value")]
-    return [*(rule for rules in maps for rule in rules), *dense(f"{theirs}/output_dense", "H A D, D", f"{ours}/output")]
+    maps = [dense(f"{peer}/{x}_dense", "D H A, H A", f"{own}/{x}") for x in ("query", "key", "value")]
+    return [*(rule for rules in maps for rule in rules), *dense(f"{peer}/output_dense", "H A D, D", f"{own}/output")]
 
 
 TRANSFORMER_BLOCK = [
@@ -134,9 +134,9 @@ TRANSFORMER_BLOCK = [
 """KerasHub's `TransformerEncoder` and `TransformerDecoder`."""
 
 
-def blocks(theirs: str, ours: str, count: int, rules: list[Rule]) -> list[Rule]:
+def blocks(peer: str, own: str, count: int, rules: list[Rule]) -> list[Rule]:
     """The rules of a row of layers of one class, each below the path that Keras gives it."""
-    return [rule for i in range(count) for rule in below(f"{numbered(theirs, i)}/", f"{ours}_{i}/", rules)]
+    return [rule for i in range(count) for rule in prefixed(f"{numbered(peer, i)}/", f"{own}_{i}/", rules)]
 
 
 def numbered(path: str, index: int) -> str:

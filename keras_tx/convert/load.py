@@ -59,10 +59,10 @@ def _values_by_path(
     account: Account, tensors: Mapping[str, Tensor], progress: Progress | None
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each weight's path and values; one tensor is in memory at a time."""
-    rows = Counter(path for rule, _ in account.found if rule.row is not None for path in rule.ours)
+    rows = Counter(path for rule, _ in account.found if rule.row is not None for path in rule.weights)
     stacked: dict[str, np.ndarray] = {}
     for done, (rule, name) in enumerate(account.found, 1):
-        for path, values in zip(rule.ours, rule.to_ours(_read(tensors[name], name)), strict=True):
+        for path, values in zip(rule.weights, rule.to_weights(_read(tensors[name], name)), strict=True):
             if rule.row is None:
                 yield path, values
                 continue
@@ -129,7 +129,7 @@ def _in_same_memory(values: np.ndarray, dtype):
 
 
 def _require_same_weights(weights: Mapping[str, keras.Variable], account: Account) -> None:
-    named = {path for rule in (*(rule for rule, _ in account.found), *account.fresh) for path in rule.ours}
+    named = {path for rule in (*(rule for rule, _ in account.found), *account.fresh) for path in rule.weights}
     if named != weights.keys():
         raise ValueError(
             "an override must not change what a model is made of; the model and the checkpoint's family differ in "

@@ -28,7 +28,7 @@ def sources(weights: Mapping[str, Source], rules: list[Rule]) -> dict[str, Sourc
     Raises:
         ValueError: if the rules leave a weight out.
     """
-    surplus = weights.keys() - {path for rule in rules for path in rule.ours}
+    surplus = weights.keys() - {path for rule in rules for path in rule.weights}
     if surplus:
         raise ValueError(
             f"this format has no place for {', '.join(over_layers(sorted(surplus)))}, which the model has beyond what "
@@ -36,17 +36,17 @@ def sources(weights: Mapping[str, Source], rules: list[Rule]) -> dict[str, Sourc
         )
 
     def source(rule: Rule) -> Source:
-        parts = [weights[path] for path in rule.ours]
+        parts = [weights[path] for path in rule.weights]
 
         def values() -> np.ndarray:
             arrays = (values() for _, values in parts)
-            return rule.to_theirs([x if rule.row is None else x[rule.row] for x in arrays])
+            return rule.to_tensor([x if rule.row is None else x[rule.row] for x in arrays])
 
         *most, last = parts[0][0] if rule.row is None else parts[0][0][1:]
         shape = (*most, last * len(parts))
         return (shape if rule.axes is None else tuple(shape[i] for i in np.argsort(rule.axes))), values
 
-    return {rule.theirs: source(rule) for rule in rules}
+    return {rule.tensor: source(rule) for rule in rules}
 
 
 def write_directory(

@@ -10,22 +10,21 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A tensor of the peer, and the weights of ours that hold the same numbers.
+    """A tensor of the peer, and our weights that hold the same numbers.
 
     Attributes:
-        theirs: the tensor's name.
+        tensor: the tensor's name.
         shape: its axes as letters of the family's dimensions, as `("D", "3D")`.
-        ours: paths of our weights below the model; several share its numbers, side by side along the last axis of
-            ours.
-        axes: the order in which ours takes its axes; None for the same.
+        weights: the weights' paths below the model; several share its numbers, side by side along their last axis.
+        axes: the order in which the weights take its axes; None for the same.
         copies: other names under which the peer may keep the same numbers: of a tied output projection, or of old.
-        flattened: whether ours has them in fewer axes: those of the heads side by side. Such a rule only reads.
-        row: which row of ours they are, along an axis that ours has before theirs: of one of several experts.
+        flattened: whether the weights have fewer axes: those of the heads side by side. Such a rule only reads.
+        row: which row of the weights it is, along a first axis that it lacks: that of one of several experts.
     """
 
-    theirs: str
+    tensor: str
     shape: tuple[str, ...]
-    ours: tuple[str, ...]
+    weights: tuple[str, ...]
     axes: tuple[int, ...] | None = None
     copies: tuple[str, ...] = ()
     flattened: bool = False
@@ -37,60 +36,60 @@ class Rule:
 
     def names(self, prefix: str = "") -> list[str]:
         """Returns the names that the tensor may have: its own and its copies', with the prefix and without it."""
-        spelled = [name for full in (self.theirs, *self.copies) for name in (full, full.removeprefix(prefix))]
+        spelled = [name for full in (self.tensor, *self.copies) for name in (full, full.removeprefix(prefix))]
         return list(dict.fromkeys(spelled))
 
-    def to_ours(self, tensor: np.ndarray) -> list[np.ndarray]:
+    def to_weights(self, tensor: np.ndarray) -> list[np.ndarray]:
         """Returns the values of each of our weights, given the tensor's."""
         tensor = tensor if self.axes is None else tensor.transpose(self.axes)
-        return np.split(tensor, len(self.ours), axis=-1)
+        return np.split(tensor, len(self.weights), axis=-1)
 
-    def to_theirs(self, weights: list[np.ndarray]) -> np.ndarray:
+    def to_tensor(self, weights: list[np.ndarray]) -> np.ndarray:
         """Returns the tensor's values, given those of each of our weights."""
         tensor = weights[0] if len(weights) == 1 else np.concatenate(weights, axis=-1)
         return tensor if self.axes is None else np.ascontiguousarray(tensor.transpose(np.argsort(self.axes)))
 
 
-def same(theirs: str, shape: str, *ours: str, copies: tuple[str, ...] = ()) -> Rule:
+def same(peer: str, shape: str, *own: str, copies: tuple[str, ...] = ()) -> Rule:
     """Returns the rule of a tensor laid out as ours is; `shape` has its axes separated by spaces."""
-    return Rule(theirs, tuple(shape.split()), ours, copies=copies)
+    return Rule(peer, tuple(shape.split()), own, copies=copies)
 
 
-def transposed(theirs: str, shape: str, *ours: str) -> Rule:
+def transposed(peer: str, shape: str, *own: str) -> Rule:
     """Returns the rule of a matrix `(out, in)`, as torch's linear maps have it."""
-    return Rule(theirs, tuple(shape.split()), ours, axes=(1, 0))
+    return Rule(peer, tuple(shape.split()), own, axes=(1, 0))
 
 
-def convolution(theirs: str, shape: str, ours: str, use_bias: bool = True) -> list[Rule]:
+def convolution(peer: str, shape: str, own: str, use_bias: bool = True) -> list[Rule]:
     """Returns the rules of kernel and bias of torch's convolution; its kernel is `(out, in, height, width)`."""
-    kernel = Rule(f"{theirs}.weight", tuple(shape.split()), (f"{ours}/kernel",), axes=(2, 3, 1, 0))
-    return [kernel, *([same(f"{theirs}.bias", shape.split()[0], f"{ours}/bias")] if use_bias else [])]
+    kernel = Rule(f"{peer}.weight", tuple(shape.split()), (f"{own}/kernel",), axes=(2, 3, 1, 0))
+    return [kernel, *([same(f"{peer}.bias", shape.split()[0], f"{own}/bias")] if use_bias else [])]
 
 
-def linear(theirs: str, shape: str, ours: str) -> list[Rule]:
+def linear(peer: str, shape: str, own: str) -> list[Rule]:
     """Returns the rules of kernel and bias of torch's linear map of shape `(out, in)`."""
     return [
-        transposed(f"{theirs}.weight", shape, f"{ours}/kernel"),
-        same(f"{theirs}.bias", shape.split()[0], f"{ours}/bias"),
+        transposed(f"{peer}.weight", shape, f"{own}/kernel"),
+        same(f"{peer}.bias", shape.split()[0], f"{own}/bias"),
     ]
 
 
-def norm(theirs: str, shape: str, ours: str) -> list[Rule]:
+def norm(peer: str, shape: str, own: str) -> list[Rule]:
     """Returns the rules of scale and offset of a layer norm; old checkpoints have TensorFlow's names for them."""
     return [
-        same(f"{theirs}.weight", shape, f"{ours}/gamma", copies=(f"{theirs}.gamma",)),
-        same(f"{theirs}.bias", shape, f"{ours}/beta", copies=(f"{theirs}.beta",)),
+        same(f"{peer}.weight", shape, f"{own}/gamma", copies=(f"{peer}.gamma",)),
+        same(f"{peer}.bias", shape, f"{own}/beta", copies=(f"{peer}.beta",)),
     ]
 
 
-def below(theirs: str, ours: str, rules: Iterable[Rule]) -> list[Rule]:
+def prefixed(peer: str, own: str, rules: Iterable[Rule]) -> list[Rule]:
     """Returns rules with these prefixes before the peer's names and our paths."""
     return [
         dataclasses.replace(
             rule,
-            theirs=theirs + rule.theirs,
-            ours=tuple(ours + path for path in rule.ours),
-            copies=tuple(theirs + name for name in rule.copies),
+            tensor=peer + rule.tensor,
+            weights=tuple(own + path for path in rule.weights),
+            copies=tuple(peer + name for name in rule.copies),
         )
         for rule in rules
     ]

@@ -36,7 +36,7 @@ class TimmFamily(Family):
         """All arguments by name, and the labels as Transformers has them."""
         about = config.get("pretrained_cfg") or {}
         name, given = config["architecture"], {**(config.get("model_args") or {})}
-        known = {setting.theirs for setting in self.settings} | self.demanded.keys() | {"mlp_ratio"}
+        known = {setting.entry for setting in self.settings} | self.required.keys() | {"mlp_ratio"}
         for argument in given:
             if argument not in known | _HARMLESS:
                 raise ValueError(
@@ -55,7 +55,7 @@ class TimmFamily(Family):
 
     def config(self, fields: Mapping[str, Any], class_name: str) -> dict[str, Any]:
         flat = super().config(fields, class_name)
-        entries = {**self._entries(self.plain(fields)), **self.derived(fields)}
+        entries = {**self._entries(self.normalized(fields)), **self.derived(fields)}
         architecture = self._architecture(entries)
         arguments = {name: value for name, value in entries.items() if name not in self.implied}
         size = arguments["img_size"]
@@ -76,7 +76,7 @@ class TimmFamily(Family):
 
     def _architecture(self, entries: Mapping[str, Any]) -> str:
         """The architecture that has most of these arguments."""
-        defaults = {setting.theirs: setting.default for setting in self.settings}
+        defaults = {setting.entry: setting.default for setting in self.settings}
         full = {
             name: {key: _listed(value) for key, value in {**defaults, **arguments}.items()}
             for name, arguments in self.architectures.items()

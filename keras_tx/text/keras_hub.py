@@ -27,14 +27,14 @@ class _Kind:
     Attributes:
         cls: our class.
         files: what Transformers calls its files.
-        demanded: arguments that must have this value, as others give ids that ours does not.
+        required: arguments that must have this value, as others give ids that ours does not.
         settings: what `tokenizer_config.json` calls its arguments.
         fixed: what it would say besides.
     """
 
     cls: type[Tokenizer]
     files: Mapping[str, str]
-    demanded: Mapping[str, Any]
+    required: Mapping[str, Any]
     settings: Mapping[str, str]
     fixed: Mapping[str, Any]
 
@@ -79,7 +79,7 @@ def read_preset(directory: Path) -> Tokenizer:
     if name not in _KINDS:
         raise ValueError(f"{directory} holds KerasHub's {name}; known are {', '.join(_KINDS)}.")
     kind, arguments = _KINDS[name], content["config"]
-    for argument, value in kind.demanded.items():
+    for argument, value in kind.required.items():
         if arguments.get(argument, value) != value:
             raise ValueError(
                 f"{directory}: {argument}={arguments[argument]!r} of a {name}; only {value!r} is supported."
@@ -89,11 +89,11 @@ def read_preset(directory: Path) -> Tokenizer:
 
 def _with_files(kind: _Kind, assets: Path, arguments: JSON) -> Tokenizer:
     """The tokenizer that Transformers' files of this content would be."""
-    said = {ours: arguments[theirs] for theirs, ours in kind.settings.items() if theirs in arguments}
+    said = {entry: arguments[name] for name, entry in kind.settings.items() if name in arguments}
     with tempfile.TemporaryDirectory() as temporary:
-        for theirs, ours in kind.files.items():
-            if not (assets / theirs).is_file():
-                raise ValueError(f"{assets} lacks {theirs}, the tokenizer's vocabulary.")
-            shutil.copyfile(assets / theirs, Path(temporary, ours))
+        for own, name in kind.files.items():
+            if not (assets / own).is_file():
+                raise ValueError(f"{assets} lacks {own}, the tokenizer's vocabulary.")
+            shutil.copyfile(assets / own, Path(temporary, name))
         write_json(Path(temporary, "tokenizer_config.json"), {**said, **kind.fixed})
         return kind.cls.from_directory(Path(temporary))

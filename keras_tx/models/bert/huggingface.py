@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
-from keras_tx.convert.table import Rule, below, linear, norm, same
+from keras_tx.convert.table import Rule, linear, norm, prefixed, same
 
 _BLOCK = [
     *linear("attention.self.query", "D D", "attention/query"),
@@ -43,9 +43,9 @@ def encoder(prefix: str, projection: str) -> Callable[[Mapping[str, Any]], list[
         blocks = [
             rule
             for i in range(fields["num_layers"])
-            for rule in below(f"{prefix}encoder.layer.{i}.", f"backbone/block_{i}/", _BLOCK)
+            for rule in prefixed(f"{prefix}encoder.layer.{i}.", f"backbone/block_{i}/", _BLOCK)
         ]
-        return [tokens, *below(f"{prefix}embeddings.", "backbone/", others), *blocks]
+        return [tokens, *prefixed(f"{prefix}embeddings.", "backbone/", others), *blocks]
 
     return rules
 
@@ -85,7 +85,7 @@ SETTINGS = (
     Setting("initializer_range", "initializer_range", 0.02),
 )
 FIXED = {"head_activation": None, "head_norm_epsilon": None}
-DEMANDED = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
+REQUIRED = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
 
 
 def head(architecture: str, rules: list[Rule], **options: Any) -> Head:
@@ -104,7 +104,7 @@ def dims(fields: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _normalized(fields: Mapping[str, Any]) -> dict[str, Any]:
     usual = {"head_activation": fields["activation"], "head_norm_epsilon": fields["norm_epsilon"]}
     return {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
 
@@ -120,21 +120,21 @@ BERT = Family(
         *SETTINGS,
     ),
     fixed=FIXED,
-    demanded=DEMANDED,
+    required=REQUIRED,
     dims=dims,
     backbone=encoder("bert.", "cls.predictions.decoder.weight"),
     heads={
         "BERTModel": head("BertModel", _POOLER),
         "BERTBackbone": head("BertModel", _POOLER, alone=True),
-        "BERTForPreTraining": head("BertForPreTraining", [*_MASKED_TOKENS, *_POOLER, *_NEXT_SENTENCE], demanded=TIED),
-        "BERTForMaskedLM": head("BertForMaskedLM", _MASKED_TOKENS, demanded=TIED),
+        "BERTForPreTraining": head("BertForPreTraining", [*_MASKED_TOKENS, *_POOLER, *_NEXT_SENTENCE], required=TIED),
+        "BERTForMaskedLM": head("BertForMaskedLM", _MASKED_TOKENS, required=TIED),
         "BERTForNextSentencePrediction": head("BertForNextSentencePrediction", [*_POOLER, *_NEXT_SENTENCE]),
         "BERTForSequenceClassification": head("BertForSequenceClassification", [*_POOLER, *CLASSIFIER]),
         "BERTForTokenClassification": head("BertForTokenClassification", CLASSIFIER),
-        "BERTForQuestionAnswering": head("BertForQuestionAnswering", SPAN, written=START_AND_END),
+        "BERTForQuestionAnswering": head("BertForQuestionAnswering", SPAN, peer_fields=START_AND_END),
         "BERTForMultipleChoice": head("BertForMultipleChoice", [*_POOLER, *CHOICE]),
     },
-    plain=_plain,
+    normalized=_normalized,
     ignored=(r"(bert\.)?embeddings\.position_ids",),
 )
 

@@ -63,7 +63,7 @@ BERT = KerasHubFamily(
         Setting("task.dropout", "classifier_dropout", None),
     ),
     fixed={"activation": "gelu_tanh", "norm_epsilon": 1e-12, "tie_embeddings": True},
-    demanded={},
+    required={},
     dims=_dims,
     backbone=_backbone,
     heads={
@@ -71,7 +71,7 @@ BERT = KerasHubFamily(
         "BERTBackbone": _head("BertBackbone", *_POOLER, alone=True),
         "BERTForMaskedLM": _head("BertMaskedLM", *_MASKED_TOKENS),
         "BERTForSequenceClassification": _head(
-            "BertTextClassifier", *_POOLER, *_CLASSIFIER, demanded={"task.activation": "linear"}
+            "BertTextClassifier", *_POOLER, *_CLASSIFIER, required={"task.activation": "linear"}
         ),
         "BERTForTokenClassification": _head(""),
         "BERTForQuestionAnswering": _head(""),

@@ -44,18 +44,18 @@ def to_keras_hub(model: Model) -> Any:
     backbone = model.backbone if isinstance(model, HeadModel) else model
     family = _family(backbone)
     fields, defaults = backbone.config.to_dict(), type(backbone.config)().to_dict()
-    unread = backbone.config.head_fields - {setting.ours for setting in family.settings}
+    unread = backbone.config.head_fields - {setting.field for setting in family.settings}
     arguments = family.arguments(fields | {name: defaults[name] for name in unread}, defaults)
-    theirs = getattr(keras_hub.models, family.backbone_name)(**arguments, dtype=backbone.dtype_policy)
+    peer = getattr(keras_hub.models, family.backbone_name)(**arguments, dtype=backbone.dtype_policy)
 
     part = model if type(model).__name__ in family.heads else backbone
     weights = convert.effective_weights(part, part.weights_by_path())
     rules = [*family.backbone(fields), *family.head(type(part).__name__).rules(fields)]
-    held = [rule for rule in rules if weights.keys() >= set(rule.ours) and not rule.theirs.startswith(TASK_TENSORS)]
-    fresh = _fill(theirs, held, weights)
+    held = [rule for rule in rules if weights.keys() >= set(rule.weights) and not rule.tensor.startswith(TASK_TENSORS)]
+    fresh = _fill(peer, held, weights)
     if fresh:
         warnings.warn(f"{family.backbone_name}: fresh, for the model lacks them: {', '.join(fresh)}.", stacklevel=2)
-    return theirs
+    return peer
 
 
 def _family(backbone: Backbone | Model) -> KerasHubFamily:
@@ -77,7 +77,7 @@ def _fill(model: keras.Model, rules: list[convert.Rule], weights: Mapping[str, c
         lacking = {name: x.dtype for name, x in preset_tensors([path], None).items() if "float" in x.dtype.name}
         with h5py.File(path, "r+") as file:
             for rule in rules:
-                tensor = rule.to_theirs([weights[ours][1]() for ours in rule.ours])
-                file[rule.theirs][...] = tensor.reshape(file[rule.theirs].shape).astype(lacking.pop(rule.theirs))
+                tensor = rule.to_tensor([weights[path][1]() for path in rule.weights])
+                file[rule.tensor][...] = tensor.reshape(file[rule.tensor].shape).astype(lacking.pop(rule.tensor))
         model.load_weights(path)
     return over_layers(lacking)

@@ -193,7 +193,7 @@ class Pretrained:
         tensors, rules = checkpoint.tensors, self.native_rules()
         if any(name in overridden for name in self.adaptable):  # what does not fit then is an error of `adapt`
             shapes = {name: tuple(map(str, tensor.shape)) for name, tensor in tensors.items()}
-            rules = [replace(rule, shape=shapes.get(rule.theirs, rule.shape)) for rule in rules]
+            rules = [replace(rule, shape=shapes.get(rule.tensor, rule.shape)) for rule in rules]
         other_head = checkpoint.config.get("class") != type(self).__name__
         if other_head or "num_labels" in overridden or "num_classes" in overridden:
             # It is whole for its own class: what it lacks, or has too much, is a head.
@@ -313,7 +313,7 @@ def require_known_version(config: Mapping[str, Any]) -> None:
 
 def _own_parts(weights: Iterable[str], read: Iterable[convert.Rule]) -> list[convert.Rule]:
     """Returns a rule for each part of a model beyond what is read: such parts start fresh."""
-    filled = {path for rule in read for path in rule.ours}
+    filled = {path for rule in read for path in rule.weights}
     parts: dict[str, list[str]] = {}
     for path in weights:
         if path not in filled:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
-from keras_tx.convert.table import Rule, below, linear, norm, same, transposed
+from keras_tx.convert.table import Rule, linear, norm, prefixed, same, transposed
 
 _QKV = ("attention/query", "attention/key", "attention/value")
 
@@ -39,9 +39,9 @@ def _backbone(tokens: str, positions: str, final_norm: list[Rule]):
             *(
                 rule
                 for i in range(fields["num_layers"])
-                for rule in below(f"transformer.h.{i}.", f"backbone/block_{i}/", _BLOCK)
+                for rule in prefixed(f"transformer.h.{i}.", f"backbone/block_{i}/", _BLOCK)
             ),
-            *below("transformer.", "backbone/", final_norm),
+            *prefixed("transformer.", "backbone/", final_norm),
         ]
 
     return rules
@@ -77,7 +77,7 @@ def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _normalized(fields: Mapping[str, Any]) -> dict[str, Any]:
     usual = {
         "d_ff": 4 * fields["d_model"],
         "num_kv_heads": fields["num_heads"],
@@ -131,7 +131,7 @@ GPT2 = Family(
         *_SETTINGS,
     ),
     fixed={**_FIXED, "norm_position": "pre"},
-    demanded={"add_cross_attention": False},
+    required={"add_cross_attention": False},
     dims=_dims,
     backbone=_backbone("wte", "wpe", norm("ln_f", "D", "final_norm")),
     heads={
@@ -142,7 +142,7 @@ GPT2 = Family(
         "GPTDoubleHeadsModel": Head("GPT2DoubleHeadsModel", _double_heads, _SUMMARY),
         "GPTBackbone": Head("GPT2Model", alone=True),
     },
-    plain=_plain,
+    normalized=_normalized,
     ignored=_BUFFERS,
 )
 
@@ -170,7 +170,7 @@ GPT1 = Family(
         "scale_attention": True,
         "scale_attention_by_layer": False,
     },
-    demanded={},
+    required={},
     dims=_dims,
     backbone=_backbone("tokens_embed", "positions_embed", []),
     heads={
@@ -180,7 +180,7 @@ GPT1 = Family(
         "GPTBackbone": Head("OpenAIGPTModel", alone=True),
     },
     tensorflow={"activation": "gelu"},  # always the exact one, where torch's "gelu" is the tanh approximation
-    plain=_plain,
+    normalized=_normalized,
     ignored=_BUFFERS,
 )
 

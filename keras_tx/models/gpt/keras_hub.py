@@ -30,12 +30,12 @@ def _dims(fields: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _normalized(fields: Mapping[str, Any]) -> dict[str, Any]:
     """With the inner width, which KerasHub's class needs, and without what is said by default."""
     usual = {"num_kv_heads": fields["num_heads"], "head_dim": fields["d_model"] / fields["num_heads"]}
     usual["feed_forward_bias"] = fields["use_bias"]
-    plain = {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
-    return {**plain, "d_ff": fields["d_ff"] or 4 * fields["d_model"]}
+    normalized = {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
+    return {**normalized, "d_ff": fields["d_ff"] or 4 * fields["d_model"]}
 
 
 GPT2 = KerasHubFamily(
@@ -60,7 +60,7 @@ GPT2 = KerasHubFamily(
         "activation": "gelu_tanh",
         "tie_embeddings": True,
     },
-    demanded={},
+    required={},
     dims=_dims,
     backbone=_backbone,
     heads={
@@ -71,7 +71,7 @@ GPT2 = KerasHubFamily(
         "GPTForQuestionAnswering": Head(""),
         "GPTDoubleHeadsModel": Head(""),
     },
-    plain=_plain,
+    normalized=_normalized,
     unread=("initializer_range", "scale_residual_init", "rotary", "pad_token_id", "bos_token_id", "eos_token_id"),
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
-from keras_tx.convert.table import Rule, below, linear, same, transposed
+from keras_tx.convert.table import Rule, linear, prefixed, same, transposed
 from keras_tx.layers import AttentionConfig, Experts
 from keras_tx.layers.attention.variants import SlidingWindow
 from keras_tx.models.gpt.rotary import read_rotary, write_rotary
@@ -18,12 +18,12 @@ Fields = Mapping[str, Any]
 # === Tensors ===
 
 
-def _scale(theirs: str, ours: str) -> Rule:
-    return same(f"{theirs}.weight", "D", f"{ours}/scale")
+def _scale(peer: str, own: str) -> Rule:
+    return same(f"{peer}.weight", "D", f"{own}/scale")
 
 
-def _linear(theirs: str, shape: str, ours: str, use_bias: bool) -> list[Rule]:
-    return linear(theirs, shape, ours)[: 2 if use_bias else 1]
+def _linear(peer: str, shape: str, own: str, use_bias: bool) -> list[Rule]:
+    return linear(peer, shape, own)[: 2 if use_bias else 1]
 
 
 def _block(fields: Fields) -> list[Rule]:
@@ -51,9 +51,9 @@ def _network(fields: Fields) -> list[Rule]:
 def _experts(fields: Fields) -> list[Rule]:
     rules = [transposed("block_sparse_moe.gate.weight", "E D", "feed_forward/router")]
     for expert in range(_mixture(fields).num_experts):
-        for theirs, shape, ours in (("w1", "F D", "gate"), ("w3", "F D", "up"), ("w2", "D F", "down")):
-            theirs = f"block_sparse_moe.experts.{expert}.{theirs}.weight"
-            rules.append(dataclasses.replace(transposed(theirs, shape, f"feed_forward/{ours}/kernel"), row=expert))
+        for peer, shape, own in (("w1", "F D", "gate"), ("w3", "F D", "up"), ("w2", "D F", "down")):
+            peer = f"block_sparse_moe.experts.{expert}.{peer}.weight"
+            rules.append(dataclasses.replace(transposed(peer, shape, f"feed_forward/{own}/kernel"), row=expert))
     return rules
 
 
@@ -69,7 +69,7 @@ def _backbone(prefix: str):
         blocks = (
             rule
             for i in range(fields["num_layers"])
-            for rule in below(f"{prefix}layers.{i}.", f"backbone/block_{i}/", _block(fields))
+            for rule in prefixed(f"{prefix}layers.{i}.", f"backbone/block_{i}/", _block(fields))
         )
         return [
             same(f"{prefix}embed_tokens.weight", "V D", "backbone/token_embedding/embeddings", copies=copies),
@@ -83,13 +83,13 @@ def _backbone(prefix: str):
 def _under(prefix: str, other: str) -> Callable[[Fields], dict[str, Any]]:
     """Puts the tensors whose names begin with the other prefix under this one."""
 
-    def respelled(tensors: Fields) -> dict[str, Any]:
+    def renamed(tensors: Fields) -> dict[str, Any]:
         return {
             prefix + name.removeprefix(other) if name.startswith(other) else name: tensor
             for name, tensor in tensors.items()
         }
 
-    return respelled
+    return renamed
 
 
 def _language_model(fields: Fields) -> list[Rule]:
@@ -199,12 +199,12 @@ LLAMA = Family(
         Setting("mlp_bias", "feed_forward_bias", False),
     ),
     fixed=_FIXED,
-    demanded={},
+    required={},
     dims=_dims,
     backbone=_backbone("model."),
     heads=_heads("Llama"),
     left_out=(r"qa_outputs\.(weight|bias)",),
-    respelled=_under("model.", "transformer."),
+    renamed=_under("model.", "transformer."),
     ignored=(r".*rotary_emb\.inv_freq",),
     inferred=_inferred,
     derived=_derived,
@@ -216,7 +216,7 @@ LLAMA_ANSWERING = dataclasses.replace(
     backbone=_backbone("transformer."),
     heads=_answering("Llama"),
     left_out=(r"lm_head\.weight", r"score\.(weight|bias)"),
-    respelled=_under("transformer.", "model."),
+    renamed=_under("transformer.", "model."),
 )
 """The head of question answering, whose peer calls the backbone `transformer`."""
 
@@ -227,11 +227,11 @@ LLAMA_ANSWERING = dataclasses.replace(
 class _Window(Setting):
     """A number, None for no window, and a `SlidingWindow` of that size."""
 
-    def to_ours(self, config):
-        size = super().to_ours(config)
+    def to_field(self, config):
+        size = super().to_field(config)
         return None if size is None else SlidingWindow(window_size=size)
 
-    def to_theirs(self, value):
+    def to_entry(self, value):
         attention = AttentionConfig.of(value)
         if attention is None:
             return None
@@ -241,10 +241,10 @@ class _Window(Setting):
 
 
 def _with_defaults(settings: tuple[Setting, ...], **defaults: Any) -> tuple[Setting, ...]:
-    return tuple(dataclasses.replace(x, default=defaults.get(x.theirs, x.default)) for x in settings)
+    return tuple(dataclasses.replace(x, default=defaults.get(x.entry, x.default)) for x in settings)
 
 
-def _plain(fields: Fields) -> Fields:
+def _normalized(fields: Fields) -> Fields:
     """Returns the fields with `feed_forward_bias` None where it is the default."""
     usual = fields["feed_forward_bias"] == fields["use_bias"]
     return {**fields, "feed_forward_bias": None if usual else fields["feed_forward_bias"]}
@@ -260,7 +260,7 @@ MISTRAL = dataclasses.replace(
     fixed={**_FIXED, "use_bias": False, "feed_forward_bias": None},
     heads={**_heads("Mistral"), **_answering("Mistral")},
     left_out=(),
-    plain=_plain,
+    normalized=_normalized,
     derived=_sizes,
 )
 
@@ -300,7 +300,7 @@ MIXTRAL = dataclasses.replace(
     model_type="mixtral",
     settings=_with_defaults(MISTRAL.settings, rms_norm_eps=1e-5, sliding_window=None),
     fixed={name: value for name, value in MISTRAL.fixed.items() if name != "experts"},
-    demanded={"router_jitter_noise": 0.0},
+    required={"router_jitter_noise": 0.0},
     heads={**_heads("Mixtral"), **_answering("Mixtral")},
     inferred=_read_mixture,
     derived=_write_mixture,

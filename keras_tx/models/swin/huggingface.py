@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
-from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
+from keras_tx.convert.table import Rule, convolution, linear, norm, prefixed, same, transposed
 from keras_tx.ops.image.patches import grid, pair
 from keras_tx.ops.image.windows import WindowFit, fit_windows, window_of_each
 
@@ -26,7 +26,7 @@ def _block(stage: int, fields: Fields) -> list[Rule]:
         *norm("layernorm_before", d, "attention_norm"),
         *(transposed(f"attention.self.{name}.weight", f"{d} {d}", f"attention/{name}/kernel") for name in names),
         *(same(f"attention.self.{name}.bias", d, f"attention/{name}/bias") for name in biased(fields)),
-        *below("attention.self.", "attention/", scores(stage, fields, "continuous_position_bias_mlp")),
+        *prefixed("attention.self.", "attention/", scores(stage, fields, "continuous_position_bias_mlp")),
         *linear("attention.output.dense", f"{d} {d}", "attention/output"),
         *norm("layernorm_after", d, "feed_forward_norm"),
         *linear("intermediate.dense", f"{f} {d}", "feed_forward/up"),
@@ -76,10 +76,10 @@ def _backbone(prefix: str) -> Callable[[Fields], list[Rule]]:
         for stage, depth in enumerate(fields["depths"]):
             layer = f"encoder.layers.{stage}."
             for i in range(depth):
-                own += below(f"{layer}blocks.{i}.", f"stage_{stage}_block_{i}/", _block(stage, fields))
+                own += prefixed(f"{layer}blocks.{i}.", f"stage_{stage}_block_{i}/", _block(stage, fields))
             if stage < len(fields["depths"]) - 1:
-                own += below(f"{layer}downsample.", f"merging_{stage}/", merging(stage, fields))
-        return below(prefix, "backbone/", own)
+                own += prefixed(f"{layer}downsample.", f"merging_{stage}/", merging(stage, fields))
+        return prefixed(prefix, "backbone/", own)
 
     return rules
 
@@ -127,7 +127,7 @@ def _decoder(prefix: str) -> Callable[[Fields], list[Rule]]:
 # === Configs ===
 
 
-def plain(fit: WindowFit, pad_images: bool) -> Callable[[Fields], Fields]:
+def normalized(fit: WindowFit, pad_images: bool) -> Callable[[Fields], Fields]:
     """Our fields, with another format's rules for windows and images that come to the same at `image_size`."""
 
     def same_spelling(fields: Fields) -> Fields:
@@ -199,7 +199,7 @@ SWIN = Family(
         "pad_images": True,
         "window_fit": "shorter_side",
     },
-    demanded={},
+    required={},
     dims=dims,
     backbone=_backbone("swin."),
     heads={
@@ -207,7 +207,7 @@ SWIN = Family(
         "SwinForMaskedImageModeling": Head("SwinForMaskedImageModeling", _decoder("swin.")),
         "SwinBackbone": Head("SwinModel", alone=True),
     },
-    plain=plain("shorter_side", True),
+    normalized=normalized("shorter_side", True),
     ignored=(r".*\.relative_position_index",),
     left_out=(r"classifier\.\w+", r"(swin\.)?embeddings\.mask_token", r"decoder\..*"),
     classes="num_classes",
@@ -242,16 +242,16 @@ SWIN_V2 = dataclasses.replace(
     SWIN,
     model_type="swinv2",
     prefix="swinv2.",
-    settings=tuple(setting for setting in _SETTINGS if setting.ours != "absolute_positions"),
+    settings=tuple(setting for setting in _SETTINGS if setting.field != "absolute_positions"),
     fixed={**SWIN.fixed, **_V2_RULES},
-    demanded={"use_absolute_embeddings": False},  # the peer adds one row more than there are patches, and fails
+    required={"use_absolute_embeddings": False},  # the peer adds one row more than there are patches, and fails
     backbone=_backbone("swinv2."),
     heads={
         "SwinTransformer": Head("Swinv2ForImageClassification", classifier("classifier")),
         "SwinForMaskedImageModeling": Head("Swinv2ForMaskedImageModeling", _decoder("swinv2.")),
         "SwinBackbone": Head("Swinv2Model", alone=True),
     },
-    plain=plain("height", True),
+    normalized=normalized("height", True),
     ignored=(r".*\.relative_(position_index|coords_table)",),
     left_out=(r"classifier\.\w+", r"(swinv2\.)?embeddings\.mask_token", r"decoder\..*"),
     inferred=lambda config: {

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_tx.convert.family import Head, Setting
 from keras_tx.convert.keras_hub import KerasHubFamily, dense, layer, numbered
-from keras_tx.convert.table import Rule, below
+from keras_tx.convert.table import Rule, prefixed
 from keras_tx.models.swin import huggingface
 from keras_tx.ops.image.patches import grid, pair
 
@@ -16,8 +16,8 @@ Fields = Mapping[str, Any]
 _QKV = ("attention/query", "attention/key", "attention/value")
 
 
-def _norm(theirs: str, width: str, ours: str) -> list[Rule]:
-    return layer(theirs, f"{width}, {width}", ours, "gamma", "beta")
+def _norm(peer: str, width: str, own: str) -> list[Rule]:
+    return layer(peer, f"{width}, {width}", own, "gamma", "beta")
 
 
 def _block(stage: int, qkv_bias: bool) -> list[Rule]:
@@ -47,14 +47,14 @@ def _backbone(fields: Fields) -> list[Rule]:
         *_norm("layers/layer_normalization", "D", "final_norm"),
     ]
     for stage, depth in enumerate(fields["depths"]):
-        theirs, d = numbered("layers/swin_transformer_stage", stage), f"D{stage}"
+        peer, d = numbered("layers/swin_transformer_stage", stage), f"D{stage}"
         for i in range(depth):
-            block = f"{numbered(f'{theirs}/blocks/swin_transformer_block', i)}/"
-            rules += below(block, f"stage_{stage}_block_{i}/", _block(stage, fields["qkv_bias"]))
+            block = f"{numbered(f'{peer}/blocks/swin_transformer_block', i)}/"
+            rules += prefixed(block, f"stage_{stage}_block_{i}/", _block(stage, fields["qkv_bias"]))
         if stage < last:
-            rules += _norm(f"{theirs}/downsample/norm", f"4{d}", f"merging_{stage}/norm")
-            rules += layer(f"{theirs}/downsample/reduction", f"4{d} 2{d}", f"merging_{stage}/reduction", "kernel")
-    return below("", "backbone/", rules)
+            rules += _norm(f"{peer}/downsample/norm", f"4{d}", f"merging_{stage}/norm")
+            rules += layer(f"{peer}/downsample/reduction", f"4{d} 2{d}", f"merging_{stage}/reduction", "kernel")
+    return prefixed("", "backbone/", rules)
 
 
 def _classifier(fields: Fields) -> list[Rule]:
@@ -121,7 +121,7 @@ SWIN = KerasHubFamily(
         "window_fit": "shorter_side",
         "dropout": 0.0,
     },
-    demanded={"dropout_rate": 0.0, "data_format": "channels_last"},
+    required={"dropout_rate": 0.0, "data_format": "channels_last"},
     dims=huggingface.dims,
     backbone=_backbone,
     heads={
@@ -130,7 +130,7 @@ SWIN = KerasHubFamily(
         ),
         "SwinBackbone": Head("SwinTransformerBackbone", alone=True),
     },
-    plain=huggingface.plain("shorter_side", False),
+    normalized=huggingface.normalized("shorter_side", False),
     classes="num_classes",
     inferred=_inferred,
     derived=_derived,

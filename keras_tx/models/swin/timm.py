@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_tx.convert.family import Head, Setting
-from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
+from keras_tx.convert.table import Rule, convolution, linear, norm, prefixed, same, transposed
 from keras_tx.convert.timm import TimmFamily
-from keras_tx.models.swin.huggingface import biased, classifier, dims, merging, plain, pretrained_windows, scores
+from keras_tx.models.swin.huggingface import biased, classifier, dims, merging, normalized, pretrained_windows, scores
 from keras_tx.ops.image.windows import window_of_each
 
 Fields = Mapping[str, Any]
@@ -31,7 +31,7 @@ def _block(stage: int, fields: Fields) -> list[Rule]:
         *norm("norm1", d, "attention_norm"),
         transposed("attn.qkv.weight", f"3{d} {d}", *(f"{path}/kernel" for path in _QKV)),
         *biases,
-        *below("attn.", "attention/", scores(stage, fields, "cpb_mlp")),
+        *prefixed("attn.", "attention/", scores(stage, fields, "cpb_mlp")),
         *linear("attn.proj", f"{d} {d}", "attention/output"),
         *norm("norm2", d, "feed_forward_norm"),
         *linear("mlp.fc1", f"{f} {d}", "feed_forward/up"),
@@ -39,7 +39,7 @@ def _block(stage: int, fields: Fields) -> list[Rule]:
     ]
 
 
-def _respelled(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+def _renamed(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
     """The tensors by timm's names, where they have those of the authors: merging then ends a stage, not begins one."""
     if "layers.0.downsample.reduction.weight" not in tensors:
         return tensors
@@ -59,10 +59,10 @@ def _backbone(fields: Fields) -> list[Rule]:
     ]
     for stage, depth in enumerate(fields["depths"]):
         if stage:
-            rules += below(f"layers.{stage}.downsample.", f"merging_{stage - 1}/", merging(stage - 1, fields))
+            rules += prefixed(f"layers.{stage}.downsample.", f"merging_{stage - 1}/", merging(stage - 1, fields))
         for i in range(depth):
-            rules += below(f"layers.{stage}.blocks.{i}.", f"stage_{stage}_block_{i}/", _block(stage, fields))
-    return below("", "backbone/", rules)
+            rules += prefixed(f"layers.{stage}.blocks.{i}.", f"stage_{stage}_block_{i}/", _block(stage, fields))
+    return prefixed("", "backbone/", rules)
 
 
 # === Architectures ===
@@ -145,18 +145,18 @@ SWIN = TimmFamily(
         "absolute_positions": False,
         "window_fit": "axes",
     },
-    demanded={"global_pool": "avg", "always_partition": False, "head_dim": None},
+    required={"global_pool": "avg", "always_partition": False, "head_dim": None},
     dims=dims,
     backbone=_backbone,
     heads={
         "SwinTransformer": Head("SwinTransformer", classifier("head.fc")),
         "SwinBackbone": Head("SwinTransformer", alone=True),
     },
-    plain=plain("axes", False),
+    normalized=normalized("axes", False),
     ignored=(r".*\.(relative_position_index|attn_mask)",),
     left_out=(r"head\.fc\.\w+",),
     classes="num_classes",
-    respelled=_respelled,
+    renamed=_renamed,
     inferred=_window_size,
     derived=_window_arguments,
     architectures=ARCHITECTURES,
@@ -185,7 +185,7 @@ SWIN_V2 = dataclasses.replace(
     ),
     fixed={name: value for name, value in SWIN.fixed.items() if name != "activation"}
     | {"scores": "cosine", "position_bias": "continuous", "norm_position": "post"},
-    demanded={"global_pool": "avg", "always_partition": False},
+    required={"global_pool": "avg", "always_partition": False},
     ignored=(r".*\.(relative_position_index|relative_coords_table|attn_mask)",),
     inferred=_all_windows,
     derived=_all_window_arguments,

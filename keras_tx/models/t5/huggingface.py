@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
-from keras_tx.convert.table import Rule, below, linear, same, transposed
+from keras_tx.convert.table import Rule, linear, prefixed, same, transposed
 from keras_tx.convert.tensors import Tensor
 
 Fields = Mapping[str, Any]
@@ -18,23 +18,23 @@ PREFIX = "transformer."
 # === Tensors ===
 
 
-def _scale(theirs: str, ours: str) -> Rule:
-    return same(f"{theirs}.weight", "D", f"{ours}/scale")
+def _scale(peer: str, own: str) -> Rule:
+    return same(f"{peer}.weight", "D", f"{own}/scale")
 
 
-def _attention(theirs: str, ours: str) -> list[Rule]:
+def _attention(peer: str, own: str) -> list[Rule]:
     inward = {"q": "query", "k": "key", "v": "value"}
     return [
-        *(transposed(f"{theirs}.{letter}.weight", "I D", f"{ours}/{name}/kernel") for letter, name in inward.items()),
-        transposed(f"{theirs}.o.weight", "D I", f"{ours}/output/kernel"),
+        *(transposed(f"{peer}.{letter}.weight", "I D", f"{own}/{name}/kernel") for letter, name in inward.items()),
+        transposed(f"{peer}.o.weight", "D I", f"{own}/output/kernel"),
     ]
 
 
-def _feed_forward(theirs: str, ours: str, gated: bool) -> list[Rule]:
+def _feed_forward(peer: str, own: str, gated: bool) -> list[Rule]:
     inward = {"wi_0": "gate", "wi_1": "up"} if gated else {"wi": "up"}
     return [
-        *(transposed(f"{theirs}.{their}.weight", "F D", f"{ours}/{our}/kernel") for their, our in inward.items()),
-        transposed(f"{theirs}.wo.weight", "D F", f"{ours}/down/kernel"),
+        *(transposed(f"{peer}.{inner}.weight", "F D", f"{own}/{name}/kernel") for inner, name in inward.items()),
+        transposed(f"{peer}.wo.weight", "D F", f"{own}/down/kernel"),
     ]
 
 
@@ -60,7 +60,7 @@ def _stack(name: str, layers: int, gated: bool) -> list[Rule]:
     block = _block(gated, cross=name == "decoder")
     return [
         same(bias, "R H", f"backbone/{name}_bias/table"),
-        *(rule for i in range(layers) for rule in below(f"{name}.block.{i}.", f"backbone/{name}/block_{i}/", block)),
+        *(rule for i in range(layers) for rule in prefixed(f"{name}.block.{i}.", f"backbone/{name}/block_{i}/", block)),
         _scale(f"{name}.final_layer_norm", f"backbone/{name}/norm"),
     ]
 
@@ -78,7 +78,7 @@ def _both(fields: Fields) -> list[Rule]:
 
 
 def _wrapped(rules: Callable[[Fields], list[Rule]]) -> Callable[[Fields], list[Rule]]:
-    return lambda fields: below(PREFIX, "", rules(fields))
+    return lambda fields: prefixed(PREFIX, "", rules(fields))
 
 
 def _bare(tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,11 +116,11 @@ _NAMES = {"gelu_tanh": "gelu_new"}
 def _inferred(config: Mapping[str, Any]) -> dict[str, Any]:
     said = config.get("feed_forward_proj") or "relu"
     name, gated = said.removeprefix("gated-"), said.startswith("gated-")
-    ours = {theirs: ours for ours, theirs in (_GATED_NAMES if gated else _NAMES).items()}
+    own_names = {peer: own for own, peer in (_GATED_NAMES if gated else _NAMES).items()}
     tied, scaled = config.get("tie_word_embeddings", True), config.get("scale_decoder_outputs")
     return {
         "gated": gated,
-        "activation": ours.get(name, name),
+        "activation": own_names.get(name, name),
         "scale_output": None if scaled is None or scaled == tied else scaled,
     }
 
@@ -174,7 +174,7 @@ T5 = Family(
     prefix="",
     settings=_SETTINGS,
     fixed={},
-    demanded={},
+    required={},
     dims=_dims,
     backbone=_both,
     heads={
@@ -182,16 +182,16 @@ T5 = Family(
         "T5ForQuestionAnswering": Head(
             "T5ForQuestionAnswering",
             lambda fields: linear("qa_outputs", "2 D", "head/qa_outputs"),
-            written={"num_labels": 2, "label_names": None},
+            peer_fields={"num_labels": 2, "label_names": None},
         ),
         "T5Backbone": Head("T5Model", alone=True),
     },
     ignored=(r".*EncDecAttention\.relative_attention_bias\.weight",),  # of old checkpoints, which nothing reads
     left_out=_OTHER_HEADS,
     inferred=_inferred,
-    shown=_untied,
+    from_tensors=_untied,
     derived=_derived,
-    respelled=_bare,
+    renamed=_bare,
 )
 
 T5_ENCODER = dataclasses.replace(
@@ -208,7 +208,7 @@ T5_IN_CLASSIFIER = dataclasses.replace(
     heads={
         "T5ForSequenceClassification": Head("T5ForSequenceClassification", lambda fields: _CLASSIFIER),
     },
-    respelled=lambda tensors: tensors,
+    renamed=lambda tensors: tensors,
 )
 
 T5_IN_TAGGER = dataclasses.replace(

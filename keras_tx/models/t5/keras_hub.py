@@ -8,24 +8,24 @@ from typing import Any
 
 from keras_tx.convert.family import Head, Setting
 from keras_tx.convert.keras_hub import KerasHubFamily, layer, numbered
-from keras_tx.convert.table import Rule, below
+from keras_tx.convert.table import Rule, prefixed
 
 Fields = Mapping[str, Any]
 
 # === Tensors ===
 
 
-def _scale(theirs: str, ours: str) -> list[Rule]:
-    return layer(theirs, "D", ours, "scale")
+def _scale(peer: str, own: str) -> list[Rule]:
+    return layer(peer, "D", own, "scale")
 
 
-def _attention(theirs: str, ours: str) -> list[Rule]:
-    inward = [layer(f"{theirs}/{x}_projector", "D I", f"{ours}/{x}", "kernel") for x in ("query", "key", "value")]
-    return [*(rule for rules in inward for rule in rules), *_map(f"{theirs}/output_projector", "I D", f"{ours}/output")]
+def _attention(peer: str, own: str) -> list[Rule]:
+    inward = [layer(f"{peer}/{x}_projector", "D I", f"{own}/{x}", "kernel") for x in ("query", "key", "value")]
+    return [*(rule for rules in inward for rule in rules), *_map(f"{peer}/output_projector", "I D", f"{own}/output")]
 
 
-def _map(theirs: str, shape: str, ours: str) -> list[Rule]:
-    return layer(theirs, shape, ours, "kernel")
+def _map(peer: str, shape: str, own: str) -> list[Rule]:
+    return layer(peer, shape, own, "kernel")
 
 
 def _block(gated: bool, cross: bool) -> list[Rule]:
@@ -40,17 +40,17 @@ def _block(gated: bool, cross: bool) -> list[Rule]:
         *_attention("self_attention", "attention"),
         *(crossed if cross else []),
         *_scale("layer_norm", "feed_forward_norm"),
-        *(rule for theirs, ours in inward.items() for rule in _map(theirs, "D F", f"feed_forward/{ours}")),
+        *(rule for peer, own in inward.items() for rule in _map(peer, "D F", f"feed_forward/{own}")),
         *_map("output_projector", "F D", "feed_forward/down"),
     ]
 
 
 def _stack(name: str, layers: int, first: int, gated: bool) -> list[Rule]:
     """The rules of the "encoder" or the "decoder", whose first block, of this number, has the position bias of all."""
-    theirs, block = "layers/t5_transformer_layer", _block(gated, cross=name == "decoder")
-    blocks = [below(f"{numbered(theirs, first + i)}/", f"backbone/{name}/block_{i}/", block) for i in range(layers)]
+    peer, block = "layers/t5_transformer_layer", _block(gated, cross=name == "decoder")
+    blocks = [prefixed(f"{numbered(peer, first + i)}/", f"backbone/{name}/block_{i}/", block) for i in range(layers)]
     return [
-        *layer(f"{numbered(theirs, first)}/self_attention", "R H", f"backbone/{name}_bias", "table"),
+        *layer(f"{numbered(peer, first)}/self_attention", "R H", f"backbone/{name}_bias", "table"),
         *(rule for rules in blocks for rule in rules),
         *_scale(numbered("layers/t5_layer_norm", int(first > 0)), f"backbone/{name}/norm"),
     ]
@@ -117,7 +117,7 @@ def _derived(fields: Fields) -> dict[str, Any]:
     return {"activation": _GELU_TANH if name == "gelu_tanh" else name, "key_value_dim": fields["d_kv"]}
 
 
-def _plain(fields: Fields) -> dict[str, Any]:
+def _normalized(fields: Fields) -> dict[str, Any]:
     usual = {"num_decoder_layers": fields["num_layers"], "scale_output": fields["tie_embeddings"]}
     return {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
 
@@ -141,7 +141,7 @@ T5 = KerasHubFamily(
         Setting("tie_embedding_weights", "tie_embeddings", True),
     ),
     fixed={"num_decoder_layers": None, "num_buckets": 32, "max_distance": 128, "scale_output": None},
-    demanded={},
+    required={},
     dims=_dims,
     backbone=_both,
     heads={
@@ -149,7 +149,7 @@ T5 = KerasHubFamily(
         "T5Backbone": Head("T5Backbone", alone=True),
         **dict.fromkeys(_FRESH, Head("")),
     },
-    plain=_plain,
+    normalized=_normalized,
     inferred=_inferred,
     derived=_derived,
     read_from=("activation", "key_value_dim"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
-from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
+from keras_tx.convert.table import Rule, convolution, linear, norm, prefixed, same, transposed
 from keras_tx.layers.image.resnet_stem import resnet_stride
 from keras_tx.ops.image.patches import grid, pair
 from keras_tx.ops.image.pooling import REDUCTIONS
@@ -46,11 +46,11 @@ def _backbone(prefix: str) -> Callable[[Fields], list[Rule]]:
             *(
                 rule
                 for i in range(fields["num_layers"])
-                for rule in below(f"encoder.layer.{i}.", f"block_{i}/", _block(fields["qkv_bias"]))
+                for rule in prefixed(f"encoder.layer.{i}.", f"block_{i}/", _block(fields["qkv_bias"]))
             ),
             *norm("layernorm", "D", "norm"),
         ]
-        return below(prefix, "backbone/", own)
+        return prefixed(prefix, "backbone/", own)
 
     return rules
 
@@ -75,9 +75,9 @@ def dims(fields: Fields) -> dict[str, int]:
     }
 
 
-def _classifier(theirs: str = "classifier", distilled: str | None = None) -> Callable[[Fields], list[Rule]]:
+def _classifier(peer: str = "classifier", distilled: str | None = None) -> Callable[[Fields], list[Rule]]:
     """The rules of a classifier, and of the distillation token's if there is one; none without classes."""
-    rules = linear(theirs, "N D", "head/classifier")
+    rules = linear(peer, "N D", "head/classifier")
     if distilled is not None:
         rules = [*rules, *linear(distilled, "N D", "head/distillation_classifier")]
     return lambda fields: rules if fields["num_classes"] else []
@@ -134,7 +134,7 @@ FIXED: dict[str, Any] = {
 }
 
 
-def plain(fields: Fields) -> Fields:
+def normalized(fields: Fields) -> Fields:
     """Returns the fields with `fc_norm` None where it is the default."""
     default = fields["pooling"] in REDUCTIONS
     return {**fields, "fc_norm": None if fields["fc_norm"] == default else fields["fc_norm"]}
@@ -156,7 +156,7 @@ VIT = Family(
     prefix="vit.",
     settings=SETTINGS,
     fixed=FIXED,
-    demanded={},
+    required={},
     dims=dims,
     backbone=_backbone("vit."),
     heads={
@@ -165,7 +165,7 @@ VIT = Family(
         **_ALONE,
     },
     tensorflow={"qkv_bias": True},  # always, whatever the config says
-    plain=plain,
+    normalized=normalized,
     left_out=(r"classifier\.\w+", r"(vit\.)?pooler\.dense\.\w+", r"(vit\.)?embeddings\.mask_token", r"decoder\..*"),
     classes="num_classes",
     derived=lambda fields: {"encoder_stride": pair(fields["patch_size"])[0]},
@@ -175,7 +175,7 @@ VIT_MODEL = dataclasses.replace(
     VIT,
     fixed={**_without("representation_size"), "num_classes": 0},
     settings=(*SETTINGS, Setting("pooler_output_size", "representation_size", None)),
-    demanded={"pooler_act": "tanh"},
+    required={"pooler_act": "tanh"},
     heads={"VisionTransformer": Head("ViTModel", _pooler("vit.")), **_ALONE},
     inferred=lambda config: {"num_classes": 0, **_pooler_width(config)},
 )
@@ -212,7 +212,7 @@ DEIT_MODEL = dataclasses.replace(
     DEIT,
     fixed={**_without("representation_size"), "distillation_token": True, "num_classes": 0},
     settings=VIT_MODEL.settings,
-    demanded=VIT_MODEL.demanded,
+    required=VIT_MODEL.required,
     heads={"VisionTransformer": Head("DeiTModel", _pooler("deit.")), **_DISTILLED_ALONE},
     inferred=VIT_MODEL.inferred,
 )
@@ -224,8 +224,8 @@ def _mae_decoder(fields: Fields) -> list[Rule]:
     def renamed(rule: Rule, i: int) -> Rule:
         """A rule of the decoder's block i, which newer versions write under another name."""
         shape = tuple(widths[axis] for axis in rule.shape)
-        copies = tuple(f"decoder.decoder_encoder.layer.{i}.{name}" for name in (rule.theirs, *rule.copies))
-        (rule,) = below(f"decoder.decoder_layers.{i}.", f"head/block_{i}/", [rule])
+        copies = tuple(f"decoder.decoder_encoder.layer.{i}.{name}" for name in (rule.tensor, *rule.copies))
+        (rule,) = prefixed(f"decoder.decoder_layers.{i}.", f"head/block_{i}/", [rule])
         return dataclasses.replace(rule, shape=shape, copies=(*rule.copies, *copies))
 
     return [

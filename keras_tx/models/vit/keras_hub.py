@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_tx.convert.family import Head, Setting
 from keras_tx.convert.keras_hub import KerasHubFamily, attention, blocks, dense, norm, row
-from keras_tx.convert.table import Rule, below
+from keras_tx.convert.table import Rule, prefixed
 from keras_tx.models.vit import huggingface
 from keras_tx.ops.image.patches import pair
 
@@ -32,7 +32,7 @@ def _backbone(fields: Fields) -> list[Rule]:
         *blocks(f"{encoder}/encoder_layers/vi_t_encoder_block", "block", fields["num_layers"], _BLOCK),
         *norm(f"{encoder}/layer_norm", "norm"),
     ]
-    return below("", "backbone/", own)
+    return prefixed("", "backbone/", own)
 
 
 def _classifier(fields: Fields) -> list[Rule]:
@@ -101,14 +101,14 @@ VIT = KerasHubFamily(
         "activation": "gelu",
         "qkv_bias": True,
     },
-    demanded={"use_mha_bias": True, "use_mlp_bias": True, "use_patch_bias": True},
+    required={"use_mha_bias": True, "use_mlp_bias": True, "use_patch_bias": True},
     dims=_dims,
     backbone=_backbone,
     heads={
         "VisionTransformer": Head("ViTImageClassifier", _classifier, {"task.activation": "linear"}),
         "ViTBackbone": Head("ViTBackbone", alone=True),
     },
-    plain=huggingface.plain,
+    normalized=huggingface.normalized,
     classes="num_classes",
     inferred=_inferred,
     derived=_derived,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_tx.convert.family import Family, Head
-from keras_tx.convert.table import Rule, below, same
+from keras_tx.convert.table import Rule, prefixed, same
 from keras_tx.layers.image.resnet_stem import resnet_stride, resnet_width
 from keras_tx.models.vit import timm_stem as resnet_stem
 from keras_tx.models.vit.huggingface import FIXED, dims
@@ -21,18 +21,18 @@ from keras_tx.models.vit.huggingface import FIXED, dims
 Fields = Mapping[str, Any]
 
 
-def _flattened(theirs: str, shape: str, ours: str) -> Rule:
+def _flattened(peer: str, shape: str, own: str) -> Rule:
     """A tensor whose heads have an axis of their own."""
-    return Rule(theirs, tuple(shape.split()), (ours,), flattened=True)
+    return Rule(peer, tuple(shape.split()), (own,), flattened=True)
 
 
-def _linear(theirs: str, shape: str, ours: str) -> list[Rule]:
-    kernel = same(f"{theirs}/kernel", shape, f"{ours}/kernel")
-    return [kernel, same(f"{theirs}/bias", shape.split()[-1], f"{ours}/bias")]
+def _linear(peer: str, shape: str, own: str) -> list[Rule]:
+    kernel = same(f"{peer}/kernel", shape, f"{own}/kernel")
+    return [kernel, same(f"{peer}/bias", shape.split()[-1], f"{own}/bias")]
 
 
-def _norm(theirs: str, ours: str) -> list[Rule]:
-    return [same(f"{theirs}/scale", "D", f"{ours}/gamma"), same(f"{theirs}/bias", "D", f"{ours}/beta")]
+def _norm(peer: str, own: str) -> list[Rule]:
+    return [same(f"{peer}/scale", "D", f"{own}/gamma"), same(f"{peer}/bias", "D", f"{own}/beta")]
 
 
 _ATTENTION = "MultiHeadDotProductAttention_1"
@@ -53,17 +53,17 @@ def _backbone(fields: Fields) -> list[Rule]:
     own = [
         same("cls", "1 1 D", "class_token"),
         same("Transformer/posembed_input/pos_embedding", "1 P D", "position_embedding"),
-        *below("", "stem/", [] if stem is None else resnet_stem.npz(stem)),
+        *prefixed("", "stem/", [] if stem is None else resnet_stem.npz(stem)),
         same("embedding/kernel", "H W C D" if stem is None else "H W S D", "patch_embedding/kernel"),
         same("embedding/bias", "D", "patch_embedding/bias"),
         *(
             rule
             for i in range(fields["num_layers"])
-            for rule in below(f"Transformer/encoderblock_{i}/", f"block_{i}/", _BLOCK)
+            for rule in prefixed(f"Transformer/encoderblock_{i}/", f"block_{i}/", _BLOCK)
         ),
         *_norm("Transformer/encoder_norm", "norm"),
     ]
-    return below("", "backbone/", own)
+    return prefixed("", "backbone/", own)
 
 
 def _head(fields: Fields) -> list[Rule]:
@@ -115,7 +115,7 @@ VIT = _Npz(
     prefix="",
     settings=(),
     fixed={name: value for name, value in FIXED.items() if name != "stem"},
-    demanded={},
+    required={},
     dims=lambda fields: {
         **dims(fields),
         "S": resnet_width(fields["stem"] or ()),

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_tx.convert.family import Head, Setting
-from keras_tx.convert.table import Rule, below, convolution, linear, norm, same, transposed
+from keras_tx.convert.table import Rule, convolution, linear, norm, prefixed, same, transposed
 from keras_tx.convert.timm import TimmFamily
 from keras_tx.layers.image.resnet_stem import resnet_width
 from keras_tx.models.vit import timm_stem as resnet_stem
-from keras_tx.models.vit.huggingface import dims, plain
+from keras_tx.models.vit.huggingface import dims, normalized
 from keras_tx.models.vit.timm_architectures import ARCHITECTURES, DISTILLED, HYBRID
 from keras_tx.ops.image.pooling import REDUCTIONS
 
@@ -24,10 +24,10 @@ _QKV = ("attention/query", "attention/key", "attention/value")
 _GATED = ("feed_forward/gate", "feed_forward/up")
 
 
-def _packed(theirs: str, width: str, ours: Sequence[str], use_bias: bool = True) -> list[Rule]:
+def _packed(peer: str, width: str, own: Sequence[str], use_bias: bool = True) -> list[Rule]:
     """A linear map of which we have several, side by side."""
-    kernels = transposed(f"{theirs}.weight", f"{width} D", *(f"{path}/kernel" for path in ours))
-    return [kernels, *([same(f"{theirs}.bias", width, *(f"{path}/bias" for path in ours))] if use_bias else [])]
+    kernels = transposed(f"{peer}.weight", f"{width} D", *(f"{path}/kernel" for path in own))
+    return [kernels, *([same(f"{peer}.bias", width, *(f"{path}/bias" for path in own))] if use_bias else [])]
 
 
 def _block(fields: Fields) -> list[Rule]:
@@ -56,12 +56,16 @@ def _backbone(fields: Fields) -> list[Rule]:
     hybrid = stem is not None
     rules = [
         same("pos_embed", "1 P D", "position_embedding"),
-        *(below("patch_embed.backbone.", "stem/", resnet_stem.timm(stem)) if hybrid else []),
+        *(prefixed("patch_embed.backbone.", "stem/", resnet_stem.timm(stem)) if hybrid else []),
         *convolution(
             "patch_embed.proj", "D S H W" if hybrid else "D C H W", "patch_embedding", use_bias=not fields["pre_norm"]
         ),
         *norm("fc_norm" if after_pooling else "norm", "D", "norm"),
-        *(rule for i in range(fields["num_layers"]) for rule in below(f"blocks.{i}.", f"block_{i}/", _block(fields))),
+        *(
+            rule
+            for i in range(fields["num_layers"])
+            for rule in prefixed(f"blocks.{i}.", f"block_{i}/", _block(fields))
+        ),
     ]
     if fields["class_token"]:
         rules.append(same("cls_token", "1 1 D", "class_token"))
@@ -71,10 +75,10 @@ def _backbone(fields: Fields) -> list[Rule]:
         rules.append(same("reg_token", "1 R D", "register_tokens"))
     if fields["pre_norm"]:
         rules += norm("norm_pre", "D", "embedding_norm")
-    return below("", "backbone/", rules)
+    return prefixed("", "backbone/", rules)
 
 
-_ATTENTION_POOLING = below(
+_ATTENTION_POOLING = prefixed(
     "attn_pool.",
     "head/attention_pooling/",
     [
@@ -177,11 +181,11 @@ VIT = TimmFamily(
         "stem": None,
         "activation_dropout": 0.0,
     },
-    demanded={"pos_embed": "learn", "final_norm": True, "proj_bias": True},
+    required={"pos_embed": "learn", "final_norm": True, "proj_bias": True},
     dims=_dims,
     backbone=_backbone,
     heads={"VisionTransformer": Head("VisionTransformer", _head), **_ALONE},
-    plain=plain,
+    normalized=normalized,
     left_out=(r"head(_dist)?\.\w+",),
     classes="num_classes",
     inferred=_d_ff,

@@ -29,11 +29,11 @@ def timm(blocks: Sequence[int]) -> list[Rule]:
         *norm(f"{first}norm", str(WIDTH), "norm"),
     ]
     for conv in _convolutions(blocks):
-        theirs, ours = f"stages.{conv.stage}.blocks.{conv.block}.", _ours(conv)
+        peer, own = f"stages.{conv.stage}.blocks.{conv.block}.", _ours(conv)
         shape = f"{conv.filters} {conv.channels} {conv.size} {conv.size}"
         names = ("downsample.conv", "downsample.norm") if conv.number is None else _numbered(conv, "conv", "norm")
-        rules += convolution(theirs + names[0], shape, ours[0], use_bias=False)
-        rules += norm(theirs + names[1], str(conv.filters), ours[1])
+        rules += convolution(peer + names[0], shape, own[0], use_bias=False)
+        rules += norm(peer + names[1], str(conv.filters), own[1])
     return rules
 
 
@@ -41,11 +41,11 @@ def npz(blocks: Sequence[int]) -> list[Rule]:
     """The rules of the authors' JAX modules of these blocks; their norms' scales and offsets have the images' rank."""
     rules = [same("conv_root/kernel", f"7 7 C {WIDTH}", "conv/kernel"), *_npz_norm("gn_root", WIDTH, "norm")]
     for conv in _convolutions(blocks):
-        theirs, ours = f"block{conv.stage + 1}/unit{conv.block + 1}/", _ours(conv)
+        peer, own = f"block{conv.stage + 1}/unit{conv.block + 1}/", _ours(conv)
         shape = f"{conv.size} {conv.size} {conv.channels} {conv.filters}"
         names = ("conv_proj", "gn_proj") if conv.number is None else _numbered(conv, "conv", "gn")
-        rules.append(same(f"{theirs}{names[0]}/kernel", shape, f"{ours[0]}/kernel"))
-        rules += _npz_norm(theirs + names[1], conv.filters, ours[1])
+        rules.append(same(f"{peer}{names[0]}/kernel", shape, f"{own[0]}/kernel"))
+        rules += _npz_norm(peer + names[1], conv.filters, own[1])
     return rules
 
 
@@ -73,7 +73,7 @@ def _numbered(conv: _Conv, *names: str) -> tuple[str, ...]:
     return tuple(f"{name}{conv.number}" for name in names)
 
 
-def _npz_norm(theirs: str, width: int, ours: str) -> list[Rule]:
+def _npz_norm(peer: str, width: int, own: str) -> list[Rule]:
     names = (("scale", "gamma"), ("bias", "beta"))
     shape = ("1", "1", "1", str(width))
-    return [Rule(f"{theirs}/{name}", shape, (f"{ours}/{own}",), flattened=True) for name, own in names]
+    return [Rule(f"{peer}/{scale}", shape, (f"{own}/{gamma}",), flattened=True) for scale, gamma in names]
