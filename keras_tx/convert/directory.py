@@ -111,12 +111,22 @@ class CheckpointDirectory:
         if (self.path / H5_INDEX).exists():
             return self._sharded(H5_INDEX)
         if any((self.path / name).exists() for name in _PICKLES):
-            raise ValueError(
-                f"{self.path} has its weights only as pickle ({_PICKLES[0]}), which can run any code and is never "
-                "read here. Convert it where you trust it, with Transformers: "
-                f"AutoModel.from_pretrained({str(self.path)!r}).save_pretrained(DEST, safe_serialization=True)."
-            )
-        raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX} or {H5_WEIGHTS}.")
+            raise ValueError(f"{self.path} has its weights only as pickle. {self._how_to_convert_pickles()}")
+        raise FileNotFoundError(
+            f"{self.path} holds no {WEIGHTS}, {INDEX}, {H5_WEIGHTS} or {H5_INDEX}. {self._how_to_convert_pickles()}"
+        )
+
+    def _how_to_convert_pickles(self) -> str:
+        """Returns what to do about pickles, for an error: the class that the config names keeps the head."""
+        architectures = self.config.get("architectures") or ["AutoModel"]
+        name = str(architectures[0]).removeprefix("TF")
+        root, source = self.path.resolve(), str(self.path)
+        if root.parent.name == "snapshots":  # of a hub's cache, in "models--owner--name"
+            source = root.parent.parent.name.removeprefix("models--").replace("--", "/")
+        return (
+            f"Pickles, such as {_PICKLES[0]}, can run any code and are never read here. Convert them where you trust "
+            f"them, with Transformers: {name}.from_pretrained({source!r}).save_pretrained(DEST)."
+        )
 
     def _preset_tensors(self) -> dict[str, Tensor]:
         task = self.inside(TASK_WEIGHTS) if (self.path / TASK_WEIGHTS).exists() else None

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, NPZ, WEIGHTS, shard_places
+from keras_tx.convert.directory import (
+    CONFIG,
+    GENERATION_CONFIG,
+    H5_INDEX,
+    H5_WEIGHTS,
+    INDEX,
+    NPZ,
+    WEIGHTS,
+    shard_places,
+)
 from keras_tx.convert.preset import (
     PRESET_INDEX,
     PRESET_WEIGHTS,
@@ -40,7 +49,8 @@ def locate(
 ) -> Path:
     """The directory that `source` names; what is on a hub is downloaded into its cache first.
 
-    Only what is needed is downloaded: the configs, and the weights in one form, safetensors before `tf_model.h5`.
+    Only what is needed is downloaded: the configs, and the weights in one form, safetensors before `tf_model.h5`,
+    whole or in shards.
 
     Args:
         source: a directory, an `.npz`, or a hub id such as "openai-community/gpt2", with "hf://" before it or not. With
@@ -94,12 +104,13 @@ def _hint(source: str | Path) -> str:
 
 def _get_weights(get: Get) -> None:
     get(GENERATION_CONFIG)
-    if not get(WEIGHTS):
-        if index := get(INDEX):
+    for whole, parts in ((WEIGHTS, INDEX), (H5_WEIGHTS, H5_INDEX)):
+        if get(whole):
+            return
+        if index := get(parts):
             for shard in sorted(set(shard_places(index).values())):
                 get(shard)
-        else:
-            get(H5_WEIGHTS)
+            return
 
 
 def _get_preset(get: Get) -> None:

@@ -100,7 +100,7 @@ def _read(tensor: Tensor, name: str) -> np.ndarray:
     for start, rows in tensor.chunks():
         chunk = rows.astype("float32", copy=False)
         if not np.isfinite(chunk).all():
-            raise ValueError(f"tensor {name} of the checkpoint holds numbers that are not finite: the file is damaged.")
+            raise ValueError(f"tensor {name} of {tensor.file} holds numbers that are not finite: the file is damaged.")
         rows_of[start : start + len(np.atleast_1d(rows))] = chunk
     return values
 
