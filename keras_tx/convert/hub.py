@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,12 @@ from keras_tx.convert.preset import (
     PRESET_WEIGHTS,
     TASK,
     TASK_WEIGHTS,
-    is_handle,
     is_preset,
-    is_preset_name,
-    preset_getter,
     preset_shards,
 )
 from keras_tx.extras import has_extra
 from keras_tx.files import read_json
-from keras_tx.hub import download, require_hub_id
-
-HUB_SCHEME = "hf://"
-"""What KerasHub has before a hub id."""
-
-Get = Callable[[str], Path | None]
-"""Downloads a file by name, and gives its place; None if there is no such file."""
+from keras_tx.hub import HUB_SCHEME, Get, download, is_handle, is_preset_name, preset_getter, require_hub_id
 
 
 def locate(
@@ -47,7 +38,7 @@ def locate(
     token: str | bool | None = None,
     also: Iterable[str] = (),
 ) -> Path:
-    """The directory that `source` names; what is on a hub is downloaded into its cache first.
+    """Returns the directory that `source` names; what is on a hub is downloaded into its cache first.
 
     Only what is needed is downloaded: the configs, and the weights in one form, safetensors before `tf_model.h5`,
     whole or in shards.
@@ -81,7 +72,7 @@ def locate(
 
 
 def _getter(source: str | Path, *options: Any) -> Get:
-    """What downloads the files of a source that is no directory; `options` are those of `download`."""
+    """Returns what downloads the files of a source that is no directory; `options` are those of `download`."""
     hub_id = str(source).removeprefix(HUB_SCHEME)
     if is_handle(hub_id):
         return preset_getter(hub_id)
@@ -96,7 +87,7 @@ def _getter(source: str | Path, *options: Any) -> Get:
 
 
 def _hint(source: str | Path) -> str:
-    """What more may find a name that is no directory and not on the hub."""
+    """Returns what more may find a name that is no directory and not on the hub."""
     if "/" in str(source) or has_extra("keras_hub"):
         return ""
     return ' If it is one of KerasHub\'s presets: `pip install "keras_tx[keras-hub]"`.'
