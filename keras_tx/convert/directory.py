@@ -161,7 +161,7 @@ class CheckpointDirectory:
         return content
 
     def inside(self, name: str) -> Path:
-        """The path of a file, which neither its name nor a link may lead out of the directory.
+        """Returns the path of a file, which neither its name nor a link may lead out of the directory.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -179,7 +179,7 @@ class CheckpointDirectory:
 
 
 def shard_places(index: Path) -> dict[str, str]:
-    """The file of each tensor, by an index of shards.
+    """Returns the file of each tensor, by an index of shards.
 
     Raises:
         ValueError: if it is no such index.
@@ -196,12 +196,12 @@ def _is_from_tensorflow(file: Path) -> bool:
 
 
 def _as_in_shard(name: str, tensors: Container[str]) -> str:
-    """A weight's name as a shard has it: without the first level, if that is the model's; in HDF5 from "/" on."""
+    """Returns a weight's name as a shard has it: without the model's name before it; in HDF5 from "/" on."""
     spellings = [name, f"/{name}", name.partition("/")[2], f"/{name.partition('/')[2]}"]
     return next((spelling for spelling in spellings if spelling in tensors), name)
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 sum of a file, in hexadecimal digits."""
+    """Returns the SHA-256 sum of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

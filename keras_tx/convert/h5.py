@@ -18,7 +18,7 @@ _DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, Arithmetic
 
 
 def read_h5(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by their whole names, from "/" on; their data is not read yet.
+    """Returns the tensors of a file by their whole names, from "/" on; their data is not read yet.
 
     Raises:
         ValueError: for a file that is not HDF5, is truncated or damaged, or leads out of itself by links.
@@ -54,7 +54,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _items(group, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """The datasets below a group by their whole names; of one that would lead elsewhere, how it does."""
+    """Gives the datasets below a group by their whole names; of one that would lead elsewhere, how it does."""
     import h5py
 
     for name in group:
@@ -77,7 +77,7 @@ def _items(group, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _dtype(dataset) -> np.dtype:
-    """What the numbers are; HDF5 has no bfloat16, which Keras writes as two bytes each and names beside them."""
+    """Returns the dtype of a dataset; HDF5 has no bfloat16, which Keras writes as two bytes and names beside them."""
     return np.dtype(ml_dtypes.bfloat16) if dataset.attrs.get("dtype") == "bfloat16" else dataset.dtype
 
 
