@@ -1,9 +1,18 @@
-"""Files of repositories on the Hugging Face hub."""
+"""Files of repositories on the Hugging Face hub, and of KerasHub's presets, which may lie elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from keras_tx.extras import has_extra, require_extra
+
+HUB_SCHEME = "hf://"
+"""What KerasHub has before a hub id."""
+
+Get = Callable[[str], Path | None]
+"""Downloads a file by name, and gives its place; None if there is no such file."""
 
 
 def locate_files(
@@ -20,7 +29,8 @@ def locate_files(
     """Finds a directory, or downloads some files of a repository into the hub's cache.
 
     Args:
-        source: a directory, or a hub id such as "openai-community/gpt2".
+        source: a directory, or a hub id such as "openai-community/gpt2", with "hf://" before it or not. With KerasHub
+            installed also one of its presets, as "bert_base_en" or "kaggle://keras/bert/keras/bert_base_en".
         alternatives: groups of files. Of the first group that the repository has a file of, all are downloaded.
         beside: further files to be downloaded if the repository has them.
         what: what the files hold, for errors.
@@ -37,22 +47,28 @@ def locate_files(
     """
     if Path(source).is_dir():
         return Path(source)
-    require_hub_id(source)
-
-    def get(name: str) -> Path | None:
-        return download(str(source), name, revision, cache_dir, local_files_only, token)
-
-    for names in alternatives:
-        found = [path for path in map(get, names) if path]
-        if found:
-            for name in beside:
-                get(name)
-            return found[0].parent
+    for get in _getters(source, revision, cache_dir, local_files_only, token):
+        for names in alternatives:
+            found = [path for path in map(get, names) if path]
+            if found:
+                for name in beside:
+                    get(name)
+                return found[0].parent
     names = [name for group in alternatives for name in group]
     raise FileNotFoundError(
         f"there is no directory {source}, and no {what} of the hub's {source} is within reach or in the cache: "
         f"it would be {', '.join(names[:-1])} or {names[-1]}."
     )
+
+
+def _getters(source: str | Path, *options: Any) -> list[Get]:
+    """Returns what may find the files of a source that is no directory; `options` are those of `download`."""
+    hub_id = str(source).removeprefix(HUB_SCHEME)
+    if is_handle(hub_id):
+        return [preset_getter(hub_id)]
+    require_hub_id(hub_id)
+    on_the_hub: Get = lambda name: download(hub_id, name, *options)  # noqa: E731
+    return [on_the_hub, preset_getter(hub_id)] if is_preset_name(hub_id) else [on_the_hub]
 
 
 def require_hub_id(source: str | Path) -> None:
@@ -115,3 +131,41 @@ def download(
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise FileNotFoundError(f"there is no directory {hub_id}, and no such model on the hub: {error}") from None
     return Path(path)
+
+
+# === KerasHub's presets ===
+
+
+def is_handle(source: str | Path) -> bool:
+    """Whether it is for KerasHub to find, as "kaggle://keras/bert/keras/bert_base_en" is."""
+    return isinstance(source, str) and "://" in source
+
+
+def is_preset_name(source: str | Path) -> bool:
+    """Whether it is the name of one of KerasHub's presets; False where KerasHub is not installed."""
+    if not (isinstance(source, str) and source.isidentifier() and has_extra("keras_hub")):
+        return False
+    from keras_hub.models import Backbone
+
+    return source in Backbone.presets
+
+
+def preset_getter(handle: str) -> Get:
+    """A function that downloads a file of a preset by name, as KerasHub does; it gives None if there is no such file.
+
+    Args:
+        handle: a name of one of KerasHub's presets, or a handle as "kaggle://keras/bert/keras/bert_base_en".
+
+    Raises:
+        MissingExtraError: if KerasHub is not installed.
+    """
+    require_extra("keras_hub", "keras-hub")
+    from keras_hub.src.utils.preset_utils import get_file
+
+    def get(name: str) -> Path | None:
+        try:
+            return Path(get_file(handle, name))
+        except FileNotFoundError:
+            return None
+
+    return get

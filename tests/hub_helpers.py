@@ -9,8 +9,10 @@ def put_into_cache(cache: Path, hub_id: str, directory: Path, commit: str = "1" 
     snapshot, blobs, refs = (repository / name for name in (f"snapshots/{commit}", "blobs", "refs"))
     for folder in (snapshot, blobs, refs):
         folder.mkdir(parents=True, exist_ok=True)
-    for file in directory.iterdir():
-        blob = blobs / f"{commit}-{file.name}"
+    for file in (path for path in directory.rglob("*") if path.is_file()):
+        place = file.relative_to(directory)
+        blob = blobs / f"{commit}-{'-'.join(place.parts)}"
         blob.write_bytes(file.read_bytes())
-        (snapshot / file.name).symlink_to(Path("..", "..", "blobs", blob.name))
+        (snapshot / place).parent.mkdir(parents=True, exist_ok=True)
+        (snapshot / place).symlink_to(Path(*[".."] * (1 + len(place.parts)), "blobs", blob.name))
     (refs / revision).write_text(commit)

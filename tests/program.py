@@ -95,7 +95,7 @@ def wrong_shape(directory: Path) -> None:
 
 DAMAGES = {
     "no directory": (lambda path: path.rename(path.with_name("gone")), "there is no directory"),
-    "only a pickle": (only_pickle, "only as pickle .* never read here. Convert it where you trust it"),
+    "only a pickle": (only_pickle, "only as pickle.* never read here. Convert them where you trust them"),
     "truncated": (truncated, "not a whole safetensors file"),
     "huge header": (huge_header, "not a whole safetensors file"),
     "a shard outside": (lambda path: index(path, "../shard.safetensors"), "leads out of its directory"),

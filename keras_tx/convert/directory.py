@@ -111,12 +111,22 @@ class CheckpointDirectory:
         if (self.path / H5_INDEX).exists():
             return self._sharded(H5_INDEX)
         if any((self.path / name).exists() for name in _PICKLES):
-            raise ValueError(
-                f"{self.path} has its weights only as pickle ({_PICKLES[0]}), which can run any code and is never "
-                "read here. Convert it where you trust it, with Transformers: "
-                f"AutoModel.from_pretrained({str(self.path)!r}).save_pretrained(DEST, safe_serialization=True)."
-            )
-        raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX} or {H5_WEIGHTS}.")
+            raise ValueError(f"{self.path} has its weights only as pickle. {self._how_to_convert_pickles()}")
+        raise FileNotFoundError(
+            f"{self.path} holds no {WEIGHTS}, {INDEX}, {H5_WEIGHTS} or {H5_INDEX}. {self._how_to_convert_pickles()}"
+        )
+
+    def _how_to_convert_pickles(self) -> str:
+        """Returns what to do about pickles, for an error: the class that the config names keeps the head."""
+        architectures = self.config.get("architectures") or ["AutoModel"]
+        name = str(architectures[0]).removeprefix("TF")
+        root, source = self.path.resolve(), str(self.path)
+        if root.parent.name == "snapshots":  # of a hub's cache, in "models--owner--name"
+            source = root.parent.parent.name.removeprefix("models--").replace("--", "/")
+        return (
+            f"Pickles, such as {_PICKLES[0]}, can run any code and are never read here. Convert them where you trust "
+            f"them, with Transformers: {name}.from_pretrained({source!r}).save_pretrained(DEST)."
+        )
 
     def _preset_tensors(self) -> dict[str, Tensor]:
         task = self.inside(TASK_WEIGHTS) if (self.path / TASK_WEIGHTS).exists() else None
@@ -151,7 +161,7 @@ class CheckpointDirectory:
         return content
 
     def inside(self, name: str) -> Path:
-        """The path of a file, which neither its name nor a link may lead out of the directory.
+        """Returns the path of a file, which neither its name nor a link may lead out of the directory.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -169,7 +179,7 @@ class CheckpointDirectory:
 
 
 def shard_places(index: Path) -> dict[str, str]:
-    """The file of each tensor, by an index of shards.
+    """Returns the file of each tensor, by an index of shards.
 
     Raises:
         ValueError: if it is no such index.
@@ -186,12 +196,12 @@ def _is_from_tensorflow(file: Path) -> bool:
 
 
 def _as_in_shard(name: str, tensors: Container[str]) -> str:
-    """A weight's name as a shard has it: without the first level, if that is the model's; in HDF5 from "/" on."""
+    """Returns a weight's name as a shard has it: without the model's name before it; in HDF5 from "/" on."""
     spellings = [name, f"/{name}", name.partition("/")[2], f"/{name.partition('/')[2]}"]
     return next((spelling for spelling in spellings if spelling in tensors), name)
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 sum of a file, in hexadecimal digits."""
+    """Returns the SHA-256 sum of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -63,7 +63,7 @@ def _float32(value) -> np.ndarray:
 
 
 def _merged(layer: Any, part: str, variable: keras.Variable) -> np.ndarray:
-    """A kernel or a table with its LoRA (Hu et al. 2021), in float32 whatever the layer computes in."""
+    """Returns a kernel or a table with its LoRA (Hu et al. 2021), in float32 whatever the layer computes in."""
     down, up = (_float32(getattr(layer, f"lora_{part}_{letter}")) for letter in "ab")
     return _float32(variable) + np.float32(layer.lora_alpha / layer.lora_rank) * (down @ up)
 

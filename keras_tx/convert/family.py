@@ -210,13 +210,13 @@ class Family:
         return self.heads[class_name]
 
     def reads(self, config: Mapping[str, Any]) -> bool:
-        """Whether a peer's config is of this family: by its `model_type`, or, without one, by the class it names."""
+        """Returns whether a peer's config is of this family, by its `model_type`, or else by the class it names."""
         if config.get("model_type") is None:
             return bool(_architectures(config) & {head.architecture for head in self.heads.values()})
         return config["model_type"] == self.model_type
 
     def names(self, config: Mapping[str, Any]) -> bool:
-        """Whether it also names one of this family's heads."""
+        """Returns whether a peer's config names one of this family's heads, too."""
         return bool(_architectures(config) & {head.architecture for head in self.heads.values() if not head.alone})
 
     def class_name(self, config: Mapping[str, Any]) -> str:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, NPZ, WEIGHTS, shard_places
+from keras_tx.convert.directory import (
+    CONFIG,
+    GENERATION_CONFIG,
+    H5_INDEX,
+    H5_WEIGHTS,
+    INDEX,
+    NPZ,
+    WEIGHTS,
+    shard_places,
+)
 from keras_tx.convert.preset import (
     PRESET_INDEX,
     PRESET_WEIGHTS,
     TASK,
     TASK_WEIGHTS,
-    is_handle,
     is_preset,
-    is_preset_name,
-    preset_getter,
     preset_shards,
 )
 from keras_tx.extras import has_extra
 from keras_tx.files import read_json
-from keras_tx.hub import download, require_hub_id
-
-HUB_SCHEME = "hf://"
-"""What KerasHub has before a hub id."""
-
-Get = Callable[[str], Path | None]
-"""Downloads a file by name, and gives its place; None if there is no such file."""
+from keras_tx.hub import HUB_SCHEME, Get, download, is_handle, is_preset_name, preset_getter, require_hub_id
 
 
 def locate(
@@ -38,9 +38,10 @@ def locate(
     token: str | bool | None = None,
     also: Iterable[str] = (),
 ) -> Path:
-    """The directory that `source` names; what is on a hub is downloaded into its cache first.
+    """Returns the directory that `source` names; what is on a hub is downloaded into its cache first.
 
-    Only what is needed is downloaded: the configs, and the weights in one form, safetensors before `tf_model.h5`.
+    Only what is needed is downloaded: the configs, and the weights in one form, safetensors before `tf_model.h5`,
+    whole or in shards.
 
     Args:
         source: a directory, an `.npz`, or a hub id such as "openai-community/gpt2", with "hf://" before it or not. With
@@ -71,7 +72,7 @@ def locate(
 
 
 def _getter(source: str | Path, *options: Any) -> Get:
-    """What downloads the files of a source that is no directory; `options` are those of `download`."""
+    """Returns what downloads the files of a source that is no directory; `options` are those of `download`."""
     hub_id = str(source).removeprefix(HUB_SCHEME)
     if is_handle(hub_id):
         return preset_getter(hub_id)
@@ -86,7 +87,7 @@ def _getter(source: str | Path, *options: Any) -> Get:
 
 
 def _hint(source: str | Path) -> str:
-    """What more may find a name that is no directory and not on the hub."""
+    """Returns what more may find a name that is no directory and not on the hub."""
     if "/" in str(source) or has_extra("keras_hub"):
         return ""
     return ' If it is one of KerasHub\'s presets: `pip install "keras_tx[keras-hub]"`.'
@@ -94,12 +95,13 @@ def _hint(source: str | Path) -> str:
 
 def _get_weights(get: Get) -> None:
     get(GENERATION_CONFIG)
-    if not get(WEIGHTS):
-        if index := get(INDEX):
+    for whole, parts in ((WEIGHTS, INDEX), (H5_WEIGHTS, H5_INDEX)):
+        if get(whole):
+            return
+        if index := get(parts):
             for shard in sorted(set(shard_places(index).values())):
                 get(shard)
-        else:
-            get(H5_WEIGHTS)
+            return
 
 
 def _get_preset(get: Get) -> None:

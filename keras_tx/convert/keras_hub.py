@@ -49,7 +49,7 @@ class KerasHubFamily(Family):
         return {**super().fields(config, class_name), **self.of_head.get(class_name, {})}
 
     def arguments(self, fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of KerasHub's backbone that computes what ours does.
+        """Returns the arguments of KerasHub's backbone that computes what ours does.
 
         Args:
             fields: of our config.
@@ -81,7 +81,7 @@ class KerasHubFamily(Family):
 
 
 def layer(peer: str, shape: str, own: str, *names: str) -> list[Rule]:
-    """The variables of a layer of KerasHub's, in order.
+    """Returns the variables of a layer of KerasHub's, in order.
 
     Args:
         peer: the path of KerasHub's layer.
@@ -104,7 +104,7 @@ class _Row(Rule):
 
 
 def row(peer: str, shape: str, own: str) -> Rule:
-    """The table of an embedding, that ours has an axis of one before."""
+    """Returns the table of an embedding, that ours has an axis of one before."""
     return _Row(f"{peer}/vars/0", tuple(shape.split()), (own,))
 
 
@@ -135,10 +135,10 @@ TRANSFORMER_BLOCK = [
 
 
 def blocks(peer: str, own: str, count: int, rules: list[Rule]) -> list[Rule]:
-    """The rules of a row of layers of one class, each below the path that Keras gives it."""
+    """Returns the rules of a row of layers of one class, each below the path that Keras gives it."""
     return [rule for i in range(count) for rule in prefixed(f"{numbered(peer, i)}/", f"{own}_{i}/", rules)]
 
 
 def numbered(path: str, index: int) -> str:
-    """The path that Keras gives to a layer of which there are several."""
+    """Returns the path that Keras gives to a layer of which there are several."""
     return f"{path}_{index}" if index else path

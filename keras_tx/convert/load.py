@@ -94,26 +94,26 @@ def _fill(weight: keras.Variable, values: np.ndarray) -> None:
 
 
 def _read(tensor: Tensor, name: str) -> np.ndarray:
-    """The tensor in float32."""
+    """Returns the tensor in float32."""
     values = _aligned(tensor.shape)
     rows_of = values if tensor.shape else values[None]
     for start, rows in tensor.chunks():
         chunk = rows.astype("float32", copy=False)
         if not np.isfinite(chunk).all():
-            raise ValueError(f"tensor {name} of the checkpoint holds numbers that are not finite: the file is damaged.")
+            raise ValueError(f"tensor {name} of {tensor.file} holds numbers that are not finite: the file is damaged.")
         rows_of[start : start + len(np.atleast_1d(rows))] = chunk
     return values
 
 
 def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array that begins where backends want arrays to begin: at a multiple of 64 bytes."""
+    """Returns an empty float32 array that begins where backends want arrays to begin: at a multiple of 64 bytes."""
     size = 4 * math.prod(shape)
     memory = np.empty(size + 64, "uint8")
     return memory[-memory.ctypes.data % 64 :][:size].view("float32").reshape(shape)
 
 
 def _in_same_memory(values: np.ndarray, dtype):
-    """The backend's tensor of these values, in the same memory if it can be.
+    """Returns the backend's tensor of these values, in the same memory if it can be.
 
     JAX takes aligned arrays as they are; TensorFlow copies them twice, unless they come by DLPack.
     """

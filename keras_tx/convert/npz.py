@@ -12,7 +12,7 @@ from keras_tx.convert.tensors import Tensor
 
 
 def read_npz(path: Path) -> dict[str, Tensor]:
-    """The arrays of a file by name; their data is not read yet.
+    """Returns the arrays of a file by name; their data is not read yet.
 
     Raises:
         ValueError: for a file that is no whole archive of arrays.

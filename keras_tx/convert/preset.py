@@ -6,13 +6,12 @@ They are read as the JSON and HDF5 that they are; no class that they name is imp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_tx.convert.h5 import read_h5
 from keras_tx.convert.tensors import Tensor
-from keras_tx.extras import has_extra, require_extra
 from keras_tx.files import read_json
 
 TASK = "task.json"
@@ -31,12 +30,12 @@ _OLD_LAYERS = "/_layer_checkpoint_dependencies/"
 
 
 def is_preset(config: Mapping[str, Any]) -> bool:
-    """Whether a `config.json` is that of a preset."""
+    """Returns whether a `config.json` is that of a preset."""
     return "registered_name" in config
 
 
 def preset_config(config: Mapping[str, Any], task: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The arguments of a preset's classes by name, those of its task with `TASK_PREFIX`.
+    """Returns the arguments of a preset's classes by name, those of its task with `TASK_PREFIX`.
 
     Its `model_type` is "keras_hub/BACKBONE", and its one architecture the class of the task, or the backbone's.
 
@@ -58,7 +57,7 @@ def preset_config(config: Mapping[str, Any], task: Mapping[str, Any] | None) -> 
 
 
 def _serialized(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The class that an object of Keras's is of, and the arguments it was made with."""
+    """Returns the class that an object of Keras's is of, and the arguments it was made with."""
     registered = _REGISTERED.fullmatch(str(config.get("registered_name")))
     if not registered or not isinstance(config.get("config"), dict):
         raise ValueError(
@@ -69,7 +68,7 @@ def _serialized(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def preset_tensors(weights: Iterable[Path], task_weights: Path | None) -> dict[str, Tensor]:
-    """The tensors of a preset by their paths in the files, those of its task below "task/".
+    """Returns the tensors of a preset by their paths in the files, those of its task below "task/".
 
     Args:
         weights: the file of the backbone's, or its shards.
@@ -83,7 +82,7 @@ def preset_tensors(weights: Iterable[Path], task_weights: Path | None) -> dict[s
 
 
 def preset_shards(index: Path) -> list[str]:
-    """The files of an index of shards.
+    """Returns the files of an index of shards.
 
     Raises:
         ValueError: if it is no such index.
@@ -96,41 +95,3 @@ def preset_shards(index: Path) -> list[str]:
     if not all(isinstance(file, str) for file in files):
         raise ValueError(f"{index} must name files.")
     return sorted(files)
-
-
-# === Handles ===
-
-
-def is_handle(source: str | Path) -> bool:
-    """Whether it is for KerasHub to find, as "kaggle://keras/bert/keras/bert_base_en" is."""
-    return isinstance(source, str) and "://" in source
-
-
-def is_preset_name(source: str | Path) -> bool:
-    """Whether it is the name of one of KerasHub's presets; False where KerasHub is not installed."""
-    if not (isinstance(source, str) and source.isidentifier() and has_extra("keras_hub")):
-        return False
-    from keras_hub.models import Backbone
-
-    return source in Backbone.presets
-
-
-def preset_getter(handle: str) -> Callable[[str], Path | None]:
-    """A function that downloads a file of a preset by name, as KerasHub does; it gives None if there is no such file.
-
-    Args:
-        handle: a name of one of KerasHub's presets, or a handle as "kaggle://keras/bert/keras/bert_base_en".
-
-    Raises:
-        MissingExtraError: if KerasHub is not installed.
-    """
-    require_extra("keras_hub", "keras-hub")
-    from keras_hub.src.utils.preset_utils import get_file
-
-    def get(name: str) -> Path | None:
-        try:
-            return Path(get_file(handle, name))
-        except FileNotFoundError:
-            return None
-
-    return get

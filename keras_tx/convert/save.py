@@ -107,7 +107,7 @@ def write_directory(
 
 
 def _shards(tensors: Mapping[str, Source], limit: int) -> dict[str, list[str]]:
-    """The names of the tensors in each file."""
+    """Returns the names of the tensors in each file."""
     groups: list[list[str]] = [[]]
     used = 0
     for name, (shape, _) in tensors.items():

@@ -32,7 +32,7 @@ class KnownNames:
         self.patterns = [re.compile(pattern) for pattern in patterns]
 
     def ending(self, levels: list[str]) -> str | None:
-        """The longest known name that these levels end with, or the shortest that a pattern matches, or None."""
+        """Returns the longest known name that ends these levels, or the shortest that a pattern matches, or None."""
         endings = [".".join(levels[start:]) for start in range(len(levels))]
         named = (name for name in endings if _NUMBER.sub("#", name) in self.names)
         matched = (name for name in reversed(endings) if any(pattern.fullmatch(name) for pattern in self.patterns))
@@ -40,7 +40,7 @@ class KnownNames:
 
 
 def to_torch(tensors: Mapping[str, Tensor], known: KnownNames) -> dict[str, Tensor]:
-    """The tensors of a TensorFlow class by PyTorch's names and in PyTorch's layout.
+    """Returns the tensors of a TensorFlow class by PyTorch's names and in PyTorch's layout.
 
     Args:
         tensors: by their names in the file, safetensors or HDF5, where the first levels are groups.
@@ -64,7 +64,7 @@ def to_torch(tensors: Mapping[str, Tensor], known: KnownNames) -> dict[str, Tens
 
 
 def _levels(key: str) -> list[str]:
-    """The levels of a weight's name, the last one as PyTorch calls it.
+    """Returns the levels of a weight's name, the last one as PyTorch calls it.
 
     `a___b` stands for b. `_._` parts two levels, and so does `_/_`, which tools that turn dots into slashes make of it.
     """

@@ -56,11 +56,11 @@ class Tensor:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
-        """The whole of it."""
+        """Returns the whole tensor."""
         return self.rows(0, self.shape[0] if self.shape else 1)
 
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """All rows in order, as pairs of the first one's number and some of them."""
+        """Gives all rows in order, as pairs of the first one's number and some of them."""
         row = max(math.prod(self.shape[1:]) * self.dtype.itemsize, 1)
         count = self.shape[0] if self.shape else 1
         step = max(CHUNK_BYTES // row, 1) if self.in_parts else max(count, 1)
@@ -68,13 +68,13 @@ class Tensor:
             yield start, self.rows(start, min(start + step, count))
 
     def equals(self, other: Tensor) -> bool:
-        """Whether both hold the same numbers."""
+        """Returns whether both hold the same numbers."""
         if self.shape != other.shape:
             return False
         return all(np.array_equal(rows, other.rows(i, i + len(np.atleast_1d(rows)))) for i, rows in self.chunks())
 
     def transposed(self, axes: tuple[int, ...]) -> Tensor:
-        """The tensor with its axes in another order."""
+        """Returns the tensor with its axes in another order."""
 
         def rows(start: int, stop: int) -> np.ndarray:
             return self.read().transpose(axes)[start:stop]
@@ -82,7 +82,7 @@ class Tensor:
         return Tensor(tuple(self.shape[axis] for axis in axes), self.dtype, rows, self.file, in_parts=False)
 
     def first_row(self) -> Tensor:
-        """The first row of the tensor."""
+        """Returns the first row of the tensor."""
 
         def rows(start: int, stop: int) -> np.ndarray:
             return self.rows(0, 1)[0, start:stop]
@@ -94,7 +94,7 @@ class Tensor:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name; their data is not read yet.
+    """Returns the tensors of a safetensors file by name; their data is not read yet.
 
     Raises:
         ValueError: for a file that is truncated, longer than its header says, or whose header is not one.
@@ -112,7 +112,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def safetensors_metadata(path: Path) -> dict[str, str]:
-    """What a whole safetensors file says of itself."""
+    """Returns what a whole safetensors file says of itself."""
     with safe_open(path, "numpy") as file:
         return file.metadata() or {}
 

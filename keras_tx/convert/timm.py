@@ -33,7 +33,7 @@ class TimmFamily(Family):
         return super().fields(self._flat(config), class_name)
 
     def _flat(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """All arguments by name, and the labels as Transformers has them."""
+        """Returns all arguments by name, and the labels as Transformers has them."""
         about = config.get("pretrained_cfg") or {}
         name, given = config["architecture"], {**(config.get("model_args") or {})}
         known = {setting.entry for setting in self.settings} | self.required.keys() | {"mlp_ratio"}
@@ -75,7 +75,7 @@ class TimmFamily(Family):
         return config | ({"label_names": list(fields["label_names"])} if fields["label_names"] else {})
 
     def _architecture(self, entries: Mapping[str, Any]) -> str:
-        """The architecture that has most of these arguments."""
+        """Returns the architecture that has most of these arguments."""
         defaults = {setting.entry: setting.default for setting in self.settings}
         full = {
             name: {key: _listed(value) for key, value in {**defaults, **arguments}.items()}

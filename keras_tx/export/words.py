@@ -70,7 +70,7 @@ class TextWords:
 
     @property
     def token_rows(self):
-        """Of which text each token is, int64 `(N,)`."""
+        """The number of the text that each token is of, int64 `(N,)`."""
         import tensorflow as tf
 
         return tf.gather(self.rows, self.words)

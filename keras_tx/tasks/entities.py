@@ -75,7 +75,7 @@ def entity_scores(references: Sequence[Sequence[str]], predictions: Sequence[Seq
 
 
 def precision_recall_f1(correct: float, found: float, wanted: float) -> dict[str, float]:
-    """Of counts; 0 where there is nothing to count."""
+    """Returns precision, recall and their harmonic mean, given counts; 0 where there is nothing to count."""
     precision, recall = correct / found if found else 0.0, correct / wanted if wanted else 0.0
     f1 = 2 * correct / (found + wanted) if found + wanted else 0.0
     return {"precision": precision, "recall": recall, "f1": f1}

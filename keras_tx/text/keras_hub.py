@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tx.files import read_json, write_json
+from keras_tx.hub import locate_files
 from keras_tx.text.bpe.tokenizer import BPETokenizer
 from keras_tx.text.core.base import Tokenizer
 from keras_tx.text.core.files import JSON
@@ -66,6 +67,18 @@ def is_preset(directory: Path) -> bool:
     return isinstance(content, dict) and "registered_name" in content
 
 
+def locate_vocabulary(source: str | Path, directory: Path, **options: Any) -> None:
+    """Downloads the vocabulary of a preset's tokenizer, where it is not a directory.
+
+    Args:
+        source: the preset, as `locate_tokenizer` takes it.
+        directory: what that gave.
+        options: those of `locate_tokenizer`.
+    """
+    files = [(ASSETS / name).as_posix() for name in _kind(directory).files]
+    locate_files(source, [files], what="vocabulary of the tokenizer", **options)
+
+
 def read_preset(directory: Path) -> Tokenizer:
     """The tokenizer of a preset.
 
@@ -74,17 +87,20 @@ def read_preset(directory: Path) -> Tokenizer:
     Raises:
         ValueError: if it is none that we have, or its vocabulary is not there.
     """
-    content = read_json(directory / WHOLE)
-    name = str(content["registered_name"]).rpartition(">")[2]
-    if name not in _KINDS:
-        raise ValueError(f"{directory} holds KerasHub's {name}; known are {', '.join(_KINDS)}.")
-    kind, arguments = _KINDS[name], content["config"]
+    kind, arguments = _kind(directory), read_json(directory / WHOLE)["config"]
     for argument, value in kind.required.items():
         if arguments.get(argument, value) != value:
             raise ValueError(
-                f"{directory}: {argument}={arguments[argument]!r} of a {name}; only {value!r} is supported."
+                f"{directory}: {argument}={arguments[argument]!r} of the tokenizer; only {value!r} is supported."
             )
     return _with_files(kind, directory / ASSETS, arguments)
+
+
+def _kind(directory: Path) -> _Kind:
+    name = str(read_json(directory / WHOLE)["registered_name"]).rpartition(">")[2]
+    if name not in _KINDS:
+        raise ValueError(f"{directory} holds KerasHub's {name}; known are {', '.join(_KINDS)}.")
+    return _KINDS[name]
 
 
 def _with_files(kind: _Kind, assets: Path, arguments: JSON) -> Tokenizer:

@@ -1,15 +1,19 @@
 """Checkpoint directories that are broken or mean harm, and the hub's cache."""
 
+import gzip
 import json
+import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hub_helpers import put_into_cache
 from safetensors.numpy import save_file
 
 from keras_tx.convert import CheckpointDirectory, locate
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 ONES = {"a": np.ones((2, 3), "float32"), "b": np.ones((5,), "float32")}
 
 
@@ -161,12 +165,91 @@ def test_damage_is_an_error_that_says_what(directory, damage, error, message):
         CheckpointDirectory(directory)
 
 
+def _group_is_its_own(path):
+    with h5py.File(path / "tf_model.h5", "w") as file:
+        file["model/net/w:0"] = np.ones(3)
+        file["model/net/model"] = file["model"]
+
+
+def _h5_holds_text(path):
+    with h5py.File(path / "tf_model.h5", "w") as file:
+        file["w:0"] = np.array([b"one", b"two"])
+
+
+@pytest.mark.parametrize("damage", [_group_is_its_own, _h5_holds_text])
+def test_an_h5_that_is_no_table_of_numbers(directory, damage):
+    damage(directory)
+    with pytest.raises(ValueError, match=r"tf_model\.h5.* (second name of another group|holds no numbers)"):
+        [tensor.read() for tensor in CheckpointDirectory(directory).tensors.values()]
+
+
+def test_a_damaged_h5_is_named(directory):
+    """Whatever bytes are others, the error is of the file, and says so; where none is raised, all can be read."""
+    rng, errors = np.random.default_rng(0), 0
+    content = gzip.decompress((GOLDEN / "h5_namings/GPT2LMHeadModel/scoped.h5.gz").read_bytes())
+    for _ in range(60):
+        damaged = bytearray(content)
+        start, count = rng.integers(len(content)), rng.choice([1, 8, 200])
+        damaged[start : start + count] = rng.bytes(count) if rng.random() < 0.5 else b""
+        (directory / "tf_model.h5").write_bytes(damaged)
+        try:
+            [tensor.read() for tensor in CheckpointDirectory(directory).tensors.values()]
+        except ValueError as error:
+            errors += 1
+            assert f"{directory / 'tf_model.h5'} is not a whole HDF5 file, or it is damaged: " in str(error)
+    assert errors > 20
+
+
+@pytest.mark.parametrize(
+    ("architectures", "named"),
+    [
+        (["BertForSequenceClassification"], "BertForSequenceClassification"),
+        (["TFGPT2LMHeadModel"], "GPT2LMHeadModel"),
+        (None, "AutoModel"),
+    ],
+)
+def test_advice_for_pickles_keeps_the_head(directory, architectures, named):
+    (directory / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": architectures}))
+    (directory / "pytorch_model.bin").write_bytes(b"\x80")
+    with pytest.raises(ValueError, match=rf" {named}\.from_pretrained\('{directory}'\)\.save_pretrained"):
+        CheckpointDirectory(directory)
+
+
 def test_no_directory(tmp_path):
     with pytest.raises(FileNotFoundError, match="no directory"):
         CheckpointDirectory(tmp_path / "nowhere")
 
 
 # === The hub ===
+
+
+def test_advice_for_pickles_on_the_hub(directory, tmp_path):
+    put_into_cache(tmp_path / "cache", "some/bert", directory)
+    with pytest.raises(FileNotFoundError, match=r"AutoModel\.from_pretrained\('some/bert'\)"):
+        CheckpointDirectory(locate("some/bert", cache_dir=tmp_path / "cache", local_files_only=True))
+
+
+@pytest.mark.parametrize(
+    ("index", "shards"),
+    [
+        ("model.safetensors.index.json", ["model-1.safetensors", "model-2.safetensors"]),
+        ("tf_model.h5.index.json", ["tf_model-1.h5", "tf_model-2.h5"]),
+    ],
+)
+def test_shards_are_downloaded(directory, monkeypatch, tmp_path, index, shards):
+    places = dict(zip(ONES, shards, strict=True))
+    (directory / index).write_text(json.dumps({"weight_map": places}))
+    for name, shard in places.items():
+        (directory / shard).write_text(name)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+
+    def download(hub_id, name, *options, **more):
+        return Path(shutil.copy(directory / name, copy)) if (directory / name).exists() else None
+
+    monkeypatch.setattr("keras_tx.convert.hub.download", download)
+    assert locate("some/gpt") == copy
+    assert {file.name for file in copy.iterdir()} == {"config.json", index, *shards}
 
 
 @pytest.fixture

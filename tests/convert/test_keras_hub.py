@@ -15,7 +15,8 @@ from keras_hub.src.utils.keras_utils import gelu_approximate
 
 import keras_tx
 from keras_tx import extras
-from keras_tx.convert import hub, preset
+from keras_tx.convert import hub
+from keras_tx.hub import is_preset_name
 
 MASKS = r"Layer '(attn|self_attention|cross_attention)' .* was passed an input with a mask attached to it"
 """What KerasHub's own layers warn of when they are made."""
@@ -469,7 +470,7 @@ def test_presets_on_the_hub(made, tmp_path, source):
 
 
 def test_no_such_handle():
-    assert not preset.is_preset_name("no_such_preset") and preset.is_preset_name("bert_base_en")
+    assert not is_preset_name("no_such_preset") and is_preset_name("bert_base_en")
     with pytest.raises(FileNotFoundError, match="no directory"):
         hub.locate("no_such_preset", local_files_only=True)
     with pytest.raises(ValueError, match="Kaggle"):

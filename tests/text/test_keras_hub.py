@@ -1,10 +1,12 @@
 """The tokenizers of KerasHub's presets give KerasHub's ids."""
 
 import json
+import shutil
 
 import keras_hub
 import pytest
 import sentencepiece
+from hub_helpers import put_into_cache
 
 import keras_tx
 
@@ -78,7 +80,7 @@ def test_what_ours_does_not_have(tmp_path):
     content = json.loads((tmp_path / "tokenizer.json").read_text())
     content["config"]["split"] = False
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="split=False of a BertTokenizer; only True"):
+    with pytest.raises(ValueError, match="split=False of the tokenizer; only True"):
         keras_tx.load_tokenizer(tmp_path)
     content["registered_name"] = "keras_hub>GemmaTokenizer"
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
@@ -91,3 +93,32 @@ def test_no_vocabulary(tmp_path):
     (tmp_path / "assets/tokenizer/vocabulary.txt").unlink()
     with pytest.raises(ValueError, match=r"lacks vocabulary\.txt"):
         keras_tx.load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("source", ["hf://someone/tiny", "someone/tiny"])
+def test_presets_on_the_hub(tmp_path, source):
+    bert(tmp_path).save_to_preset(tmp_path / "preset")
+    put_into_cache(tmp_path / "cache", "someone/tiny", tmp_path / "preset")
+    tokenizer = keras_tx.load_tokenizer(source, cache_dir=tmp_path / "cache", local_files_only=True)
+    assert tokenizer.vocab == keras_tx.load_tokenizer(tmp_path / "preset").vocab
+
+
+@pytest.mark.parametrize("handle", ["kaggle://keras/gpt2/keras/gpt2_base_en/1", "gpt2_base_en"])
+def test_presets_by_their_handles(tmp_path, monkeypatch, handle):
+    from keras_hub.src.utils import preset_utils
+
+    gpt2(tmp_path).save_to_preset(tmp_path / "preset")
+    (tmp_path / "got").mkdir()
+    asked = []
+
+    def get_file(preset, name):
+        asked.append(name)
+        if not (tmp_path / "preset" / name).is_file():
+            raise FileNotFoundError(name)
+        (tmp_path / "got" / name).parent.mkdir(parents=True, exist_ok=True)
+        return shutil.copy(tmp_path / "preset" / name, tmp_path / "got" / name)
+
+    monkeypatch.setattr(preset_utils, "get_file", get_file)
+    tokenizer = keras_tx.load_tokenizer(handle, local_files_only=True)
+    assert tokenizer.vocab == keras_tx.load_tokenizer(tmp_path / "preset").vocab
+    assert {"assets/tokenizer/vocabulary.json", "assets/tokenizer/merges.txt"} < {*asked}

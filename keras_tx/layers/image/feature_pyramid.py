@@ -61,7 +61,7 @@ class SimpleFeaturePyramid(Layer):
         self.finer = [self._finer(number, scale) for number, scale in enumerate(self.scales)]
 
     def _finer(self, number: int, scale: float) -> list:
-        """The layers that halve the width and double the map, each but the last followed by a norm."""
+        """Returns the layers that halve the width and double the map, each but the last followed by a norm."""
         made: list[keras.layers.Layer] = []
         for step in range(1, int(math.log2(max(scale, 1))) + 1):
             if made:
@@ -103,7 +103,7 @@ class SimpleFeaturePyramid(Layer):
 
 
 def pyramid_widths(dim: int, scales: Sequence[float]) -> tuple[int, ...]:
-    """The widths of the maps that `SimpleFeaturePyramid` makes.
+    """Returns the widths of the maps that `SimpleFeaturePyramid` makes.
 
     Raises:
         ValueError: as it does.

@@ -42,14 +42,14 @@ class PatchDropout(Layer):
 
 
 def part_of(count, part: float):
-    """A part of so many, rounded down but at least 1; a tensor where their number is one."""
+    """Returns a part of so many, rounded down but at least 1; a tensor where their number is one."""
     if isinstance(count, int):
         return max(1, int(count * part))
     return ops.maximum(1, ops.cast(ops.cast(count, "float32") * part, "int32"))
 
 
 def keep_lowest(x, noise, count):
-    """The vectors of each image with the lowest noise.
+    """Returns the vectors of each image with the lowest noise.
 
     Args:
         x: `(B, N, D)`.

@@ -133,7 +133,7 @@ class QueryDecoder(Layer):
         return Decoded(tuple(states), encoder_maps, own, crossed)
 
     def _encode(self, x, options: dict) -> tuple:
-        """The tokens that the queries look at, `(B, H * W, d_model)`, and the encoder's attention maps."""
+        """Returns the tokens that the queries look at, `(B, H * W, d_model)`, and the encoder's attention maps."""
         batch, height, width, _ = ops.shape(x)
         x = ops.reshape(self.projection(x), (batch, height * width, self.d_model))
         x = x + ops.cast(grid_positions(height, width, self.d_model), x.dtype)

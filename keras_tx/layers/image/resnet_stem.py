@@ -22,7 +22,7 @@ def resnet_stride(blocks: Sequence[int]) -> int:
 
 
 def resnet_width(blocks: Sequence[int]) -> int:
-    """Channels of the map of a `ResNetStem` of these blocks."""
+    """Returns the channels of the map of a `ResNetStem` of these blocks."""
     return WIDTH * 2 ** (len(blocks) + 1) if blocks else WIDTH
 
 

@@ -175,7 +175,7 @@ class SwinBlock(Layer):
         return (y, *weights)
 
     def _shift_at(self, height, width) -> tuple:
-        """The shift at maps of this height and width; tensors where that depends on a size not known yet."""
+        """Returns the shift at maps of this height and width; tensors where that depends on a size not known yet."""
         if self.shift_small_maps or self.shift == (0, 0):
             return self.shift
         limit = min(self.window_size)

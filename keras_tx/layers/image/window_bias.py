@@ -106,7 +106,7 @@ class ContinuousPositionBias(Layer):
 
 
 def _over_pairs(table, window: Window):
-    """The row of each pair of tokens: `(offsets, heads)` to `(1, heads, T, T)`."""
+    """Returns the row of each pair of tokens: `(offsets, heads)` to `(1, heads, T, T)`."""
     index = relative_position_index(window)
     pairs = ops.take(ops.transpose(table), index.reshape(-1), axis=1)
     return ops.reshape(pairs, (1, table.shape[-1], *index.shape))

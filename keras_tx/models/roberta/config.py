@@ -17,7 +17,7 @@ class RobertaConfig(BERTConfig):
     type_vocab_size: int = 1
     norm_epsilon: float = 1e-5
     pad_token_id: int | None = 1
-    """Of the tokens that do not count as positions; it has to be one."""
+    """The token that fills a row, which does not count as a position; None is refused."""
     bos_token_id: int | None = 0
     eos_token_id: int | tuple[int, ...] | None = 2
 

@@ -30,7 +30,7 @@ def box_area(boxes):
 
 
 def box_iou(boxes1, boxes2):
-    """Intersection over union.
+    """Returns the intersection over union of boxes.
 
     Args:
         boxes1, boxes2: corners, `(..., 4)`.
@@ -43,7 +43,7 @@ def box_iou(boxes1, boxes2):
 
 
 def generalized_box_iou(boxes1, boxes2):
-    """Intersection over union, less the share of the smallest box around both that neither covers.
+    """Returns the intersection over union, less the share of the smallest box around both that neither covers.
 
     It tells boxes that do not overlap from those that are farther apart (Rezatofighi et al. 2019, algorithm 1).
 
@@ -61,7 +61,7 @@ def generalized_box_iou(boxes1, boxes2):
 
 
 def _overlap(boxes1, boxes2) -> tuple:
-    """The areas that both boxes cover, and that either does."""
+    """Returns the areas that both boxes cover, and that either does."""
     low = ops.maximum(boxes1[..., :2], boxes2[..., :2])
     high = ops.minimum(boxes1[..., 2:], boxes2[..., 2:])
     intersection = box_area(ops.concatenate([low, ops.maximum(low, high)], axis=-1))

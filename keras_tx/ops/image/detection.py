@@ -30,7 +30,7 @@ def detection_loss(
     giou_loss_coefficient: float = 2.0,
     eos_coefficient: float = 0.1,
 ):
-    """The loss of a set of predictions (Carion et al. 2020, section 3.1 and appendix A.2).
+    """Returns the loss of a set of predictions (Carion et al. 2020, section 3.1 and appendix A.2).
 
     Objects and predictions are matched one to one at the least cost: of the class's probability, the distance of the
     boxes and their generalized intersection over union. The loss is the weighted mean cross-entropy of the classes,
@@ -78,7 +78,7 @@ def detection_loss(
 
 
 def _matching_cost(logs, pred_boxes, labels, boxes, class_cost, bbox_cost, giou_cost):
-    """The cost of matching each slot to each query, `(B, M, Q)`."""
+    """Returns the cost of matching each slot to each query, `(B, M, Q)`."""
     chosen = ops.one_hot(labels, logs.shape[-1], dtype="float32")
     likely = ops.einsum("bmc,bqc->bmq", chosen, ops.exp(logs))
     distance, overlap = _compare(ops.expand_dims(pred_boxes, 1), ops.expand_dims(boxes, 2))
@@ -86,13 +86,13 @@ def _matching_cost(logs, pred_boxes, labels, boxes, class_cost, bbox_cost, giou_
 
 
 def _compare(boxes1, boxes2) -> tuple:
-    """The sum of the absolute differences, and the generalized intersection over union."""
+    """Returns the sum of the absolute differences, and the generalized intersection over union."""
     distance = ops.sum(ops.abs(boxes1 - boxes2), axis=-1)
     return distance, generalized_box_iou(center_to_corners(boxes1), center_to_corners(boxes2))
 
 
 def _check(class_labels, boxes, queries: int, classes: int) -> tuple:
-    """The classes, 0 where there is none; which slots hold an object; which hold nothing wrong: `(B, M)` each."""
+    """Returns the classes, 0 for none, and which slots hold an object, and which nothing wrong: `(B, M)` each."""
     require_shape(boxes, (None, None, 4), "boxes")
     require_integer(class_labels, "class_labels")
     require_shape(class_labels, tuple(boxes.shape[:2]), "class_labels")
@@ -119,7 +119,7 @@ def _check(class_labels, boxes, queries: int, classes: int) -> tuple:
 
 
 def best_classes(logits) -> tuple:
-    """The likeliest class of each prediction, "no object" apart, and its probability.
+    """Returns the likeliest class of each prediction, "no object" apart, and its probability.
 
     Args:
         logits: `(B, Q, C + 1)`.

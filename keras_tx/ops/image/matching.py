@@ -50,7 +50,7 @@ def linear_sum_assignment(cost):
 
 
 def _finite(cost, rows):
-    """The costs, with more than all finite ones together in place of what is not finite."""
+    """Returns the costs, with more than all finite ones together in place of what is not finite."""
     finite = ops.isfinite(cost)
     cost = ops.where(finite, cost, 0.0)
     highest = ops.max(ops.abs(cost), axis=(1, 2), keepdims=True)
@@ -58,7 +58,7 @@ def _finite(cost, rows):
 
 
 def _shortest_path(cost, row, prices, owners) -> tuple:
-    """The cheapest way from a row to a free column, over columns whose owners are moved on to others.
+    """Returns the cheapest way from a row to a free column, over columns whose owners are moved on to others.
 
     Args:
         cost: `(B, M, N)`.
@@ -73,7 +73,7 @@ def _shortest_path(cost, row, prices, owners) -> tuple:
     numbers = ops.arange(ops.shape(cost)[2], dtype="int32")
 
     def next_row(column):
-        """The row at which the way goes on, `(B,)`; -1 where it has ended."""
+        """Returns the row at which the way goes on, `(B,)`; -1 where it has ended."""
         return ops.where(column < 0, row, _at(owners, column))
 
     def unfinished(column, *_):
@@ -107,7 +107,7 @@ def _shortest_path(cost, row, prices, owners) -> tuple:
 
 
 def _flip(owners, row, end, before):
-    """The owners after each column of the way, from its end, has gone to the owner of the column before it."""
+    """Returns the owners after each column of the way, from its end, has gone to the owner of the column before it."""
     numbers = ops.arange(ops.shape(owners)[1], dtype="int32")
 
     def step(column, owners):

@@ -21,7 +21,7 @@ def grid(image_size: Size, patch_size: Size) -> tuple[int, int]:
 
 
 def patchify(images, patch_size: Size):
-    """The pixels of each patch, side by side.
+    """Returns the pixels of each patch, side by side.
 
     Args:
         images: `(B, H, W, C)`.
@@ -39,7 +39,7 @@ def patchify(images, patch_size: Size):
 
 
 def unpatchify(patches, patch_size: Size, image_size: Size):
-    """The images of `image_size` whose patches these are, as `patchify` gives them: `(B, H, W, C)`."""
+    """Returns the images of `image_size` whose patches these are, as `patchify` gives them: `(B, H, W, C)`."""
     (p, q), (height, width) = pair(patch_size), pair(image_size)
     batch, rows, columns = ops.shape(patches)[0], height // p, width // q
     channels = patches.shape[-1] // (p * q)
@@ -48,7 +48,7 @@ def unpatchify(patches, patch_size: Size, image_size: Size):
 
 
 def pixel_shuffle(x, scale: int):
-    """Channels as pixels (Shi et al. 2016): `(B, H, W, C * scale**2)` to `(B, H * scale, W * scale, C)`.
+    """Returns channels as pixels (Shi et al. 2016): `(B, H, W, C * scale**2)` to `(B, H * scale, W * scale, C)`.
 
     The channels of x are those of the output, each with its `scale` rows of `scale` pixels.
     """

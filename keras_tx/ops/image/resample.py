@@ -17,7 +17,7 @@ from keras_tx.ops.primitives import axis_product
 
 
 def bicubic_matrix(old: int, new):
-    """The matrix `(new, old)` of bicubic interpolation along one axis, antialiased where it shrinks.
+    """Returns the matrix `(new, old)` of bicubic interpolation along one axis, antialiased where it shrinks.
 
     It is Keys' cubic kernel (1981, a = -1/2), as wide as a step of the output, its weights normalized at the borders:
     what Pillow and `torch.nn.functional.interpolate(mode="bicubic", antialias=True)` compute.
@@ -33,12 +33,12 @@ def bicubic_matrix(old: int, new):
 
 
 def bilinear_matrix(old, new):
-    """The matrix of linear interpolation, as `bicubic_matrix`; the old size may be a tensor, too."""
+    """Returns the matrix of linear interpolation, as `bicubic_matrix`; the old size may be a tensor, too."""
     return _matrix(old, new, _linear, 1)
 
 
 def _matrix(old, new, kernel: Callable, support: int):
-    """The matrix of interpolation by a kernel that is 0 from `support` samples on."""
+    """Returns the matrix of interpolation by a kernel that is 0 from `support` samples on."""
     known = isinstance(old, int) and isinstance(new, int)
     xp: Any = np if known else ops
     scale = _float(old) / _float(new)
@@ -68,7 +68,7 @@ def _linear(x, xp):
 
 
 def resize_maps(x, size: tuple):
-    """Maps `(B, H, W, C)` of another height and width, by linear interpolation; tensors where they are not known yet.
+    """Returns maps `(B, H, W, C)` at another height and width, tensors where not known yet, by linear interpolation.
 
     It is what `torch.nn.functional.interpolate(mode="bilinear", align_corners=False, antialias=True)` computes.
     """
@@ -80,14 +80,14 @@ def resize_maps(x, size: tuple):
 
 
 def resample_grid(table, new: tuple):
-    """A table of vectors on a grid, `(H, W, D)`, on another, `(*new, D)`; a NumPy array or a tensor, as it came."""
+    """Returns a table on a grid, `(H, W, D)`, on another, `(*new, D)`; a NumPy array or a tensor, as it came."""
     rows, columns = (_like(table, bicubic_matrix(*sizes)) for sizes in zip(table.shape[:2], new, strict=True))
     xp = _module(table)
     return xp.einsum("jw,iwd->ijd", columns, xp.einsum("ih,hwd->iwd", rows, table))
 
 
 def resample_positions(table, prefix: int, old: tuple[int, int], new: tuple):
-    """A position table `(1, prefix + H * W, D)` for a grid of another size; the first `prefix` rows stay.
+    """Returns a position table `(1, prefix + H * W, D)` for a grid of another size; the first `prefix` rows stay.
 
     Args:
         table: a NumPy array or a tensor.
@@ -110,14 +110,14 @@ def _like(x, matrix):
 
 
 def adapt_kernel(kernel: np.ndarray, patch_size: Size, channels: int) -> np.ndarray:
-    """A patch embedding's kernel `(p, q, C, D)` for patches and channels that may be others."""
+    """Returns a patch embedding's kernel `(p, q, C, D)` for patches and channels that may be others."""
     new = pair(patch_size)
     kernel = kernel if kernel.shape[:2] == new else resample_kernel(kernel, new)
     return kernel if kernel.shape[2] == channels else adapt_channels(kernel, channels)
 
 
 def resample_kernel(kernel: np.ndarray, new: tuple[int, int]) -> np.ndarray:
-    """A patch embedding's kernel `(p, q, C, D)` for patches of another size (FlexiViT, Beyer et al. 2023, section 3.4).
+    """Returns a patch embedding's kernel `(p, q, C, D)` for patches of another size (Beyer et al. 2023, section 3.4).
 
     A patch that is resized then has, as near as can be, the embedding it had: the kernel is multiplied by the
     pseudo-inverse of the resizing.
@@ -128,7 +128,7 @@ def resample_kernel(kernel: np.ndarray, new: tuple[int, int]) -> np.ndarray:
 
 
 def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """A convolution's kernel `(p, q, C, D)` for images of another number of channels.
+    """Returns a convolution's kernel `(p, q, C, D)` for images of another number of channels.
 
     One channel gets the sum of all: grey images then are as they were with their grey in every channel. More get the
     kernel's over and over, scaled so that the sum over channels of equal images stays.

@@ -23,20 +23,20 @@ WindowFit = Literal["axes", "shorter_side", "height"]
 
 
 def pad(x, window: Window):
-    """A map `(B, H, W, C)` with zeros below and to its right, so that it is made of whole windows."""
+    """Returns a map `(B, H, W, C)` with zeros below and to its right, so that it is made of whole windows."""
     _, height, width, _ = ops.shape(x)
     below, right = -height % window[0], -width % window[1]
     return x if are_zero(below, right) else ops.pad(x, ((0, 0), (0, below), (0, right), (0, 0)))
 
 
 def crop(x, height, width):
-    """The upper left part of a map `(B, H, W, C)`, of that height and width: what `pad` was given."""
+    """Returns the upper left part of a map `(B, H, W, C)`, of that height and width: what `pad` was given."""
     _, *size, _ = ops.shape(x)
     return x if are_equal(size, (height, width)) else x[:, :height, :width]
 
 
 def roll(x, shift: tuple):
-    """A map `(B, H, W, C)` moved up and left by two numbers; what leaves it comes in again on the other side.
+    """Returns a map `(B, H, W, C)` moved up and left by two numbers; what leaves it comes in again on the other side.
 
     Where all numbers are known it is cut and put together again; tensors, otherwise, say which row is taken.
     """
@@ -54,28 +54,28 @@ def roll(x, shift: tuple):
 
 
 def are_zero(*numbers) -> bool:
-    """Whether all are known to be 0."""
+    """Returns whether all are known to be 0."""
     return all(isinstance(number, int) and number == 0 for number in numbers)
 
 
 def are_equal(sizes: Sequence, others: Sequence) -> bool:
-    """Whether all are known, and each to be the same."""
+    """Returns whether all are known, and each to be the same."""
     return all(isinstance(n, int) and isinstance(m, int) and n == m for n, m in zip(sizes, others, strict=True))
 
 
 def partition(x, window: Window):
-    """The windows of a map `(B, H, W, C)`, row by row: `(B * N, T, C)`."""
+    """Returns the windows of a map `(B, H, W, C)`, row by row: `(B * N, T, C)`."""
     return ops.reshape(patchify(x, window), (-1, window[0] * window[1], x.shape[-1]))
 
 
 def merge(x, window: Window, size: tuple):
-    """The map of this height and width that `partition` made windows of: `(B * N, T, C)` to `(B, H, W, C)`."""
+    """Returns the map of this height and width that `partition` made windows of: `(B * N, T, C)` to `(B, H, W, C)`."""
     count = size[0] // window[0] * (size[1] // window[1])
     return unpatchify(ops.reshape(x, (-1, count, x.shape[1] * x.shape[2])), window, size)
 
 
 def segments(size: tuple, window: Window, shift: tuple):
-    """The segment of each token of a map of this height and width that `roll` moved: int32 `(N, T)`.
+    """Returns the segment of each token of a map of this height and width that `roll` moved: int32 `(N, T)`.
 
     In windows at the lower and right edges, tokens of another segment come from the opposite edge of the map: they do
     not look at each other (`masks.segments`).
@@ -91,7 +91,7 @@ def segments(size: tuple, window: Window, shift: tuple):
 
 
 def window_of_each(size: int | Sequence[Size], stages: int, name: str = "window_size") -> list[Window]:
-    """The windows of all stages, from one number or from one number or pair for each.
+    """Returns the windows of all stages, from one number or from one number or pair for each.
 
     Raises:
         ValueError: for another number of them; `name` is what they are called.
@@ -103,7 +103,7 @@ def window_of_each(size: int | Sequence[Size], stages: int, name: str = "window_
 
 
 def fit_windows(sizes: Sequence[Window], grid: tuple[int, int], fit: WindowFit) -> list[tuple[Window, Shift]]:
-    """The windows of the stages of a Swin Transformer, and the shifts of those blocks that shift theirs, by half.
+    """Returns the windows of a Swin Transformer's stages, and the shifts of the blocks that shift theirs, by half.
 
     Each stage's map is half as high and wide as the one before.
 
@@ -131,7 +131,7 @@ def fit_windows(sizes: Sequence[Window], grid: tuple[int, int], fit: WindowFit) 
 
 
 def relative_position_index(window: Window) -> np.ndarray:
-    """The number of the offset between each query and key of a window, int32 `(T, T)`.
+    """Returns the number of the offset between each query and key of a window, int32 `(T, T)`.
 
     Offsets of the rows go from `1 - height` to `height - 1`, for each of them offsets of the columns from `1 - width`
     to `width - 1`: `(2 * height - 1) * (2 * width - 1)` in all.
@@ -143,7 +143,7 @@ def relative_position_index(window: Window) -> np.ndarray:
 
 
 def log_spaced_offsets(window: Window, reference: Window) -> np.ndarray:
-    """The offsets that `relative_position_index` numbers, log-spaced (Liu et al. 2022, equation 4).
+    """Returns the offsets that `relative_position_index` numbers, log-spaced (Liu et al. 2022, equation 4).
 
     Args:
         window: the window.
@@ -158,7 +158,7 @@ def log_spaced_offsets(window: Window, reference: Window) -> np.ndarray:
 
 
 def resample_bias_table(table: np.ndarray, old: Window, new: Window) -> np.ndarray:
-    """A table with a row for each offset, `(offsets, D)`, for windows of another size.
+    """Returns a table with a row for each offset, `(offsets, D)`, for windows of another size.
 
     Along each axis the old offsets are spread over the new ones in geometric progression, those between neighbours
     staying as they are, and the new ones are interpolated linearly: as in BEiT (Bao et al. 2021) and timm.
@@ -172,7 +172,7 @@ def resample_bias_table(table: np.ndarray, old: Window, new: Window) -> np.ndarr
 
 
 def _spread(old: int, new: int) -> np.ndarray:
-    """The matrix `(new, old)` that interpolates one axis."""
+    """Returns the matrix `(new, old)` that interpolates one axis."""
     low, high = 1.01, 1.5
     while high - low > 1e-6:  # the ratio at which the old axis ends where the new one does
         ratio = (low + high) / 2

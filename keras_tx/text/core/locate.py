@@ -44,7 +44,7 @@ def locate_tokenizer(
     """The directory of a tokenizer. If it is on the hub, its files are downloaded, and no weights.
 
     Args:
-        source: a directory, or a hub id such as "openai-community/gpt2".
+        source: a directory, a hub id such as "openai-community/gpt2", or a preset, as `locate_files` takes it.
         revision, cache_dir, local_files_only, token: as of `locate_files`.
 
     Raises:
