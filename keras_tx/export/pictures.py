@@ -14,6 +14,7 @@ from keras_tx.export.texts import label_outputs
 from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.image.boxes import center_to_corners
 from keras_tx.ops.image.detection import best_classes
+from keras_tx.ops.image.patches import pair
 from keras_tx.tasks.labels import label_scores
 from keras_tx.vision import ImagePreprocessor
 
@@ -75,7 +76,7 @@ def decoded(files, preprocessor: ImagePreprocessor, channels: int):
         image = image_of(file, channels)
         return preprocessor.resized(image)[0], tf.shape(image)[:2]
 
-    specs = tf.TensorSpec((*preprocessor.image_size, channels), tf.float32), tf.TensorSpec((2,), tf.int32)
+    specs = tf.TensorSpec((*pair(preprocessor.image_size), channels), tf.float32), tf.TensorSpec((2,), tf.int32)
     return tf.map_fn(one, after(checks, files), fn_output_signature=specs)
 
 
@@ -87,6 +88,6 @@ def detections(outputs: dict, names, preprocessor: ImagePreprocessor, sizes) -> 
     import tensorflow as tf
 
     labels, scores = best_classes(outputs["logits"])
-    boxes = center_to_corners(outputs["pred_boxes"]) * tf.constant(preprocessor.image_size[::-1] * 2, tf.float32)
+    boxes = center_to_corners(outputs["pred_boxes"]) * tf.constant(pair(preprocessor.image_size)[::-1] * 2, tf.float32)
     boxes = preprocessor.in_file(boxes, sizes[:, None, 0], sizes[:, None, 1])
     return {"label": tf.gather(tf.constant(list(names)), labels), "score": scores, "box": boxes}

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from keras import ops
 
-from keras_tx.files import read_json, write_json
+from keras_tx.convert.preprocessing import (
+    INTERPOLATIONS,
+    PREPROCESSOR,
+    preprocessing_fields,
+    read_preprocessing,
+    to_transformers,
+)
+from keras_tx.files import write_json
 from keras_tx.hub import locate_files
 from keras_tx.ops.checks import require_positive, require_rank
-from keras_tx.ops.image.patches import pair
+from keras_tx.ops.image.patches import Size, pair
 
-FILE = "preprocessor_config.json"
-INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
-"""Pillow's numbers, which Transformers writes."""
+_ResizeMode = Literal["stretch", "cover", "contain"]
+_CropRounding = Literal["floor", "even"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,13 +40,22 @@ class ImagePreprocessor:
     The defaults are those of the original Vision Transformers.
     """
 
-    image_size: tuple[int, int] = (224, 224)
-    """Height and width of the preprocessed images."""
+    image_size: Size = (224, 224)
+    """Height and width of the preprocessed images, or one number for both."""
     resize: int | tuple[int, int] | None = None
     """The length of the shorter side, or height and width, that an image is resized to before its centre is cut out;
     None to resize it to `image_size`."""
+    resize_mode: _ResizeMode = "stretch"
+    """What a height and width in `resize` ask for: "stretch" for just these; "cover" and "contain" to keep the aspect
+    ratio, with neither side shorter or neither side longer."""
+    crop_rounding: _CropRounding = "floor"
+    """How half a pixel is rounded where the centre is cut out: down, as Transformers does, or to even, as timm does."""
+    fill: tuple[float, ...] = (0.0,)
+    """The pixel, or one number for all channels, around images that are smaller than what is cut out of them."""
     interpolation: str = "bilinear"
     """One of "nearest", "bilinear", "bicubic" and "lanczos3"."""
+    bgr: bool = False
+    """Whether the order of the channels is reversed, before `mean` and `std`."""
     scale: float = 1 / 255
     """The factor that pixels are multiplied by."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -47,63 +64,90 @@ class ImagePreprocessor:
     """The standard deviation of each channel, or one for all, after scaling."""
 
     def __post_init__(self):
-        for name in ("image_size", "mean", "std"):
+        for name in ("fill", "mean", "std"):
             object.__setattr__(self, name, _tuple(getattr(self, name)))
-        object.__setattr__(self, "image_size", pair(self.image_size))
-        require_positive(image_size=self.image_size[0])
-        require_positive(image_size=self.image_size[1])
-        if self.interpolation not in INTERPOLATIONS.values():
-            known = ", ".join(map(repr, INTERPOLATIONS.values()))
-            raise ValueError(f"`interpolation` must be one of {known}; got {self.interpolation!r}.")
+        height, width = pair(self.image_size)
+        object.__setattr__(self, "image_size", (height, width))
+        if isinstance(self.resize, list):
+            object.__setattr__(self, "resize", tuple(self.resize))
+        require_positive(image_size=height)
+        require_positive(image_size=width)
+        for name, known in (
+            ("interpolation", INTERPOLATIONS.values()),
+            ("resize_mode", get_args(_ResizeMode)),
+            ("crop_rounding", get_args(_CropRounding)),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}; got {getattr(self, name)!r}.")
         if len(self.mean) != len(self.std) or not all(x > 0 for x in self.std):
             raise ValueError(f"`mean` and `std` must be as many, `std` above 0; got {self.mean} and {self.std}.")
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return pair(self.image_size)
 
     def __call__(self, images):
         """Preprocesses images.
 
         Raises:
-            ValueError: for another rank or number of channels, or images smaller than what is cut out of them.
+            ValueError: for another rank or number of channels.
         """
         return self.normalize(self.resized(images))
 
     def resized(self, images):
         """Returns the images at `image_size`, not yet scaled: float32 `(B, height, width, C)`."""
-        images = ops.convert_to_tensor(images)
-        whole = "int" in str(images.dtype)
-        images = ops.expand_dims(images, 0) if len(images.shape) == 3 else images
+        images = images if _is_tensorflow(images) else ops.convert_to_tensor(images)
+        images = images[None] if len(images.shape) == 3 else images
         require_rank(images, 4, "images", "(height, width, channels) or (batch, height, width, channels)")
-        given = ops.shape(images)[1:3]
+        whole = "int" in str(images.dtype)
+        given = _sizes(images)
         size = self._resized_size(*given)
-        images = ops.cast(images, "float32")
-        if not (isinstance(given[0], int) and isinstance(given[1], int) and size == given):
+        images = _operations(images).cast(images, "float32")
+        if not (_known(*given) and size == given):
             steps = [(given[0], size[1]), size] if whole else [size]
             for step in steps:
                 images = self._resize(images, step)
-                images = ops.clip(ops.floor(images + 0.5), 0.0, 255.0) if whole else images
+                images = _operations(images).clip((images + 0.5) // 1, 0.0, 255.0) if whole else images
         return self._centre(images)
 
     def _resize(self, images, size: tuple):
         smooth = self.interpolation != "nearest"
-        if not all(isinstance(length, int) for length in size):  # Keras's takes numbers alone
-            import tensorflow as tf
-
-            return tf.image.resize(images, tf.stack(size), self.interpolation, antialias=smooth)
-        return ops.image.resize(images, size, self.interpolation, antialias=smooth, data_format="channels_last")
+        return _operations(images).resize(images, size, self.interpolation, antialias=smooth)
 
     def _resized_size(self, height, width) -> tuple:
         """Returns the size that an image of this size is resized to; tensors where it is not known yet."""
-        if not isinstance(self.resize, int):
-            return self.resize or self.image_size
-        known = isinstance(height, int) and isinstance(width, int)
-        shorter = min(height, width) if known else ops.minimum(height, width)
-        return self.resize * height // shorter, self.resize * width // shorter
+        if isinstance(self.resize, int):
+            shorter = min(height, width) if _known(height, width) else _tensorflow().minimum(height, width)
+            return self.resize * height // shorter, self.resize * width // shorter
+        size = self.resize or self._size
+        return size if self.resize_mode == "stretch" else _at_ratio((height, width), size, self.resize_mode)
 
     def _centre(self, images):
-        (height, width), (rows, columns) = self.image_size, ops.shape(images)[1:3]
-        if isinstance(rows, int) and isinstance(columns, int) and (rows < height or columns < width):
-            raise ValueError(f"`image_size` {self.image_size} is larger than images resized to {(rows, columns)}.")
-        top, left = (rows - height) // 2, (columns - width) // 2
+        """Returns the images' centre, `image_size`; images that are smaller in its midst."""
+        sizes = _sizes(images)
+        starts = [self._start(size, length) for size, length in zip(sizes, self._size, strict=True)]
+        if not (_known(*sizes) and min(starts) >= 0):
+            images = self._surrounded(images, starts)
+            starts = [_at_least_0(start) for start in starts]
+        (top, left), (height, width) = starts, self._size
         return images[:, top : top + height, left : left + width]
+
+    def _start(self, size, length: int):
+        """Returns the place in the image at which its centre begins: below 0 where the image is smaller."""
+        surplus = size - length
+        half, odd = surplus // 2, surplus % 2
+        lacking = -(surplus // _FAR)  # 1 where the surplus is negative, of numbers and of tensors
+        up = half % 2 if self.crop_rounding == "even" else 0
+        return half + odd * (lacking + (1 - lacking) * up)
+
+    def _surrounded(self, images, starts: list):
+        """Returns the images with `fill` around them, where their centre begins or ends outside."""
+        before = [_at_least_0(-start) for start in starts]
+        ends = [start + length for start, length in zip(starts, self._size, strict=True)]
+        after = [_at_least_0(end - size) for end, size in zip(ends, _sizes(images), strict=True)]
+        around = [(0, 0), *zip(before, after, strict=True), (0, 0)]
+        fill = np.array(self.fill, "float32")
+        return _operations(images).pad(images - fill, around) + fill
 
     def in_file(self, boxes, height, width):
         """Returns where boxes on a preprocessed image lie on the original image.
@@ -113,7 +157,7 @@ class ImagePreprocessor:
             height, width: of the image that went in, `(...)` or what broadcasts to it.
         """
         rows, columns = (ops.convert_to_tensor(x) for x in self._resized_size(height, width))
-        top, left = (rows - self.image_size[0]) // 2, (columns - self.image_size[1]) // 2
+        top, left = (self._start(x, length) for x, length in zip((rows, columns), self._size, strict=True))
         corner = ops.cast(ops.stack([left, top, left, top], axis=-1), "float32")
         scale = ops.cast(ops.stack([width, height, width, height], axis=-1), "float32") / ops.cast(
             ops.stack([columns, rows, columns, rows], axis=-1), "float32"
@@ -125,6 +169,7 @@ class ImagePreprocessor:
         if len(self.mean) not in (1, images.shape[-1]):
             raise ValueError(f"`mean` has {len(self.mean)} channels; got images of shape {tuple(images.shape)}.")
         mean, std = np.array(self.mean, "float32"), np.array(self.std, "float32")
+        images = images[..., ::-1] if self.bgr else images
         return images * (np.float32(self.scale) / std) - mean / std
 
     # --- Files ---
@@ -154,23 +199,26 @@ class ImagePreprocessor:
         """
         directory = locate_files(
             source,
-            [(FILE,), ("config.json",)],
+            [(PREPROCESSOR,), ("config.json",)],
+            beside=("config.json",),
             what="preprocessor",
             revision=revision,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             token=token,
         )
-        if (directory / FILE).exists():
-            return cls(**_from_transformers(read_json(directory / FILE)))
-        config = read_json(directory / "config.json") if (directory / "config.json").exists() else {}
-        if "pretrained_cfg" not in config:
-            raise FileNotFoundError(f'{directory} holds no {FILE}, and no config.json with "pretrained_cfg".')
-        return cls(**_from_timm(config["pretrained_cfg"]))
+        document = read_preprocessing(directory)
+        if document is None:
+            raise FileNotFoundError(f'{directory} holds no {PREPROCESSOR}, and no config.json with "pretrained_cfg".')
+        return cls(**preprocessing_fields(document))
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Writes `preprocessor_config.json`, which Transformers reads too."""
-        write_json(Path(directory) / FILE, _to_transformers(self))
+        """Writes `preprocessor_config.json`, which Transformers reads too.
+
+        What none of Transformers' processors does, such as timm's rounding of the crop, is under a key of our own
+        there, which Transformers ignores.
+        """
+        write_json(Path(directory) / PREPROCESSOR, to_transformers(dataclasses.asdict(self)))
 
 
 def load_preprocessor(
@@ -200,73 +248,55 @@ def _tuple(value: Any) -> tuple:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-# === Other projects' files ===
+_FAR = 2**30
+"""More than any image is long."""
 
 
-def _from_transformers(config: dict[str, Any]) -> dict[str, Any]:
-    if not config.get("do_resize", True):
-        raise ValueError(f'"do_resize": false in {FILE} is not supported: images have to be of one size.')
-    number = config.get("resample", 2)
-    if number not in INTERPOLATIONS:
-        raise ValueError(f'"resample" in {FILE} must be one of {", ".join(map(str, INTERPOLATIONS))}; got {number!r}.')
-    size, crops = config.get("size", 224), config.get("do_center_crop", False)
-    resize = size.get("shortest_edge") if isinstance(size, dict) else None
-    resize = _size(size) if resize is None else resize
-    if not crops and isinstance(resize, int):
-        raise ValueError(f'"shortest_edge" without "do_center_crop" in {FILE} gives images of many sizes.')
-    normalizes = config.get("do_normalize", True)
-    return {
-        "image_size": _size(config.get("crop_size", 224)) if crops else resize,
-        "resize": resize if crops else None,
-        "interpolation": INTERPOLATIONS[number],
-        "scale": config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0,
-        "mean": _tuple(config.get("image_mean", (0.5, 0.5, 0.5))) if normalizes else (0.0,),
-        "std": _tuple(config.get("image_std", (0.5, 0.5, 0.5))) if normalizes else (1.0,),
-    }
+def _known(*lengths) -> bool:
+    """Whether lengths are numbers, not tensors of a graph."""
+    return all(isinstance(length, int) for length in lengths)
 
 
-def _to_transformers(preprocessor: ImagePreprocessor) -> dict[str, Any]:
-    p = preprocessor
-    numbers = {name: number for number, name in INTERPOLATIONS.items()}
-    height, width = p.image_size
-    config: dict[str, Any] = {
-        "image_processor_type": "ViTImageProcessor",
-        "do_resize": True,
-        "size": {"height": height, "width": width},
-        "resample": numbers[p.interpolation],
-        "do_rescale": True,
-        "rescale_factor": p.scale,
-        "do_normalize": True,
-        "image_mean": list(p.mean),
-        "image_std": list(p.std),
-    }
-    if p.resize is None:
-        return config
-    cut = {"do_center_crop": True, "crop_size": config["size"]}
-    if isinstance(p.resize, int):  # of the classes that cut, each knows one kind of size
-        return {**config, **cut, "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": p.resize}}
-    size = dict(zip(("height", "width"), p.resize, strict=True))
-    return {**config, **cut, "image_processor_type": "DeiTImageProcessor", "size": size}
+def _at_least_0(number):
+    return max(number, 0) if _known(number) else _tensorflow().maximum(number, 0)
 
 
-def _from_timm(config: dict[str, Any]) -> dict[str, Any]:
-    if config.get("crop_mode", "center") != "center":
-        raise ValueError(f'"crop_mode" in config.json must be "center"; got {config["crop_mode"]!r}.')
-    _, height, width = config["input_size"]
-    share = config.get("crop_pct", 1.0)
-    if height == width:
-        resize: int | tuple[int, int] = int(height / share)
-    else:
-        resize = (int(height / share), int(width / share))
-    return {
-        "image_size": (height, width),
-        "resize": resize,
-        "interpolation": config.get("interpolation", "bicubic"),
-        "mean": tuple(config["mean"]),
-        "std": tuple(config["std"]),
-    }
+def _at_ratio(given: tuple, size: tuple[int, int], mode: str) -> tuple:
+    """Returns the size, at the ratio of `given`, that covers `size` or is contained in it: rounded to even, as timm."""
+    if _known(*given):
+        ratio = (max if mode == "contain" else min)(given[0] / size[0], given[1] / size[1])
+        return round(given[0] / ratio), round(given[1] / ratio)
+    tf = _tensorflow()
+    height, width = (tf.cast(length, "float64") for length in given)
+    ratio = (tf.maximum if mode == "contain" else tf.minimum)(height / size[0], width / size[1])
+    return tuple(tf.cast(tf.round(length / ratio), "int32") for length in (height, width))
 
 
-def _size(size: int | dict[str, int]) -> tuple[int, int]:
-    """Height and width, as Transformers writes them."""
-    return (size["height"], size["width"]) if isinstance(size, dict) else (size, size)
+# === TensorFlow's tensors, which tf.data has on every backend, and whose sizes a graph need not know ===
+
+
+def _is_tensorflow(images) -> bool:
+    return type(images).__module__.startswith("tensorflow")
+
+
+def _tensorflow() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+def _sizes(images) -> tuple:
+    """Returns height and width: numbers where they are known."""
+    static = images.shape[1:3]
+    if not _is_tensorflow(images) or _known(*static):
+        return tuple(static)
+    return tuple(_tensorflow().unstack(_tensorflow().shape(images)[1:3]))
+
+
+def _operations(images) -> SimpleNamespace:
+    """Returns the operations for a tensor: TensorFlow's for its own."""
+    if _is_tensorflow(images):
+        tf = _tensorflow()
+        return SimpleNamespace(cast=tf.cast, clip=tf.clip_by_value, pad=tf.pad, resize=tf.image.resize)
+    resize = functools.partial(ops.image.resize, data_format="channels_last")
+    return SimpleNamespace(cast=ops.cast, clip=ops.clip, pad=ops.pad, resize=resize)

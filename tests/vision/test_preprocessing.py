@@ -68,7 +68,7 @@ def test_timm_config(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit", "pretrained_cfg": config}))
     preprocessor = ImagePreprocessor.from_pretrained(tmp_path)
     assert preprocessor == ImagePreprocessor(
-        image_size=(13, 13), resize=14, interpolation="bicubic", mean=(0.4,) * 3, std=(0.2,) * 3
+        image_size=13, resize=14, crop_rounding="even", interpolation="bicubic", mean=(0.4,) * 3, std=(0.2,) * 3
     )
     assert numpy(preprocessor(IMAGE)).shape == (1, 13, 13, 3)
 
@@ -79,12 +79,52 @@ def test_timm_config(tmp_path):
         ({"do_resize": False}, '"do_resize": false .* is not supported'),
         ({"resample": 7}, '"resample" .* must be one of 0, 1, 2, 3; got 7'),
         ({"size": {"shortest_edge": 5}}, '"shortest_edge" without "do_center_crop"'),
+        ({"size": {"shortest_edge": 5, "longest_edge": 9}}, '"size" in .* must have "height" and "width", or'),
+        ({"image_processor_type": "DPTImageProcessor", "keep_aspect_ratio": True}, '"keep_aspect_ratio": true'),
+        ({"image_processor_type": "DonutImageProcessor"}, "is of a DonutImageProcessor, and there are ViT, DeiT, "),
+        ({"do_pad": True}, '"do_pad": true .* gives images of many sizes'),
     ],
 )
 def test_configs_that_ask_for_more(tmp_path, config, words):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=words):
         ImagePreprocessor.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"crop_mode": "corner"}, '"crop_mode" in config.json must be one of .*border.*; got .corner.'),
+        ({"interpolation": "hamming"}, '"interpolation" in config.json must be one of'),
+    ],
+)
+def test_timm_configs_that_ask_for_more(tmp_path, entries, words):
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit", "pretrained_cfg": entries}))
+    with pytest.raises(ValueError, match=words):
+        ImagePreprocessor.from_pretrained(tmp_path)
+
+
+def test_older_directories_of_timm(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit", "input_size": [3, 8, 8], "crop_pct": 0.5}))
+    preprocessor = ImagePreprocessor.from_pretrained(tmp_path)
+    assert preprocessor.image_size == (8, 8) and preprocessor.resize == 16
+    assert preprocessor.mean == (0.485, 0.456, 0.406)
+
+
+def test_a_file_without_a_class_is_of_the_models(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text('{"do_resize": true}')
+    assert ImagePreprocessor.from_pretrained(tmp_path).resize is None
+    (tmp_path / "config.json").write_text('{"model_type": "deit"}')
+    assert ImagePreprocessor.from_pretrained(tmp_path).resize == (256, 256)
+
+
+def test_boxes_are_led_back_to_the_file():
+    """The corners of what was cut out, and of an image that was padded."""
+    corners = np.array([[0.0, 0.0, 10.0, 10.0]], "float32")
+    cut = ImagePreprocessor(image_size=10, resize=15, crop_rounding="even")  # 30 x 15 pixels: 10 and 2 are cut off
+    np.testing.assert_allclose(numpy(cut.in_file(corners, 60, 30)), [[4.0, 20.0, 24.0, 40.0]])
+    padded = ImagePreprocessor(image_size=10, resize=(10, 10), resize_mode="contain")  # 10 x 5, 2 to the left
+    np.testing.assert_allclose(numpy(padded.in_file(corners, 20, 10)), [[-4.0, 0.0, 16.0, 20.0]])
 
 
 def test_a_preprocessor_by_its_hub_id(tmp_path):
@@ -110,6 +150,8 @@ def test_no_config(tmp_path):
         ({"image_size": (0, 3)}, "`image_size` must be a whole number"),
         ({"std": (1.0, 0.0, 1.0)}, "`std` above 0"),
         ({"mean": (0.5, 0.5)}, "`mean` and `std` must be as many"),
+        ({"resize_mode": "fill"}, "`resize_mode` must be one of 'stretch', 'cover', 'contain'; got 'fill'"),
+        ({"crop_rounding": "up"}, "`crop_rounding` must be one of 'floor', 'even'; got 'up'"),
     ],
 )
 def test_bad_fields(fields, words):
@@ -122,5 +164,3 @@ def test_bad_images():
         ImagePreprocessor()(IMAGE[0])
     with pytest.raises(ValueError, match="`mean` has 3 channels; got images"):
         ImagePreprocessor()(IMAGE[..., :2])
-    with pytest.raises(ValueError, match=r"`image_size` \(13, 13\) is larger than images resized to \(11, 17\)"):
-        ImagePreprocessor(image_size=(13, 13), resize=(11, 17))(IMAGE)
