@@ -22,6 +22,7 @@ from contract import (
 )
 
 from keras_tx.models.core.base import Model
+from keras_tx.models.core.text import TextModel
 
 pytestmark = pytest.mark.any_backend
 
@@ -79,6 +80,9 @@ def bad_images(given: dict, config) -> dict[str, tuple[dict, str]]:
 @every_text
 def test_bad_input(case, model):
     rejects(model, bad_text(model, case.config))
+    if isinstance(model, TextModel) and not case.takes_cache:
+        with pytest.raises(ValueError, match="takes no `cache`, which is for language models"):
+            model(inputs(model), cache=())
 
 
 @every_pair

@@ -126,16 +126,19 @@ class GenerationConfig:
         """Returns the options that count: these, then `model_config`'s special tokens, then the defaults.
 
         Args:
-            model_config: has `vocab_size`; may have `bos_token_id`, `eos_token_id` and `pad_token_id`.
+            model_config: has `vocab_size`, `bos_token_id`, `eos_token_id` and `pad_token_id`.
             options: fields in place of all that; None switches one off.
 
         Raises:
             ValueError: for an option out of range, and forbidden tokens outside the model's vocabulary. End tokens
                 there just never come.
         """
-        names = ("bos_token_id", "eos_token_id", "pad_token_id")
-        unset: dict[str, Any] = {name: getattr(model_config, name, None) for name in names}
-        unset["top_k"] = type(self).top_k
+        unset: dict[str, Any] = {
+            "bos_token_id": model_config.bos_token_id,
+            "eos_token_id": model_config.eos_token_id,
+            "pad_token_id": model_config.pad_token_id,
+            "top_k": type(self).top_k,
+        }
         given = {name: value for name in unset if (value := getattr(self, name)) is not None}
         found = dataclasses.replace(self, **{**unset, **given, **options})
         size = model_config.vocab_size

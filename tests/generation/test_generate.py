@@ -181,9 +181,10 @@ def test_none_of_the_other_options(model):
 
 def test_top_k_of_none_draws_from_all():
     config = GenerationConfig(do_sample=True, top_k=None)
-    size = SimpleNamespace(vocab_size=101)
+    none = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    size = SimpleNamespace(vocab_size=101, **none)
     assert config.resolved(size).top_k == 50 and config.resolved(size, top_k=None).top_k is None
-    assert config.resolved(SimpleNamespace(vocab_size=7)).top_k == 7
+    assert config.resolved(SimpleNamespace(vocab_size=7, **none)).top_k == 7
 
 
 def test_a_config_survives_json():

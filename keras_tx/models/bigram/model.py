@@ -10,7 +10,7 @@ import numpy as np
 from keras_tx.layers import TokenEmbedding
 from keras_tx.layers.core.base import register
 from keras_tx.models.core.backbone import TextBackbone
-from keras_tx.models.core.config import Config
+from keras_tx.models.core.config import TokenConfig
 from keras_tx.models.core.heads import CausalLanguageModelHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import CausalLanguageModel
@@ -18,7 +18,7 @@ from keras_tx.ops.checks import require_positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BigramConfig(Config):
+class BigramConfig(TokenConfig):
     """A language model that sees one token."""
 
     vocab_size: int = 65

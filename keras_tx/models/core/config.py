@@ -55,8 +55,17 @@ class Config:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextConfig(Config):
-    """The base of the configs of texts: labels and special tokens."""
+class TokenConfig(Config):
+    """The base of the configs of texts: special tokens."""
+
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | tuple[int, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextConfig(TokenConfig):
+    """The base of the configs of texts with heads: labels and special tokens."""
 
     head_fields = frozenset({"num_labels", "problem_type", "label_names", "classifier_dropout", "tie_embeddings"})
 
@@ -66,9 +75,6 @@ class TextConfig(Config):
     """The kind of a sequence classifier's loss; None to tell it from `num_labels` and the labels' dtype."""
     label_names: tuple[str, ...] | None = None
     """The names of the classes."""
-    pad_token_id: int | None = None
-    bos_token_id: int | None = None
-    eos_token_id: int | tuple[int, ...] | None = None
 
     @property
     def classifier_rate(self) -> float:

@@ -39,10 +39,34 @@ class SequenceHead(Head):
 
     Without a `problem_type`, one label is a regression; of several, integers name one of them and floating-point
     numbers say yes or no to each.
+
+    Args:
+        width: D.
+        num_labels: N.
+        problem_type: the kind of loss, as Transformers names it.
+        kernel_initializer: of the linear maps.
+        use_bias: whether the last of them, `classifier`, has a bias.
     """
 
-    num_labels: int
-    problem_type: ProblemType | None
+    def __init__(
+        self,
+        width: int,
+        num_labels: int,
+        problem_type: ProblemType | None,
+        kernel_initializer,
+        *,
+        use_bias: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.width = width
+        self.num_labels = num_labels
+        self.problem_type = problem_type
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.classifier = self.linear(num_labels, "classifier", use_bias=use_bias)
+
+    def build(self, input_shape=None):
+        self.classifier.build((None, self.width))
 
     def own_losses(self, outputs, labels):
         if labels["labels"] is None:
@@ -85,14 +109,9 @@ class PooledSequenceHead(SequenceHead):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.width = width
-        self.num_labels = num_labels
-        self.problem_type = problem_type
+        super().__init__(width, num_labels, problem_type, kernel_initializer, **kwargs)
         self.dropout = dropout
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
-        self.classifier = self.linear(num_labels, "classifier")
 
     @classmethod
     def of(cls, backbone, config, **options):
@@ -104,9 +123,6 @@ class PooledSequenceHead(SequenceHead):
             kernel_initializer=backbone.initializer(),
             **options,
         )
-
-    def build(self, input_shape=None):
-        self.classifier.build((None, self.width))
 
     def call(self, outputs, inputs, training=None):
         return {"logits": self.classifier(self.classifier_drop(outputs["pooler_output"], training=training))}

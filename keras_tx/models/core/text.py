@@ -18,6 +18,8 @@ class TextModel(HeadModel):
     `model(input_ids)` gives a dict with the head's logits; with labels, also `"loss"`.
     """
 
+    takes_cache: ClassVar[bool] = False
+    """Whether it may be called with a cache of the text before; a head on whole texts would read a part of one."""
     choices: ClassVar[bool] = False
     """Whether the inputs are `(B, C, T)`, C texts a row to choose from."""
 
@@ -67,7 +69,7 @@ class TextModel(HeadModel):
             start_positions, end_positions: `(B,)`, the answer's first and last token.
             mc_token_ids: `(B, C)`, the position whose hidden state is each text's summary; the last one unless given.
             mc_labels: `(B,)`, which text is to be chosen.
-            cache: from `init_cache`, one entry a block.
+            cache: from `init_cache`, one entry a block; of a language model alone.
             return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, T)`.
             return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output;
                 `(B, T, d_model)` each.
@@ -80,6 +82,11 @@ class TextModel(HeadModel):
             ValueError: for ids that are not `(batch, length)` integers, or known to lie outside the vocabulary; for
                 more positions than `max_positions`; for other inputs that do not fit the ids.
         """
+        if cache is not None and not self.takes_cache:
+            raise ValueError(
+                f"a {type(self).__name__} takes no `cache`, which is for language models that write on: call it with "
+                "whole texts."
+            )
         named = {
             "attention_mask": attention_mask,
             "token_type_ids": token_type_ids,
@@ -113,6 +120,8 @@ class TextModel(HeadModel):
 
 class CausalLanguageModel(GenerationMixin, TextModel):
     """A language model that looks back alone, and so writes on."""
+
+    takes_cache = True
 
     def init_cache(self, batch_size, length: int):
         """An empty key/value cache for `length` positions, one entry a block."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import keras
 from keras import ops
 
 from keras_tx.layers.core.base import register
@@ -38,21 +37,13 @@ class LastTokenHead(SequenceHead):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.width = width
-        self.num_labels = num_labels
-        self.problem_type = problem_type
+        super().__init__(width, num_labels, problem_type, kernel_initializer, use_bias=False, **kwargs)
         self.pad_token_id = pad_token_id
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.classifier = self.linear(num_labels, "classifier", use_bias=False)
 
     @classmethod
     def of(cls, backbone, config, **options):
         sizes = (backbone.width, config.num_labels, config.problem_type, config.pad_token_id)
         return cls(*sizes, backbone.initializer(), **options)
-
-    def build(self, input_shape=None):
-        self.classifier.build((None, self.width))
 
     def call(self, outputs, inputs, training=None):
         last = self._last_token(inputs["input_ids"], inputs.get("attention_mask"))

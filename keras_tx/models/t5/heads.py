@@ -39,16 +39,11 @@ class EndTokenHead(SequenceHead):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.width = width
-        self.num_labels = num_labels
-        self.problem_type = problem_type
+        super().__init__(width, num_labels, problem_type, kernel_initializer, **kwargs)
         self.eos_token_id = eos_token_id
         self.dropout = dropout
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.classifier_drop = Dropout(dropout, dtype=self.dtype_policy, name="classifier_drop")
         self.transform = self.linear(width, "transform")
-        self.classifier = self.linear(num_labels, "classifier")
 
     @classmethod
     def of(cls, backbone, config, **options):
@@ -56,8 +51,8 @@ class EndTokenHead(SequenceHead):
         return cls(*sizes, backbone.initializer(), **options)
 
     def build(self, input_shape=None):
-        for layer in (self.transform, self.classifier):
-            layer.build((None, self.width))
+        self.transform.build((None, self.width))
+        super().build(input_shape)
 
     def call(self, outputs, inputs, training=None):
         require_shape(inputs["decoder_input_ids"], tuple(inputs["input_ids"].shape), "decoder_input_ids")
