@@ -8,12 +8,13 @@ import keras
 
 from keras_tx.models.core.config import Config
 from keras_tx.models.core.pretrained import Pretrained
+from keras_tx.models.core.training_step import TrainingStep
 
 LOSSES = ("loss", "mc_loss")
 """The outputs that a model compiled without a loss trains on, all together."""
 
 
-class Model(Pretrained, keras.Model):
+class Model(Pretrained, TrainingStep, keras.Model):
     """A Keras model described by a frozen config and built when it is made.
 
     Subclasses are a `Backbone`, or a backbone and a head: a `HeadModel`.
