@@ -96,7 +96,7 @@ def pretrain(train, held_out, tokenizer: WordPieceTokenizer, steps: int, output:
     keras.utils.set_random_seed(1337)
     model = BERTForMaskedLM(vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id, **SIZES)
     # So that what lies next to what need not be learned for each position by itself.
-    table = model.weights_by_path()["position_embedding/embeddings"]
+    table = model.weights_by_path()["backbone/position_embedding/embeddings"]
     table.assign(0.05 * sinusoidal(np.arange(LENGTH), table.shape[-1]))
     model.compile(
         adamw(model, learning_rate=1e-3, steps=steps, warmup_steps=steps // 20, schedule="linear", beta_2=0.99),

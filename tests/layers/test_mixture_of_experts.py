@@ -129,7 +129,7 @@ def test_a_model_of_experts_trains_under_xla_on_both_losses(rng):
     experts = Experts(num_experts=3, top_k=1, capacity_factor=1.0, router_aux_loss_coef=7.0)
     model = keras_tx.GPTModel(TINY, num_layers=1, gated=True, activation="relu", experts=experts, **rates)
     model.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
-    router = model.blocks[0].feed_forward.router
+    router = model.backbone.blocks[0].feed_forward.router
     for shape in ((2, 7), (3, 5)):
         ids, before = rng.integers(0, TINY.vocab_size, shape), numpy(router)
         outputs = model(ids, labels=ids, training=True)
