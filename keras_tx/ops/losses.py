@@ -5,6 +5,7 @@ from __future__ import annotations
 from keras import ops
 
 from keras_tx.ops.checks import require_below, require_integer, require_shape
+from keras_tx.ops.replicas import mean
 
 IGNORED = -100
 """The label of a position that does not count, as in Transformers."""
@@ -39,7 +40,7 @@ def token_cross_entropy(logits, labels, name: str = "labels", *, label_smoothing
         of_all = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
         losses = (1 - label_smoothing) * losses + label_smoothing * of_all
     weights = ops.where(inside, ops.cast(counts, "float32"), float("nan"))
-    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+    return mean(losses, weights)
 
 
 def next_token_loss(logits, labels):
@@ -84,7 +85,7 @@ def squared_error(predictions, labels):
     if len(labels.shape) < len(predictions.shape) and predictions.shape[-1] == 1:
         labels = ops.expand_dims(labels, -1)
     require_shape(labels, tuple(predictions.shape), "labels")
-    return ops.mean(ops.square(ops.cast(predictions, "float32") - ops.cast(labels, "float32")))
+    return mean(ops.square(ops.cast(predictions, "float32") - ops.cast(labels, "float32")))
 
 
 def binary_cross_entropy(logits, labels):
@@ -96,4 +97,4 @@ def binary_cross_entropy(logits, labels):
     """
     require_shape(labels, tuple(logits.shape), "labels")
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
-    return ops.mean(ops.binary_crossentropy(labels, logits, from_logits=True))
+    return mean(ops.binary_crossentropy(labels, logits, from_logits=True))

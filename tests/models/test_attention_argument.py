@@ -67,6 +67,12 @@ def test_gpt_step_by_step_equals_the_full_pass(name, rng):
         np.testing.assert_allclose(outputs["logits"], expected[:, part], atol=5e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in GIVEN if name not in ENCODERS_ALONE])
+def test_batch_and_length_may_be_free(name):
+    outputs = keras_tx.GPTModel(GPT, attention=GIVEN[name], num_layers=1)(keras.Input((None,), dtype="int32"))
+    assert outputs["logits"].shape == (None, None, GPT.vocab_size)
+
+
 @pytest.mark.parametrize("name", GIVEN)
 def test_encoders_have_it_in_every_block(name, rng):
     model = keras_tx.BERTModel(BERT, attention=GIVEN[name])

@@ -198,3 +198,46 @@ def test_every_example_comes_once_an_epoch_in_another_order():
 def test_batches_of_unequal_arrays_are_errors(rows):
     with pytest.raises(ValueError, match=rf"as many rows each, one or more; got \[{rows}"):
         ShuffledBatches(np.zeros((rows, 2)), np.zeros(13 if rows else 0), 5)
+
+
+def test_what_is_frozen_is_kept_with_the_optimizer(tmp_path):
+    model = small_model()
+    compile_for_fine_tuning(model, FineTuning(frozen_layers=1), 3)
+    model.head.trainable = False
+    model.compile(adamw(model, learning_rate=1e-3, steps=3, scales=layer_scales(model, 0.5)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    frozen = [[w.trainable for w in m.weights_by_path().values()] for m in (model, loaded)]
+    assert frozen[0] == frozen[1] and 0 < sum(frozen[0]) < len(frozen[0])
+    assert loaded.optimizer.scales == model.optimizer.scales
+    assert (loaded.backbone.trainable, loaded.head.trainable) == (True, False)
+    fresh = small_model()
+    assert len(fresh.trainable_weights) == len(frozen[0])
+    fresh.backbone.trainable = False
+    again = keras.models.clone_model(fresh)
+    assert not again.backbone.trainable and len(again.trainable_weights) == len(fresh.trainable_weights) > 0
+
+
+@pytest.mark.slow
+def test_a_training_that_broke_off_goes_on_with_its_order(rng, tmp_path):
+    inputs, labels = rng.integers(0, 61, (13, 7), dtype="int32"), rng.integers(0, 2, 13)
+    rates = dict.fromkeys(("embedding_dropout", "attention_dropout", "residual_dropout", "classifier_dropout"), 0.0)
+    first = small_model(**rates)
+    recipe = FineTuning(epochs=3, batch_size=5, learning_rate=1e-2)
+
+    def trained(*callbacks) -> list[np.ndarray]:
+        model = small_model(**rates)
+        model.set_weights(first.get_weights())
+        fine_tune(model, inputs, labels, recipe, callbacks=callbacks, verbose=0)
+        return model.get_weights()
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    whole, backup = trained(), tmp_path / "backup"
+    with pytest.raises(KeyboardInterrupt):
+        trained(keras.callbacks.BackupAndRestore(backup), Stop())
+    for have, want in zip(trained(keras.callbacks.BackupAndRestore(backup)), whole, strict=True):
+        np.testing.assert_allclose(have, want, atol=1e-6)

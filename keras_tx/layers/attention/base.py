@@ -49,6 +49,10 @@ class Attention(Layer):
     norm_epsilon: float
     kernel_initializer: keras.initializers.Initializer
 
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.supports_masking = True
+
     def visible(self, query_positions, key_positions):
         """The layer's own mask, boolean: which of `(S,)` keys each of `(T,)` queries may look at.
 
@@ -76,6 +80,19 @@ class Attention(Layer):
         else:
             return Keys(new, mask, self.causal, None)
         return Keys(new, masks.combine(self.visible(positions, slots), mask), False, cache)
+
+    def _own_mask(self, mask, x_mask, cache):
+        """Returns Keras's mask of the input, `(B, T)`, by whichever of its two names Keras has given it.
+
+        Raises:
+            ValueError: with a cache, whose slots are other positions.
+        """
+        mask = x_mask if mask is None else mask
+        if mask is not None and cache is not None:
+            raise ValueError(
+                "with a `cache` give `attention_mask`, over its slots: Keras's `mask` is of the input alone."
+            )
+        return mask
 
     def _projection(self, width: int, name: str, use_bias: bool, initializer=None) -> Linear:
         return Linear(

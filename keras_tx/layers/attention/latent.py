@@ -132,6 +132,8 @@ class LatentAttention(Attention):
         cache: LatentCache | None = None,
         return_attention: bool = False,
         training=None,
+        mask=None,
+        x_mask=None,
     ):
         """Attends from `x` to itself; arguments and results as of `MultiHeadAttention`, with a `LatentCache`."""
         require_rank(x, 3, "x", "(batch, length, dim)")
@@ -143,7 +145,9 @@ class LatentAttention(Attention):
         slots = new if cache is None else cache.key_positions()
         turns = rotary(new if positions is None else positions, self.rotary_dim, self.rope_theta)
         query, query_turned = self._queries(x, turns)
-        mask = masks.given_to_layer(attention_mask, segments, lambda: (new, slots))
+        mask = masks.with_keys(
+            masks.given_to_layer(attention_mask, segments, lambda: (new, slots)), self._own_mask(mask, x_mask, cache)
+        )
         keys = self._meet((self._latents(x, turns),), mask, cache, queries=length)
         options: dict[str, Any] = {
             "mask": keys.mask,

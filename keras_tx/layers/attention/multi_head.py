@@ -163,6 +163,9 @@ class MultiHeadAttention(Attention):
         cache: KVCache | None = None,
         return_attention: bool = False,
         training=None,
+        mask=None,
+        x_mask=None,
+        context_mask=None,
     ):
         """Attends from `x` to itself, or to `context`.
 
@@ -181,6 +184,8 @@ class MultiHeadAttention(Attention):
                 `project_context`, and only read.
             return_attention: also return the attention map.
             training: whether dropout is active.
+            mask, x_mask, context_mask: Keras's masks of `x` and of `context`, False at padding, `(B, T)` and `(B, S)`,
+                which Keras gives by these names where `mask_zero` or `Masking` made them. Nobody looks at padding.
 
         Returns:
             The output, `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`; with `cache`, then
@@ -190,7 +195,8 @@ class MultiHeadAttention(Attention):
         require_width(x, self.d_model, "x")
         query = self._split(self.query(x), self.num_heads)
         query = self.query_norm(query) if self.qk_norm else query
-        mask = self._mask(attention_mask, segments, x, context, cache)
+        own = context_mask if self.context_dim is not None else self._own_mask(mask, x_mask, cache)
+        mask = masks.with_keys(self._mask(attention_mask, segments, x, context, cache), own)
         asked: dict[str, Any] = {"return_attention": return_attention, "training": training}
         if self.context_dim is not None:
             source = self.project_context(context) if cache is None else cache

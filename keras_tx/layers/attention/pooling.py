@@ -41,6 +41,7 @@ class AttentionPooling(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.d_model = d_model
         self.num_heads = num_heads
         self.d_ff = d_ff
@@ -59,12 +60,16 @@ class AttentionPooling(Layer):
         for layer in (self.attention, self.norm, self.feed_forward):
             layer.build((None, None, self.d_model))
 
-    def call(self, x, training=None):
+    def call(self, x, training=None, mask=None):
+        """`mask` is Keras's, `(B, N)`: False for tokens that have no part."""
         require_rank(x, 3, "x", "(batch, tokens, d_model)")
         require_width(x, self.d_model, "x")
         query = ops.repeat(ops.cast(self.query, x.dtype), ops.shape(x)[0], axis=0)
-        seen = self.attention(query, context=x, training=training)
+        seen = self.attention(query, context=x, context_mask=mask, training=training)
         return (seen + self.feed_forward(self.norm(seen), training=training))[:, 0]
+
+    def compute_mask(self, inputs, previous_mask):
+        """None: there is one vector a row."""
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.d_model)

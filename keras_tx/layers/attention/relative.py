@@ -141,6 +141,9 @@ class TransformerXLAttention(AttentionVariant):
         cache=None,
         return_attention: bool = False,
         training=None,
+        mask=None,
+        x_mask=None,
+        memory_mask=None,
     ):
         """Attends from `x` to what is remembered and to itself.
 
@@ -150,6 +153,7 @@ class TransformerXLAttention(AttentionVariant):
             attention_mask, bias, segments, return_attention, training: as in `MultiHeadAttention`, with S = M + T keys.
             positions: not looked at, for what counts is how far apart two tokens stand.
             cache: from `init_cache`, in place of a memory.
+            mask, x_mask, memory_mask: Keras's masks of `x` and of `memory`, as in `MultiHeadAttention`.
 
         Returns:
             As `MultiHeadAttention`.
@@ -157,7 +161,11 @@ class TransformerXLAttention(AttentionVariant):
         if memory is not None and cache is not None:
             raise ValueError("give `memory` or `cache`, not both: what is remembered can be in the cache.")
         asked: dict[str, Any] = {"cache": cache, "return_attention": return_attention, "training": training}
-        return super().call(x, memory, attention_mask, bias, segments=segments, **asked)
+        mask = self._own_mask(mask, x_mask, cache)
+        if memory is not None and (mask is not None or memory_mask is not None):
+            parts = ((memory, memory_mask), (x, mask))
+            mask = ops.concatenate([_all_real(part) if own is None else own for part, own in parts], axis=1)
+        return super().call(x, memory, attention_mask, bias, segments=segments, mask=mask, **asked)
 
     def _keys_values(self, x, context):
         if context is not None:
@@ -185,6 +193,11 @@ class TransformerXLAttention(AttentionVariant):
         bias = scores if bias is None else scores + ops.cast(bias, scores.dtype)
         query = query + ops.cast(self.content_bias, query.dtype)
         return self._softmax(query, keys, bias=bias, **asked), keys.cache
+
+
+def _all_real(x):
+    """A mask of `(B, T, D)` that hides nothing, `(B, T)`."""
+    return ops.ones(ops.shape(x)[:2], "bool")
 
 
 def _take(table, rows, dtype: str):

@@ -79,8 +79,8 @@ class SlidingWindowAttention(AttentionVariant):
             self._require_cacheable(mask, bias, return_attention)
             return self._attend_ring(query, key, value, mask, cache, self._softmax_options(training))
         length = query.shape[2]
-        short = length is not None and length <= self.window_size
-        # Converters confuse the shapes of bands of unknown length.
+        # Converters, and JAX where a length is a symbol, confuse the shapes of bands of unknown length.
+        short = length is not None and (not isinstance(length, int) or length <= self.window_size)
         all_pairs = cache is not None or short or is_converted()
         if not all_pairs and bias is None and not return_attention and of_keys(mask):
             if mask is not None:

@@ -139,6 +139,7 @@ class TransformerBlock(Layer):
         **kwargs,
     ):
         super().__init__(**{"autocast": residual_dtype is None, **kwargs})
+        self.supports_masking = True
         if norm_position not in ("pre", "post"):
             raise ValueError(f'`norm_position` must be "pre" or "post"; got {norm_position!r}.')
         if norm not in ("layer", "rms"):
@@ -256,6 +257,8 @@ class TransformerBlock(Layer):
         cache: BlockCache | None = None,
         return_attention: bool = False,
         training=None,
+        mask=None,
+        x_mask=None,
     ):
         """One block.
 
@@ -263,10 +266,11 @@ class TransformerBlock(Layer):
             x: `(B, T, d_model)`.
             context: `(B, S, context_dim)`; needed by a block with cross attention, unless `cache` holds it.
             attention_mask, bias, positions: as `MultiHeadAttention` takes them, for self-attention.
-            context_mask: as `attention_mask`, over the context.
+            context_mask: as `attention_mask`, over the context; Keras's mask of the context unless given.
             cache: from `init_cache`.
             return_attention: also return the maps.
             training: whether dropout is active.
+            mask, x_mask: Keras's mask of `x`, as `MultiHeadAttention` takes it.
 
         Returns:
             `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`, or a pair of it and the cross
@@ -277,6 +281,8 @@ class TransformerBlock(Layer):
         if context is not None and self.context_dim is None:
             raise ValueError("`context` is for cross attention: make the block with `context_dim`.")
         asked = {"return_attention": return_attention, "training": training}
+        mask = x_mask if mask is None else mask
+        real = {} if mask is None else {"x_mask": mask}
         own, crossed = (None, None) if cache is None else cache
         x = x if self.residual_dtype is None else keras.ops.cast(x, self.residual_dtype)
         x, weights, own = self._attend(
@@ -288,6 +294,7 @@ class TransformerBlock(Layer):
             bias=bias,
             positions=positions,
             cache=own,
+            **real,
             **asked,
         )
         if self.context_dim is not None:

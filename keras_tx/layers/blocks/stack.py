@@ -28,6 +28,7 @@ class Stack(Layer):
         **options: Any,
     ):
         super().__init__(**{name: options.pop(name) for name in _OF_LAYERS if name in options})
+        self.supports_masking = True
         require_positive(num_layers=num_layers)
         self.num_layers = num_layers
         self.d_model = d_model
@@ -85,12 +86,15 @@ class Stack(Layer):
         return_attention: bool = False,
         return_hidden_states: bool = False,
         training=None,
+        mask=None,
+        x_mask=None,
     ):
         """Runs all blocks.
 
         Args:
             x: `(B, T, d_model)`.
-            context, attention_mask, context_mask, bias, positions: as `TransformerBlock` takes them, for every block.
+            context, attention_mask, context_mask, bias, positions, mask, x_mask: as `TransformerBlock` takes them, for
+                every block.
             cache: from `init_cache`.
             return_attention: also return the attention maps.
             return_hidden_states: also return what enters each block, and the output.
@@ -113,6 +117,7 @@ class Stack(Layer):
                 cache=None if cache is None else cache[i],
                 return_attention=return_attention,
                 training=training,
+                x_mask=x_mask if mask is None else mask,
             )
             x, *extras = result if isinstance(result, tuple) else (result,)
             if return_attention:
@@ -134,6 +139,9 @@ class Stack(Layer):
     def _maps(maps: list) -> dict[str, tuple]:
         """The blocks' maps by kind."""
         return {"attentions": tuple(maps)}
+
+    def compute_mask(self, inputs, previous_mask):
+        """None: the last layer has put Keras's mask on what it gave, and Keras does not know which output that is."""
 
     def compute_output_shape(self, input_shape):
         return input_shape

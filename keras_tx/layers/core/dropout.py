@@ -22,6 +22,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         require_rate(rate=rate)
         self.rate = rate
         self.seed = seed
@@ -51,6 +52,7 @@ class DropPath(Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         require_rate(rate=rate)
         self.rate = rate
         self.seed = seed

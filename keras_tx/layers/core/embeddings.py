@@ -34,17 +34,20 @@ class TokenEmbedding(Layer):
         vocab_size: rows of the table.
         dim: width of the vectors.
         initializer: of the table.
+        mask_zero: whether 0 is the id of padding, which Keras then tells the layers after this one by a mask.
 
     Raises:
         ValueError: for sizes less than 1; at call, for ids that are not integers or lie outside the table.
     """
 
-    def __init__(self, vocab_size: int, dim: int, initializer="uniform", **kwargs):
+    def __init__(self, vocab_size: int, dim: int, initializer="uniform", mask_zero: bool = False, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = mask_zero
         require_positive(vocab_size=vocab_size, dim=dim)
         self.vocab_size = vocab_size
         self.dim = dim
         self.initializer = keras.initializers.get(initializer)
+        self.mask_zero = mask_zero
 
     def build(self, input_shape=None):
         self.embeddings = self.add_weight(
@@ -55,6 +58,9 @@ class TokenEmbedding(Layer):
         require_integer(ids, "ids")
         require_below(ids, self.vocab_size, "ids", "vocab_size")
         return lookup(self.embeddings, ids, self.compute_dtype)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def project(self, x):
         """Logits of the tied output projection: `(..., dim)` to `(..., vocab_size)`."""
@@ -125,6 +131,7 @@ class PositionalEncoding(Layer):
         self.d_model = d_model
         self.max_len = max_len
         self.dropout = dropout
+        self.supports_masking = True
         self.drop = Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
@@ -188,5 +195,5 @@ def lookup(table, ids, dtype: str):
 
 
 def _require_length(length: int | None, limit: int, limit_name: str) -> None:
-    if length is not None and length > limit:
+    if isinstance(length, int) and length > limit:
         raise ValueError(f"a sequence of {length} is longer than `{limit_name}` = {limit}.")

@@ -51,6 +51,7 @@ class FeedForward(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         require_positive(d_model=d_model, d_ff=d_ff)
         require_rate(dropout=dropout, activation_dropout=activation_dropout)
         self.d_model = d_model

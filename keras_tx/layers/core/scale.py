@@ -24,6 +24,7 @@ class LayerScale(Layer):
 
     def __init__(self, dim: int, initial: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         require_positive(dim=dim)
         self.dim = dim
         self.initial = initial

@@ -8,12 +8,13 @@ import keras
 
 from keras_tx.models.core.config import Config
 from keras_tx.models.core.pretrained import Pretrained
+from keras_tx.models.core.training_step import TrainingStep
 
 LOSSES = ("loss", "mc_loss")
 """The outputs that a model compiled without a loss trains on, all together."""
 
 
-class Model(Pretrained, keras.Model):
+class Model(Pretrained, TrainingStep, keras.Model):
     """A Keras model described by a frozen config and built when it is made.
 
     Subclasses are a `Backbone`, or a backbone and a head: a `HeadModel`.
@@ -73,14 +74,29 @@ class Model(Pretrained, keras.Model):
 
     def get_config(self) -> dict:
         policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {"config": self.config.to_dict(), **self.options, "name": self.name, "dtype": policy}
+        kept: dict[str, Any] = {} if self.trainable else {"trainable": False}
+        kept |= {"frozen": frozen} if (frozen := _frozen(self.weights_by_path())) else {}
+        return {"config": self.config.to_dict(), **self.options, "name": self.name, "dtype": policy, **kept}
 
     @classmethod
     def from_config(cls, config: dict):
         config = dict(config)
         fields = cls.config_class.from_dict(config.pop("config"))
-        dtype = config.pop("dtype", None)
-        return cls(fields, dtype=keras.dtype_policies.get(dtype) if dtype else None, **config)
+        dtype, frozen = config.pop("dtype", None), config.pop("frozen", ())
+        trainable = config.pop("trainable", True)
+        model = cls(fields, dtype=keras.dtype_policies.get(dtype) if dtype else None, **config)
+        if not trainable:
+            model.trainable = False
+        weights = model.weights_by_path()
+        for path in weights.keys() & set(frozen):  # quantized layers have had more
+            weights[path].trainable = False
+        return model
+
+
+def _frozen(weights: dict[str, keras.Variable]) -> list[str]:
+    """The paths of the weights that are not trained; not of those under a LoRA, which saving merges into them."""
+    lora = {path.rpartition("/")[0] for path in weights if "/lora_" in path}
+    return [path for path, x in weights.items() if not x.trainable and path.rpartition("/")[0] not in lora]
 
 
 def paths_below(layer: keras.Layer, prefix: str) -> dict[str, keras.Variable]:

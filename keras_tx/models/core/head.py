@@ -10,9 +10,10 @@ from keras_tx.layers.core.base import Layer
 from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.models.core.backbone import Backbone
-from keras_tx.models.core.base import LOSSES, Model, paths_below
+from keras_tx.models.core.base import Model, paths_below
 from keras_tx.models.core.config import Config
-from keras_tx.models.core.inputs import present
+from keras_tx.models.core.inputs import inputs_by_name, present
+from keras_tx.ops.replicas import num_replicas, reported_by_row, whole_batch
 
 
 class Head(Layer):
@@ -252,12 +253,22 @@ class HeadModel(Model):
                 "the head's own loss takes no `sample_weight`: label what shall not count -100, or compile with a "
                 "Keras loss."
             )
-        losses = {name: y_pred[name] for name in LOSSES if name in y_pred}
-        losses = losses or self.own_losses(y_pred, self._labels_by_name(y))
-        if not losses:
+        loss = self._loss_of_batch(x, self._labels_by_name(y), y_pred)
+        if loss is None:
             wanted = " and ".join(f'"{name}"' for name in self.targets.values())
             raise ValueError(f"no labels: pass them to `fit` as `y` or as {wanted} among the inputs.")
-        return sum([*losses.values(), *self.losses])
+        return loss
+
+    def _loss_of_batch(self, x, labels: dict[str, Any], outputs):
+        """All losses of a batch together, None where the head finds no labels; on several replicas, this one's part."""
+        given = {} if x is None else inputs_by_name(x, self.main_input, {}, self.taken())
+        replicas = num_replicas()
+        added = [loss / replicas for loss in self.losses]
+        with whole_batch():  # the loss that `call` gives, in whatever loop, is that of its own batch
+            losses = list(self.own_losses(outputs, labels | given | present(labels)).values())
+            if losses and replicas > 1:
+                losses = [reported_by_row(sum(losses), keras.ops.shape(keras.tree.flatten(x)[0])[0])]
+        return sum([*losses, *added]) if losses else None
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, self._as_predicted(y), self._predicted(y_pred), sample_weight)

@@ -11,6 +11,7 @@ from keras_tx.layers.core.base import register
 from keras_tx.models.core.images import ImageHead, ImageModel
 from keras_tx.ops.checks import require_shape
 from keras_tx.ops.image.patches import grid, pixel_shuffle
+from keras_tx.ops.replicas import total
 
 
 def hide_patches(x, masked, mask_token):
@@ -33,9 +34,10 @@ class SelfSupervisedModel(ImageModel):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss is not None:
             raise ValueError(f"a {type(self).__name__} trains with its own loss: compile it without one.")
-        if "loss" not in y_pred:
+        loss = self._loss_of_batch(x, {}, y_pred)
+        if loss is None:
             raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
-        return sum([y_pred["loss"], *self.losses])
+        return loss
 
 
 @register
@@ -138,4 +140,4 @@ def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
     mask = ops.cast(ops.reshape(masked, (batch, rows, columns, 1)), "float32")
     mask = ops.repeat(ops.repeat(mask, patch_size, axis=1), patch_size, axis=2)
     errors = ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32"))
-    return ops.sum(errors * mask) / (ops.sum(mask) + 1e-5) / channels
+    return ops.sum(errors * mask) / (total(ops.sum(mask)) + 1e-5) / channels

@@ -22,6 +22,7 @@ from keras_tx.ops.checks import require_divides, require_positive, require_shape
 from keras_tx.ops.image.patches import grid as patch_grid
 from keras_tx.ops.image.patches import pair, patchify
 from keras_tx.ops.image.resample import resample_positions
+from keras_tx.ops.replicas import mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -267,5 +268,4 @@ def hidden_patch_loss(patches, predicted, hidden, normalize: bool = False):
         variance = ops.sum(ops.square(centred), axis=-1, keepdims=True) / (patches.shape[-1] - 1)
         patches = centred / ops.sqrt(variance + 1e-6)
     errors = ops.mean(ops.square(predicted - patches), axis=-1)
-    weights = ops.cast(hidden, "float32")
-    return ops.sum(errors * weights) / ops.sum(weights)
+    return mean(errors, ops.cast(hidden, "float32"))

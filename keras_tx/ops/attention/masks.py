@@ -87,6 +87,11 @@ def combine(*masks):
     return allowed
 
 
+def with_keys(mask, real):
+    """A mask that broadcasts to `(B, H, T, S)`, or None, with what a mask of keys, `(B, S)`, or None, hides."""
+    return combine(mask, None if real is None else per_head(real))
+
+
 def either(*masks):
     """The positions that any mask allows.
 

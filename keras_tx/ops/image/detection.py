@@ -15,6 +15,7 @@ from keras_tx.ops.checks import known_values, require_below, require_integer, re
 from keras_tx.ops.image.boxes import center_to_corners, generalized_box_iou
 from keras_tx.ops.image.matching import linear_sum_assignment
 from keras_tx.ops.losses import IGNORED
+from keras_tx.ops.replicas import mean
 
 
 def detection_loss(
@@ -67,13 +68,12 @@ def detection_loss(
     wanted = classes + ops.sum(ops.where(matched, ops.expand_dims(labels - classes, -1), 0), axis=1)
     errors = -ops.squeeze(ops.take_along_axis(logs, ops.expand_dims(wanted, -1), axis=-1), axis=-1)
     weights = ops.where(ops.equal(wanted, classes), eos_coefficient, 1.0)
-    class_loss = ops.sum(errors * weights) / ops.sum(weights)
+    class_loss = mean(errors, weights)
 
     found = ops.matmul(ops.cast(matched, "float32"), pred_boxes)  # (B, M, 4)
     distance, overlap = _compare(found, boxes)
     box_losses = bbox_loss_coefficient * distance + giou_loss_coefficient * (1 - overlap)
-    weights = ops.cast(counts, "float32")
-    box_loss = ops.sum(box_losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+    box_loss = mean(box_losses, ops.cast(counts, "float32"))
     return (class_loss + box_loss) * ops.where(ops.all(right), 1.0, float("nan"))
 
 

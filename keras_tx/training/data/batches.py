@@ -42,3 +42,18 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
+
+
+class EpochOfFit(keras.callbacks.Callback):
+    """Gives batches the number of the epoch that `fit` begins, which is not 0 where it goes on with a training.
+
+    Args:
+        batches: what `fit` is given.
+    """
+
+    def __init__(self, batches: ShuffledBatches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch = epoch

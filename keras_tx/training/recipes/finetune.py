@@ -11,7 +11,7 @@ import keras
 from keras_tx.models.core.base import Model
 from keras_tx.models.core.config import Config
 from keras_tx.ops.checks import require_positive, require_rate
-from keras_tx.training.data.batches import ShuffledBatches
+from keras_tx.training.data.batches import EpochOfFit, ShuffledBatches
 from keras_tx.training.optim.optimizer import adamw
 
 
@@ -56,7 +56,8 @@ class FineTuning(Config):
 def freeze_layers(model: Model, layers: int) -> None:
     """Makes the embeddings and the lowest blocks untrainable.
 
-    `model.trainable = False` and then `= True` takes that back.
+    `model.trainable = False` and then `= True` takes that back. A `.keras` file keeps it; what `save_pretrained` writes
+    does not, so that all of a model that `from_pretrained` gives can be trained.
 
     Args:
         model: built, and to be compiled afterwards.
@@ -128,7 +129,8 @@ def fine_tune(
         inputs: what the model takes, arrays by name.
         labels: as the model's head takes them, with as many rows.
         recipe: how; the defaults unless given.
-        callbacks: as in `fit`.
+        callbacks: as in `fit`. With `BackupAndRestore` a training that broke off goes on in the epoch where it did,
+            with the examples in that epoch's order.
         verbose: as in `fit`.
 
     Returns:
@@ -137,7 +139,8 @@ def fine_tune(
     recipe = recipe or FineTuning()
     batches = ShuffledBatches(inputs, labels, recipe.batch_size, seed=recipe.seed)
     compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches))
-    return model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=list(callbacks), verbose=verbose)
+    callbacks = [*callbacks, EpochOfFit(batches)]
+    return model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=callbacks, verbose=verbose)
 
 
 def _depths(model: Model, weights: Sequence[keras.Variable]) -> list[int | None]:
