@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_tx.layers.core.base import register
 from keras_tx.models.core.images import ImageHead, ImageModel
+from keras_tx.models.core.inputs import inputs_by_name
 from keras_tx.ops.checks import require_shape
 from keras_tx.ops.image.patches import grid, pixel_shuffle
+from keras_tx.ops.losses import weighted
 
 
 def hide_patches(x, masked, mask_token):
@@ -33,9 +36,13 @@ class SelfSupervisedModel(ImageModel):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss is not None:
             raise ValueError(f"a {type(self).__name__} trains with its own loss: compile it without one.")
-        if "loss" not in y_pred:
+        losses = {"loss": y_pred["loss"]} if "loss" in y_pred else {}
+        if losses and sample_weight is not None:
+            given = inputs_by_name(x, self.main_input, {}, self.taken())
+            losses = self.own_losses(y_pred, given, {"images": sample_weight})
+        if not losses:
             raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
-        return sum([y_pred["loss"], *self.losses])
+        return sum([*losses.values(), *self.losses])
 
 
 @register
@@ -103,11 +110,12 @@ class MaskedImageHead(ImageHead):
                 "they must be equally large."
             )
 
-    def own_losses(self, outputs, labels):
-        masked = labels["bool_masked_pos"]
+    def own_losses(self, outputs, labels, weights):
+        masked = labels.get("bool_masked_pos")
         if masked is None:
             return {}
-        return {"loss": masked_pixel_loss(labels["images"], outputs["logits"], masked, self.patch_size)}
+        seen, weight = (labels["images"], outputs["logits"], masked, self.patch_size), weights.get("images")
+        return {"loss": masked_pixel_loss(*seen, sample_weight=weight)}
 
 
 def _side(size: tuple[int, int]) -> int:
@@ -122,13 +130,14 @@ def _side(size: tuple[int, int]) -> int:
     return height
 
 
-def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
+def masked_pixel_loss(images, reconstruction, masked, patch_size: int, *, sample_weight: Any = None):
     """The mean absolute error of the pixels that were hidden (SimMIM, Xie et al. 2021).
 
     Args:
         images, reconstruction: `(B, H, W, C)`.
         masked: `(B, H/p * W/p)`, True or not 0 where a patch was hidden.
         patch_size: p, height and width of a patch.
+        sample_weight: of each image, `(B,)`.
 
     Returns:
         float32 scalar.
@@ -137,5 +146,5 @@ def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
     rows, columns = grid((height, width), patch_size)
     mask = ops.cast(ops.reshape(masked, (batch, rows, columns, 1)), "float32")
     mask = ops.repeat(ops.repeat(mask, patch_size, axis=1), patch_size, axis=2)
-    errors = ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32"))
+    errors = weighted(ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32")), sample_weight)
     return ops.sum(errors * mask) / (ops.sum(mask) + 1e-5) / channels
