@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from contextlib import suppress
 
 import keras
@@ -19,3 +20,15 @@ def leave_gpus() -> None:
 
         with suppress(RuntimeError):  # TensorFlow has run already
             tf.config.set_visible_devices([], "GPU")
+
+
+def is_dataset(x) -> bool:
+    """Whether this is a `tf.data.Dataset`; TensorFlow is not imported for that."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
+
+
+def is_ragged(x) -> bool:
+    """Whether this is a `tf.RaggedTensor`, or the spec of one; TensorFlow is not imported for that."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(x, (tensorflow.RaggedTensor, tensorflow.RaggedTensorSpec))

@@ -163,6 +163,7 @@ def test_config_round_trip(case, model):
 def test_built_when_made(case):
     model = case.make()
     assert model.built and model.trainable_weights
+    assert [layer.path for layer in model._flatten_layers() if not layer.built] == []
     before = [id(x) for x in model.variables]
     model(symbolic(model))
     assert [id(x) for x in model.variables] == before

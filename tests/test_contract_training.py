@@ -16,6 +16,7 @@ from contract import (
     every_case,
     every_image,
     every_text,
+    found_losses,
     inputs,
     labels,
     logits,
@@ -151,19 +152,20 @@ def test_images_of_another_size_under_xla(case):
 
 @cases(labels_rows=True, quick=KINDS)
 def test_keras_losses_and_metrics_apply_to_the_logits(case):
-    """Samples have weights where there is one target."""
+    """With weights of samples; losses, metrics and labels may have the names of the logits."""
     model = case.make()
     given = inputs(model)
     y = labels(model, given)
     several = len(y) > 1
-    weights = None if several else 1 + np.arange(y["labels"].size, dtype="float32").reshape(y["labels"].shape)
+    by_logits = {name: y[label] for name, label in model.targets.items()}
+    weights = {name: 1 + np.arange(x.size, dtype="float32").reshape(x.shape) for name, x in by_logits.items()}
     crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    metrics = dict.fromkeys(model.targets, "accuracy") if several else ["accuracy"]
-    model.compile("sgd", loss=crossentropy, metrics=metrics)
+    metrics = dict.fromkeys(model.targets, "accuracy")
+    model.compile("sgd", loss=dict.fromkeys(model.targets, crossentropy), metrics=metrics)
     options = {"sample_weight": weights, "verbose": 0, "batch_size": BATCH}
-    found = model.evaluate(given, y if several else y["labels"], return_dict=True, **options)
+    found = model.evaluate(given, by_logits, return_dict=True, **options)
     logits = {name: numpy(x) for name, x in model(given).items()}
-    losses = [float(crossentropy(y[label], logits[name], weights)) for name, label in model.targets.items()]
+    losses = [float(crossentropy(y[label], logits[name], weights[name])) for name, label in model.targets.items()]
     assert found["loss"] == pytest.approx(sum(losses), rel=1e-5)
     for name, label in model.targets.items():
         accuracy = (logits[name].argmax(axis=-1) == y[label]).mean()
@@ -173,14 +175,112 @@ def test_keras_losses_and_metrics_apply_to_the_logits(case):
 @cases(has_head=True, is_first=True, quick=KINDS)
 def test_errors_of_training(case, model):
     given = inputs(model)
-    weighted = {"y": labels(model, given), "sample_weight": np.ones(BATCH)}
     unknown = {"y": {"answers": np.zeros(BATCH)}}
     for options, message, eager in (
         ({}, "no labels: pass them to `fit`", False),
-        (weighted, "takes no `sample_weight`", True),
         (unknown, r"`y` must be a dict of .*; got 'answers'", True),
     ):
         fresh = case.make()  # on JAX an error in a step leaves a model without its weights
         fresh.compile("sgd", run_eagerly=eager)
         with pytest.raises(ValueError, match=message):
             fresh.fit(given, **options, verbose=0)
+
+
+# === Labels and weights, in all the ways that `fit` takes them ===
+
+
+def own_loss(model: Model, given, y=None, sample_weight=None) -> float:
+    model.compile(run_eagerly=True)
+    return float(model.test_on_batch(given, y, sample_weight))
+
+
+@cases(has_head=True, is_first=True, quick=KINDS)
+def test_weights_multiply_the_losses_of_samples(case):
+    """As Keras counts, the mean is over the samples as they are: 2 for each is twice the loss, and 0 leaves one out."""
+    model = case.make()
+    given = inputs(model)
+    y = labels(model, given)
+    expected = sum(found_losses(model(given, **y)).values())
+    assert own_loss(model, given, y, np.full(BATCH, 2.0, "float32")) == pytest.approx(2 * expected, rel=1e-5)
+    weights = np.array([0.5, 2, 0], "float32")
+    of_rows = []
+    for row in range(BATCH):
+        one = np.eye(BATCH, dtype="float32")[row]
+        of_rows.append(own_loss(model, given, y, dict.fromkeys(y, one)))
+    assert sum(of_rows) == pytest.approx(expected, rel=1e-5)
+    assert own_loss(model, {**given, **y}, None, weights) == pytest.approx(float(weights @ of_rows), rel=1e-5)
+
+
+@cases(labels_rows=True, is_first=True, quick=KINDS)
+def test_labels_in_columns_and_in_floating_point(case):
+    model = case.make()
+    given = inputs(model)
+    y = labels(model, given)
+    expected = own_loss(model, given, y)
+    column = {name: x[..., None].astype("float64") for name, x in y.items()}
+    by_logits = {name: column[label] for name, label in model.targets.items()}
+    assert own_loss(model, list(given.values()), by_logits) == pytest.approx(expected, rel=1e-6)
+    assert own_loss(model, given, tuple(column.values())) == pytest.approx(expected, rel=1e-6)
+
+
+@cases(labels_rows=True, is_first=True, quick=KINDS)
+def test_labels_among_the_inputs_have_metrics_and_those_of_minus_100_no_part(case):
+    model = case.make()
+    given = inputs(model)
+    y = labels(model, given)
+    ignored = {name: np.where(np.arange(x.size).reshape(x.shape) % 2, -100, x) for name, x in y.items()}
+    model.compile(run_eagerly=True, metrics=dict.fromkeys(model.targets, "sparse_categorical_accuracy"))
+    found = model.evaluate({**given, **ignored}, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(sum(found_losses(model(given, **ignored)).values()), rel=1e-5)
+    outputs = model(given)
+    for name, label in model.targets.items():
+        right = numpy(outputs[name]).argmax(axis=-1) == y[label]
+        accuracy = found[(f"{name}_" if len(y) > 1 else "") + "sparse_categorical_accuracy"]
+        assert accuracy == pytest.approx(right[ignored[label] != -100].mean(), abs=1e-6)
+
+
+@cases(labels_rows=True, is_first=True, quick=KINDS[:1])
+def test_classes_have_weights(case):
+    model = without_dropout(case)
+    given = inputs(model)
+    y = labels(model, given)
+    model.compile(run_eagerly=True)
+    if len(y) > 1:
+        with pytest.raises(ValueError, match="`class_weight` is for one kind of labels"):
+            model.fit(given, y, class_weight={0: 2.0}, verbose=0)
+        return
+    common = int(np.bincount(y["labels"].ravel()).argmax())
+    weights = np.where(y["labels"] == common, np.float32(3), 1)
+    expected = (({common: 3.0}, own_loss(model, given, y, weights)), (None, own_loss(model, given, y)))
+    model.compile(keras.optimizers.SGD(0.0))
+    for class_weight, loss in expected:
+        found = model.fit(given, y, class_weight=class_weight, batch_size=BATCH, verbose=0).history["loss"]
+        assert found == pytest.approx([loss], rel=1e-5)
+
+
+@cases(has_head=True, is_first=True, quick=KINDS)
+def test_labels_that_no_class_has_stop_fit(case):
+    """In arrays, and in any batch of a dataset: a compiled step could but give NaN."""
+    import tensorflow as tf
+
+    model = case.make()
+    given = inputs(model)
+    y = labels(model, given)
+    model.compile(run_eagerly=True)
+    for name in set(y) & set(model.head.num_classes_of):
+        wrong = {**y, name: y[name] + 1000}
+        for fit, error in (
+            (lambda: model.fit(given, wrong, verbose=0), ValueError),  # noqa: B023
+            (lambda: model.train_on_batch(given, wrong), ValueError),  # noqa: B023
+            (
+                lambda: model.evaluate(tf.data.Dataset.from_tensor_slices((given, wrong)).batch(2), verbose=0),  # noqa: B023
+                tf.errors.InvalidArgumentError,
+            ),
+        ):
+            with pytest.raises(error, match=f"`{name}` must be classes in"):
+                fit()
+
+
+def without_dropout(case: Case) -> Model:
+    rates = [name for name in case.config.to_dict() if "dropout" in name or name in ("drop_path", "drop_rate")]
+    return dataclasses.replace(case, config=case.config.replace(**dict.fromkeys(rates, 0.0))).make()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.head import HeadModel
+from keras_tx.tasks.examples import labelled, listed
 from keras_tx.tasks.inputs import TextInputs
 from keras_tx.text import Tokenizer, load_tokenizer
 
@@ -35,6 +36,8 @@ class Task(TextInputs):
 
     heads: ClassVar[str]
     """The models that fit, as an error names them."""
+    depth: ClassVar[int] = 0
+    """How many lists deep the strings of an example lie."""
 
     def __init__(self, model: HeadModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
         if not self.fits(model):
@@ -85,29 +88,44 @@ class Task(TextInputs):
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
-    def training_data(self, examples: Sequence, labels: Sequence) -> tuple[dict[str, np.ndarray], Any]:
+    def training_data(self, examples: Any, labels: Any = None) -> tuple[dict[str, np.ndarray], Any]:
         """Returns what the model is trained on: its inputs and labels, arrays with as many rows.
+
+        Args:
+            examples, labels: as `fit` takes them.
 
         Raises:
             ValueError: for examples or labels that the model cannot take, with their place.
         """
+        inputs, targets, _ = self.training_rows(*labelled(examples, labels, depth=self.depth)[:2])
+        return inputs, targets
+
+    def training_rows(self, examples: list, labels: list) -> tuple[dict[str, np.ndarray], Any, np.ndarray]:
+        """Returns the inputs and labels of the model's rows, and of each row which example it is of."""
         raise NotImplementedError
 
-    def predict(self, examples: Sequence) -> list:
-        """Returns the model's prediction for each example."""
+    def predict(self, examples: Any) -> list:
+        """Returns the model's prediction for each example.
+
+        Args:
+            examples: a list or an array of them, of strings or bytes; a `tf.data.Dataset`, in batches or not; or one
+                string.
+        """
         raise NotImplementedError
 
-    def evaluate(self, examples: Sequence, labels: Sequence) -> dict[str, float]:
-        """Returns the task's metrics by name."""
+    def evaluate(self, examples: Any, labels: Any = None) -> dict[str, float]:
+        """Returns the task's metrics by name, for examples and labels as `fit` takes them."""
         raise NotImplementedError
 
     def fit(
         self,
-        examples: Sequence,
-        labels: Sequence,
+        examples: Any,
+        labels: Any = None,
         recipe: FineTuning | None = None,
         *,
-        validation_data: tuple[Sequence, Sequence] | None = None,
+        sample_weight: Sequence[float] | None = None,
+        class_weight: Mapping[str | int, float] | None = None,
+        validation_data: Any = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int | str = "auto",
         **overrides: Any,
@@ -115,10 +133,14 @@ class Task(TextInputs):
         """Fine-tunes the model.
 
         Args:
-            examples: as `predict` takes them.
-            labels: one for each.
+            examples: as `predict` takes them; or examples with their labels: a `tf.data.Dataset`, in batches or not, or
+                a generator of (example, label) or (example, label, weight). It is read once, as a whole.
+            labels: one for each; None where the examples have them.
             recipe: how; the defaults of `FineTuning` unless given.
-            validation_data: further examples and labels, evaluated after each epoch: the metrics as `"val_..."`.
+            sample_weight: of each example: what its loss is multiplied by.
+            class_weight: of each label, by its name or number, likewise; 1 for those left out.
+            validation_data: further examples and labels, or a dataset of both, evaluated after each epoch: the metrics
+                as `"val_..."`.
             callbacks: as in Keras; they see those metrics.
             verbose: as in Keras.
             overrides: fields of the recipe to replace.
@@ -131,13 +153,28 @@ class Task(TextInputs):
         """
         from keras_tx.training.recipes.finetune import FineTuning, fine_tune  # which those who only predict need not
 
-        inputs, targets = self.training_data(examples, labels)
+        examples, labels, weights = labelled(examples, labels, sample_weight, self.depth)
+        inputs, targets, rows = self.training_rows(examples, labels)
+        if weights is not None:
+            if len(weights) != len(examples):
+                raise ValueError(
+                    f"`sample_weight` must be one for each of {len(examples)} examples; got {len(weights)}."
+                )
+            weights = np.array(weights, "float32")[rows]
+        by_number = class_weight and {self.label_id(label, "`class_weight`"): x for label, x in class_weight.items()}
         if validation_data is not None:
-            callbacks = [_Validation(self, *validation_data), *callbacks]
+            given = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
+            callbacks = [_Validation(self, *labelled(given[0], given[1], depth=self.depth)[:2]), *callbacks]
         recipe = (recipe or FineTuning()).replace(**overrides)
-        return fine_tune(self.model, inputs, targets, recipe, callbacks=callbacks, verbose=verbose)
+        weighing: dict[str, Any] = {"sample_weight": weights, "class_weight": by_number}
+        return fine_tune(self.model, inputs, targets, recipe, **weighing, callbacks=callbacks, verbose=verbose)
 
     # === What tasks are made of ===
+
+    def pairs(self, examples: Any) -> list:
+        """Returns examples that are pairs as a list; a pair by itself, which begins with a string, is one."""
+        lone = isinstance(examples, (list, tuple)) and examples and isinstance(examples[0], (str, bytes))
+        return listed([examples] if lone else examples)
 
     def subwords(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the ids of each text, without special tokens."""
@@ -212,6 +249,8 @@ class Task(TextInputs):
             if label not in names:
                 raise ValueError(f"{place} is {label!r}; the model's labels are {', '.join(names)}.")
             return names.index(label)
+        if isinstance(label, (float, np.floating)) and label == int(label):
+            label = int(label)
         if not isinstance(label, (int, np.integer)) or not 0 <= label < len(names):
             raise ValueError(f"{place} must be a name or lie in [0, num_labels) = [0, {len(names)}); got {label!r}.")
         return int(label)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_tx.models.core.head import HeadModel
 from keras_tx.tasks.base import Task, probabilities, require_equal
+from keras_tx.tasks.examples import labelled
 
 Example = tuple[str, Sequence[str]]
 
@@ -46,17 +48,18 @@ class MultipleChoiceTask(Task):
         ids = model.input_signature()["input_ids"]
         return len(ids.shape) == 3 and list(model.targets) == ["logits"]
 
-    def training_data(self, examples: Sequence[Example], labels: Sequence[int]):
+    def training_rows(self, examples, labels):
         require_equal(examples, labels)
         inputs = self._inputs(examples)
         choices = inputs["input_ids"].shape[1]
         for i, label in enumerate(labels):
             if not 0 <= label < choices:
                 raise ValueError(f"label {i} must lie in [0, {choices}), the choices of each example; got {label}.")
-        return inputs, np.array(labels, "int32")
+        return inputs, np.array(labels, "int32"), np.arange(len(examples))
 
     def predict(self, examples: Sequence[Example]) -> list[Choice]:
         """The most probable choice of each example."""
+        examples = self.pairs(examples)
         scores = self.scores(examples)
         best = [int(i) for i in scores.argmax(axis=-1)]
         of_examples = zip(examples, best, scores, strict=True)
@@ -64,10 +67,11 @@ class MultipleChoiceTask(Task):
 
     def scores(self, examples: Sequence[Example]) -> np.ndarray:
         """The probability of each choice, float32 `(B, C)`."""
-        return probabilities(self.outputs(self._inputs(examples))["logits"])
+        return probabilities(self.outputs(self._inputs(self.pairs(examples)))["logits"])
 
-    def evaluate(self, examples: Sequence[Example], labels: Sequence[int]) -> dict[str, float]:
+    def evaluate(self, examples: Any, labels: Any = None) -> dict[str, float]:
         """`"accuracy"`."""
+        examples, labels, _ = labelled(examples, labels)
         require_equal(examples, labels)
         return {"accuracy": float(np.mean(self.scores(examples).argmax(axis=-1) == np.array(labels)))}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import SpanHead
 from keras_tx.tasks.base import Task, probabilities, require_equal
+from keras_tx.tasks.examples import labelled
 from keras_tx.tasks.rows import Windows, windows
 from keras_tx.tasks.spans import MAX_ANSWER_LENGTH, MAX_LENGTH, MAX_QUESTION_LENGTH, best_spans
 from keras_tx.tasks.squad import squad_scores
@@ -83,8 +84,8 @@ class QuestionAnsweringTask(Task):
     def fits(model: HeadModel) -> bool:
         return isinstance(model.head, SpanHead)
 
-    def training_data(self, examples: Sequence[tuple[str, str]], labels: Sequence[Sequence[tuple[str, int]]]):
-        """The model's inputs and labels, a row for each window.
+    def training_rows(self, examples, labels):
+        """The rows of the model, windows of contexts.
 
         Args:
             examples: questions and contexts.
@@ -99,8 +100,9 @@ class QuestionAnsweringTask(Task):
         ]
         where = found.numbers[:, None] == np.array(answers)[found.samples][:, :, None]  # (R, 2, T)
         whole = where.any(axis=-1).all(axis=-1, keepdims=True)
-        targets = np.where(whole, where.argmax(axis=-1), 0).astype("int32")
-        return self.arrays(found.batch), {"start_positions": targets[:, 0], "end_positions": targets[:, 1]}
+        ends = np.where(whole, where.argmax(axis=-1), 0).astype("int32")
+        targets = {"start_positions": ends[:, 0], "end_positions": ends[:, 1]}
+        return self.arrays(found.batch), targets, found.samples
 
     def predict(self, examples: Sequence[tuple[str, str]]) -> list[Answer]:
         """The best answer to each question.
@@ -117,7 +119,8 @@ class QuestionAnsweringTask(Task):
             examples: questions and contexts.
             count: how many, at most. The scores are probabilities among these.
         """
-        if not len(examples):
+        examples = self.pairs(examples)
+        if not examples:
             return []
         contexts, found = self._windows(examples)
         logits = self.outputs(self.arrays(found.batch))
@@ -131,8 +134,9 @@ class QuestionAnsweringTask(Task):
                 of_example[words] = max(score, of_example.get(words, -np.inf))
         return [self._best(*of_example, count) for of_example in zip(contexts, candidates, none, strict=True)]
 
-    def evaluate(self, examples: Sequence[tuple[str, str]], labels: Sequence[Sequence[tuple[str, int]]]):
+    def evaluate(self, examples: Any, labels: Any = None):
         """`"exact_match"` and `"f1"` as SQuAD has them, in [0, 1], against the best of each question's answers."""
+        examples, labels, _ = labelled(examples, labels)
         require_equal(examples, labels)
         answers = [[text for text, _ in of_question] for of_question in labels]
         return squad_scores(answers, [answer.text for answer in self.predict(examples)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -12,6 +13,7 @@ from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import SequenceHead
 from keras_tx.tasks.base import Task, require_equal
 from keras_tx.tasks.entities import precision_recall_f1
+from keras_tx.tasks.examples import labelled, listed
 from keras_tx.tasks.labels import label_scores, problem_type
 
 Text = str | tuple[str, str]
@@ -54,11 +56,11 @@ class TextClassificationTask(Task):
         """`"single_label_classification"`, `"multi_label_classification"` or `"regression"`."""
         return problem_type(self.model.config)
 
-    def training_data(self, examples: Sequence[Text], labels: Sequence):
+    def training_rows(self, examples, labels):
         require_equal(examples, labels)
-        return self._inputs(examples), self._targets(labels)
+        return self._inputs(examples), self._targets(labels), np.arange(len(examples))
 
-    def predict(self, examples: Sequence[Text]) -> list:
+    def predict(self, examples: Sequence[Text] | str) -> list:
         """The most probable label of each text; of several labels a text, a list of those more probable than not."""
         kind, names = self.problem_type, self.label_names
         found: list = []
@@ -70,19 +72,21 @@ class TextClassificationTask(Task):
                 found.append(max(labels, key=lambda label: label.score))
         return found
 
-    def scores(self, examples: Sequence[Text]) -> np.ndarray:
+    def scores(self, examples: Sequence[Text] | str) -> np.ndarray:
         """The probability of every label, or the numbers of a regression: float32 `(B, num_labels)`."""
+        examples = listed(examples)
         if not len(examples):
             return np.zeros((0, len(self.label_names)), "float32")
         logits = self.outputs(self._inputs(examples))["logits"]
         return ops.convert_to_numpy(label_scores(logits, self.problem_type))
 
-    def evaluate(self, examples: Sequence[Text], labels: Sequence) -> dict[str, float]:
+    def evaluate(self, examples: Any, labels: Any = None) -> dict[str, float]:
         """`"accuracy"` and `"f1"`, the mean of all labels' F1.
 
         Of several labels a text: `"precision"`, `"recall"` and `"f1"` of all labels together; of a regression:
         `"mean_squared_error"` and Pearson's correlation, `"pearson"`.
         """
+        examples, labels, _ = labelled(examples, labels)
         require_equal(examples, labels)
         wanted, scores = self._targets(labels), self.scores(examples)
         if self.problem_type == "regression":
@@ -106,7 +110,8 @@ class TextClassificationTask(Task):
         if self.problem_type == "regression":
             return np.array(labels, "float32")
         if self.problem_type == "single_label_classification":
-            return np.array([self.label_id(label, f"label {i}") for i, label in enumerate(labels)], "int32")
+            ones = [of[0] if isinstance(of, list) and len(of) == 1 else of for of in labels]  # columns of tables
+            return np.array([self.label_id(label, f"label {i}") for i, label in enumerate(ones)], "int32")
         several = np.zeros((len(labels), len(self.label_names)), "float32")
         for i, of_text in enumerate(labels):
             several[i, [self.label_id(label, f"a label of text {i}") for label in of_text]] = 1

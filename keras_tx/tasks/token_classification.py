@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from keras_tx.models.core.heads import TokenHead
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks.base import Task, probabilities, require_equal
 from keras_tx.tasks.entities import OUTSIDE, entity_scores, entity_spans
+from keras_tx.tasks.examples import labelled, listed
 from keras_tx.tasks.rows import Windows, align_labels, windows
 from keras_tx.tasks.words import Words
 
@@ -51,6 +53,7 @@ class TokenClassificationTask(Task):
     """
 
     heads = "for token classification"
+    depth = 1
 
     def __init__(self, model, tokenizer, *, max_length=None, stride: int | None = None, batch_size: int = 32):
         super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)
@@ -60,8 +63,8 @@ class TokenClassificationTask(Task):
     def fits(model: HeadModel) -> bool:
         return isinstance(model.head, TokenHead)
 
-    def training_data(self, examples: Sequence[Sequence[str]], labels: Sequence[Sequence]):
-        """The model's inputs and labels.
+    def training_rows(self, examples, labels):
+        """The rows of the model, windows of sentences.
 
         Args:
             examples: sentences as lists of words.
@@ -74,15 +77,15 @@ class TokenClassificationTask(Task):
         for target, words, sentence in zip(targets, found.numbers, found.samples, strict=True):
             firsts = np.flatnonzero(words >= 0)
             target[firsts] = np.array(ids[sentence])[words[firsts]]
-        return inputs, targets
+        return inputs, targets, found.samples
 
-    def predict(self, examples: Sequence[Sentence]) -> list[list[Entity]]:
+    def predict(self, examples: Sequence[Sentence] | str) -> list[list[Entity]]:
         """The entities of each text, in order.
 
         Args:
             examples: strings, or lists of words. Strings are split at whitespace and punctuation.
         """
-        texts = [Words.of(example) for example in examples]
+        texts = [Words.of(example) for example in listed(examples)]
         found = []
         for words, (labels, scores) in zip(texts, self._label_words(texts), strict=True):
             entities = []
@@ -95,10 +98,11 @@ class TokenClassificationTask(Task):
 
     def predict_labels(self, examples: Sequence[Sequence[str]]) -> list[list[str]]:
         """The label of every word of sentences that are lists of words."""
-        return [labels for labels, _ in self._label_words([Words.of(words) for words in examples])]
+        return [labels for labels, _ in self._label_words([Words.of(words) for words in listed(examples, self.depth)])]
 
-    def evaluate(self, examples: Sequence[Sequence[str]], labels: Sequence[Sequence]) -> dict[str, float]:
+    def evaluate(self, examples: Any, labels: Any = None) -> dict[str, float]:
         """`"precision"`, `"recall"` and `"f1"` of entities, and `"accuracy"` of words; labels of -100 do not count."""
+        examples, labels, _ = labelled(examples, labels, depth=self.depth)
         names, wanted, found = self.label_names, [], []
         ids = self._label_ids(examples, labels)
         for of_words, predicted in zip(ids, self.predict_labels(examples), strict=True):

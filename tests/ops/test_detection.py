@@ -83,7 +83,7 @@ def test_errors():
     bad = [
         (classes + 7, boxes, r"`class_labels` must lie in \[0, num_classes\) = \[0, 7\)"),
         (np.where(classes == -100, -1, classes), boxes, r"`class_labels` must lie in \[0, num_classes\)"),
-        (classes.astype("float32"), boxes, "`class_labels` must be integers"),
+        (classes + np.float32(0.5), boxes, "`class_labels` must be whole numbers"),
         (classes[:, :-1], boxes, r"`class_labels` must have shape \(5, 6\); got \(5, 5\)"),
         (classes, boxes[..., :3], r"`boxes` must have shape \(None, None, 4\); got \(5, 6, 3\)"),
         (classes, 37 * boxes, r"`boxes` must be .* in shares of the image, in \[0, 1\]; got values from"),

@@ -91,14 +91,14 @@ def test_softmax_in_float32(rng):
 
 
 def test_errors(rng):
-    with pytest.raises(ValueError, match="`labels` must be integers"):
-        token_cross_entropy(normal(rng, 3, 7), np.ones(3, "float32"))
+    with pytest.raises(ValueError, match="`labels` must be whole numbers"):
+        token_cross_entropy(normal(rng, 3, 7), np.full(3, 0.5, "float32"))
     with pytest.raises(ValueError, match="`labels` must have shape"):
-        token_cross_entropy(normal(rng, 3, 7), np.ones((3, 1), "int32"))
+        token_cross_entropy(normal(rng, 3, 7), np.ones((3, 2), "int32"))
     with pytest.raises(ValueError, match="`labels` must have shape"):
         token_cross_entropy(normal(rng, 3, 5, 7), np.ones((3, 4), "int32"))
-    with pytest.raises(ValueError, match="`mc_labels` must be integers"):
-        token_cross_entropy(normal(rng, 3, 7), np.ones(3, "float32"), "mc_labels")
+    with pytest.raises(ValueError, match="`mc_labels` must be whole numbers"):
+        token_cross_entropy(normal(rng, 3, 7), np.full(3, 0.5, "float32"), "mc_labels")
     for loss in (squared_error, binary_cross_entropy):
         with pytest.raises(ValueError, match="`labels` must have shape"):
             loss(normal(rng, 3, 7), np.ones(3, "float32"))
@@ -113,3 +113,25 @@ def test_labels_of_no_class(rng, wrong):
     assert math.isnan(float(compiled(token_cross_entropy)(logits, labels)))
     labels[1, 2] = 3
     assert float(compiled(token_cross_entropy)(logits, labels)) == pytest.approx(definition(logits, labels), abs=1e-6)
+
+
+def test_classes_in_columns_and_in_floating_point(rng):
+    logits, labels = normal(rng, 3, 7), np.array([1, -100, 6])
+    expected = float(token_cross_entropy(logits, labels))
+    for given in (labels[:, None], labels.astype("float64"), labels[:, None].astype("float32"), labels.astype("int16")):
+        assert float(token_cross_entropy(logits, given)) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="`labels` must be whole numbers, the classes; got float32"):
+        token_cross_entropy(logits, np.array([0.5, 1, 2], "float32"))
+
+
+def test_weights_of_next_tokens_move_with_their_labels(rng):
+    logits, labels, weights = normal(rng, 2, 4, 7), rng.integers(0, 7, (2, 4)), rng.uniform(size=(2, 4))
+    weights = weights.astype("float32")
+    logs = numpy(ops.log_softmax(logits, axis=-1))
+    each = -np.take_along_axis(logs[:, :-1], labels[:, 1:, None], axis=-1)[..., 0]
+    found = next_token_loss(logits, labels, sample_weight=weights)
+    assert float(found) == pytest.approx((each * weights[:, 1:]).mean(), rel=1e-5)
+    found = next_token_loss(logits, labels, sample_weight=weights[:, 0])
+    assert float(found) == pytest.approx((each * weights[:, :1]).mean(), rel=1e-5)
+    with pytest.raises(ValueError, match="`sample_weight` must have shape"):
+        next_token_loss(logits, labels, sample_weight=np.ones(3, "float32"))

@@ -28,9 +28,7 @@ class Dropout(Layer):
         self.seed = seed
         if rate:
             self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape=None):
-        """Nothing to make: the seed generator is the only state."""
+        self.built = True  # there is nothing else to make
 
     def call(self, x, training=None):
         return dropout(x, self.rate, self.seed_generator) if training and self.rate else x
@@ -57,9 +55,7 @@ class DropPath(Layer):
         self.rate = rate
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape=None):
-        """Nothing to make: the seed generator is the only state."""
+        self.built = True  # there is nothing else to make
 
     def call(self, x, training=None):
         if not training or not self.rate:

@@ -19,7 +19,9 @@ class Linear(keras.layers.Dense):
     """
 
     def call(self, inputs, training=None):
-        if is_converted() and len(inputs.shape) == 3 and self.quantization_mode is None:
+        if self.quantization_mode is not None:
+            return super().call(inputs, training=training)
+        if is_converted() and len(inputs.shape) == 3:
             x = ops.einsum("bti,io->bto", inputs, self.kernel)
         elif is_row(inputs) and not is_converted():
             x = row_product(inputs, self.kernel)
@@ -27,3 +29,6 @@ class Linear(keras.layers.Dense):
             return super().call(inputs, training=training)
         x = x if self.bias is None else x + self.bias
         return x if self.activation is None else self.activation(x)
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        super().quantize(mode, type_check=False, config=config)  # it is a `Dense`, which a subclass need not be

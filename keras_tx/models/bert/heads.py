@@ -35,6 +35,10 @@ class NextSentenceHead(CrossEntropyHead):
     def call(self, outputs, inputs, training=None):
         return {"logits": self.seq_relationship(outputs["pooler_output"])}
 
+    @property
+    def num_classes_of(self):
+        return {"labels": 2}
+
 
 @register
 class PreTrainingHead(MaskedLanguageModelHead):
@@ -54,8 +58,15 @@ class PreTrainingHead(MaskedLanguageModelHead):
         logits = super().call(outputs, inputs, training, token_embedding)
         return {**logits, "seq_relationship_logits": self.seq_relationship(outputs["pooler_output"])}
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         if any(labels[name] is None for name in self.targets.values()):
             return {}
-        losses = [token_cross_entropy(outputs[logits], labels[name], name) for logits, name in self.targets.items()]
+        losses = [
+            token_cross_entropy(outputs[logits], labels[name], name, sample_weight=weights.get(name))
+            for logits, name in self.targets.items()
+        ]
         return {"loss": sum(losses)}
+
+    @property
+    def num_classes_of(self):
+        return {**super().num_classes_of, "next_sentence_label": 2}

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 
 from keras_tx.models.core.config import Config
+from keras_tx.models.core.inputs import padded
+from keras_tx.models.core.outputs import Outputs
 from keras_tx.models.core.pretrained import Pretrained
 from keras_tx.models.core.training_step import TrainingStep
+from keras_tx.tensorflow import is_ragged
 
 LOSSES = ("loss", "mc_loss")
 """The outputs that a model compiled without a loss trains on, all together."""
@@ -59,6 +63,46 @@ class Model(Pretrained, TrainingStep, keras.Model):
         """The tensors that the model is exported with, by name, batch and length free."""
         raise NotImplementedError
 
+    def __call__(self, *arguments, **options):
+        outputs = super().__call__(*map(self.given, arguments[:1]), *arguments[1:], **options)
+        return Outputs(outputs) if isinstance(outputs, dict) else outputs
+
+    def stateless_call(self, trainable_variables, non_trainable_variables, *arguments, **options):
+        inputs = (*map(self.given, arguments[:1]), *arguments[1:])  # JAX's steps do not come by `__call__`
+        return super().stateless_call(trainable_variables, non_trainable_variables, *inputs, **options)
+
+    def given(self, inputs):
+        """The inputs as `call` takes them: those given as a list by name, ragged ones padded, with a mask.
+
+        Raises:
+            ValueError: for ragged tensors of what is not text.
+        """
+        if isinstance(inputs, (list, tuple)) and all(map(_is_tensor, inputs)):
+            inputs = self._by_place(inputs)
+        if not any(map(is_ragged, keras.tree.flatten(inputs))):
+            return inputs
+        named = inputs if isinstance(inputs, dict) else {self.main_input: inputs}
+        return padded(named, self.config.to_dict().get("pad_token_id") or 0)
+
+    def _by_place(self, inputs):
+        """Inputs in the order of `input_names`; what is one input cut into its rows stays as it is."""
+        rank = len(self.input_signature()[self.main_input].shape)
+        if not inputs or len(inputs[0].shape) != rank:
+            return inputs
+        if len(inputs) > len(self.input_names):
+            raise ValueError(f"the inputs are {', '.join(self.input_names)}; got {len(inputs)} of them in a list.")
+        return dict(zip(self.input_names, inputs, strict=False))
+
+    def compute_output_spec(self, *arguments, **options):
+        return keras.Operation.compute_output_spec(self, *arguments, **options)  # its dtypes, too, which shapes lack
+
+    def compute_output_shape(self, input_shape):
+        """The shapes of what `call` gives, for that of the main input or a dict of shapes by name."""
+        shapes = input_shape if isinstance(input_shape, dict) else {self.main_input: input_shape}
+        signature = self.input_signature()
+        inputs = {name: keras.KerasTensor(shape, dtype=signature[name].dtype) for name, shape in shapes.items()}
+        return keras.tree.map_structure(lambda x: x.shape, self.compute_output_spec(inputs))
+
     def layer_depth(self, path: str) -> int | None:
         """Returns how many layers lie below a weight: 0 for embeddings, i + 1 for block i, None above all blocks.
 
@@ -97,6 +141,10 @@ def _frozen(weights: dict[str, keras.Variable]) -> list[str]:
     """The paths of the weights that are not trained; not of those under a LoRA, which saving merges into them."""
     lora = {path.rpartition("/")[0] for path in weights if "/lora_" in path}
     return [path for path, x in weights.items() if not x.trainable and path.rpartition("/")[0] not in lora]
+
+
+def _is_tensor(x) -> bool:
+    return isinstance(x, (np.ndarray, keras.KerasTensor)) or keras.ops.is_tensor(x)
 
 
 def paths_below(layer: keras.Layer, prefix: str) -> dict[str, keras.Variable]:

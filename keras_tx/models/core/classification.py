@@ -44,6 +44,16 @@ class ImageClassificationHead(ImageHead):
         if self.classifier is not None:
             self.classifier.build((None, self.width))
 
+    @property
+    def num_classes_of(self):
+        return {"labels": self.num_classes}
+
+    def require_labels(self, labels, *, whole):
+        """Looks at those that can only name a class: what others are, the Keras loss says."""
+        found = labels.get("labels")
+        if found is not None and self.num_classes > 1 and found.dtype.kind in "iu" and found.shape[1:] in ((), (1,)):
+            super().require_labels(labels, whole=whole)
+
     def call(self, outputs, inputs, training=None):
         features = ops.mean(outputs["last_hidden_state"], axis=(1, 2))
         logits = self.classifier_drop(features, training=training)

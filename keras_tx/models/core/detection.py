@@ -14,9 +14,10 @@ from keras_tx.layers.core.linear import Linear
 from keras_tx.layers.image.query_decoder import QueryDecoder
 from keras_tx.models.core.dense import DenseModel
 from keras_tx.models.core.images import ImageConfig, ImageHead
+from keras_tx.models.core.set_metrics import EvaluatedInSets
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.image.boxes import center_to_corners
-from keras_tx.ops.image.detection import best_classes, detection_loss
+from keras_tx.ops.image.detection import best_classes, detection_loss, require_boxes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,7 +201,7 @@ class ObjectDetectionHead(ImageHead):
             x = layer(x)
         return {"logits": self.class_head(queries), "pred_boxes": ops.sigmoid(ops.cast(x, "float32"))}
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         classes, boxes = labels["class_labels"], labels["boxes"]
         if classes is None or boxes is None:
             return {}
@@ -208,7 +209,10 @@ class ObjectDetectionHead(ImageHead):
         # All blocks at once: each has as many objects and queries, so that a mean over all is the mean of theirs.
         logits, pred_boxes = (ops.concatenate([x[name] for x in every]) for name in self.targets)
         classes, boxes = (ops.concatenate([ops.convert_to_tensor(x)] * len(every)) for x in (classes, boxes))
-        weights = {
+        sample_weight = weights.get("class_labels")
+        if sample_weight is not None:
+            sample_weight = ops.tile(ops.reshape(sample_weight, (-1,)), len(every))
+        coefficients = {
             "class_cost": self.class_cost,
             "bbox_cost": self.bbox_cost,
             "giou_cost": self.giou_cost,
@@ -216,15 +220,26 @@ class ObjectDetectionHead(ImageHead):
             "giou_loss_coefficient": self.giou_loss_coefficient,
             "eos_coefficient": self.eos_coefficient,
         }
-        return {"loss": len(every) * detection_loss(logits, pred_boxes, classes, boxes, **weights)}
+        loss = detection_loss(logits, pred_boxes, classes, boxes, **coefficients, sample_weight=sample_weight)
+        return {"loss": len(every) * loss}
+
+    @property
+    def num_classes_of(self):
+        return {"class_labels": self.num_classes}
+
+    def require_labels(self, labels, *, whole):
+        super().require_labels(labels, whole=whole)
+        if "class_labels" in labels and "boxes" in labels:
+            require_boxes(labels["class_labels"], labels["boxes"])
 
 
-class ObjectDetection(DenseModel):
+class ObjectDetection(EvaluatedInSets, DenseModel):
     """A model that finds objects.
 
     `model(images)` gives `{"logits": (B, num_queries, num_classes + 1), "pred_boxes": (B, num_queries, 4)}`; with
     `class_labels`, `(B, M)`, and `boxes`, `(B, M, 4)`, also `"loss"`. `detect` gives the objects of each image. It
-    trains with `compile(optimizer)` alone, on `y` a dict of both labels; `AveragePrecision` is its metric.
+    trains with `compile(optimizer)` alone, on `y` a dict of both labels; `compile(metrics=[AveragePrecision()])` adds
+    its metric to what `evaluate` and a validation give.
     """
 
     head_class = ObjectDetectionHead

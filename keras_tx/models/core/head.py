@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 
 from keras_tx.layers.core.base import Layer
 from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.core.linear import Linear
 from keras_tx.models.core.backbone import Backbone
-from keras_tx.models.core.base import Model, paths_below
+from keras_tx.models.core.base import paths_below
 from keras_tx.models.core.config import Config
+from keras_tx.models.core.fitting import FittedModel
 from keras_tx.models.core.inputs import inputs_by_name, present
+from keras_tx.models.core.labels import require_classes, weights_by_name
+from keras_tx.ops.losses import IGNORED
 from keras_tx.ops.replicas import num_replicas, reported_by_row, whole_batch
 
 
@@ -47,14 +51,52 @@ class Head(Layer):
         """
         raise NotImplementedError
 
-    def own_losses(self, outputs: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
+    def own_losses(self, outputs: dict[str, Any], labels: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
         """The head's own losses, scalars by name; none where labels are missing.
 
         Args:
             outputs: what the model gives.
             labels: by name, None for those not given.
+            weights: of the samples, by the names of the labels, as `ops.losses.weighted` takes them; 1 unless given.
         """
         raise NotImplementedError
+
+    @property
+    def num_classes_of(self) -> dict[str, int]:
+        """The numbers of classes that labels name, by the labels' names, where they are known."""
+        return {}
+
+    @property
+    def ignored_labels(self) -> tuple[int, ...]:
+        """The labels that do not count."""
+        return (IGNORED,)
+
+    @property
+    def names_classes(self) -> bool:
+        """Whether labels are certain to name one class each."""
+        return True
+
+    def classes_of(self, labels: Any) -> Any:
+        """The classes that labels name, which `class_weight` weighs.
+
+        Raises:
+            ValueError: for labels that do not name one class each.
+        """
+        return labels
+
+    def require_labels(self, labels: dict[str, np.ndarray], *, whole: bool) -> None:
+        """Looks at labels that a compiled loss cannot refuse.
+
+        Args:
+            labels: by name, those given.
+            whole: whether these are all of the data, and not a batch of it.
+
+        Raises:
+            ValueError: for labels that make the loss NaN, or another one than was meant.
+        """
+        for name, count in self.num_classes_of.items():
+            if name in labels:
+                require_classes(labels[name], count, name, self.ignored_labels)
 
     def linear(self, units: int, name: str, **options: Any) -> Linear:
         """A linear map with the head's `kernel_initializer`."""
@@ -66,12 +108,12 @@ class Head(Layer):
         return Linear(units, name=name, **options)
 
 
-class HeadModel(Model):
+class HeadModel(FittedModel):
     """A backbone and a head.
 
     A subclass is the declaration of both: `backbone_class` and `head_class`. Compiled without a loss it trains with the
-    head's own; the labels come as `y`, by name where there are several, or among the inputs. With a Keras loss or
-    metrics, these are applied to the logits and `y` as they stand.
+    head's own; the labels come as `y`, by their names or those of their logits where there are several, or among the
+    inputs. A Keras loss is applied to the logits and the labels as they stand.
 
     Args:
         config: the hyperparameters; the config class's defaults unless given.
@@ -239,61 +281,54 @@ class HeadModel(Model):
 
     # === Losses ===
 
-    def own_losses(self, outputs: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
-        """The head's own losses, scalars by name, of the labels that are given."""
-        return {} if self.head is None else self.head.own_losses(outputs, labels)
+    def own_losses(
+        self, outputs: dict[str, Any], labels: dict[str, Any], weights: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The head's own losses, scalars by name, of the labels that are given, and the weights of the samples."""
+        return {} if self.head is None else self.head.own_losses(outputs, labels, weights or {})
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        labels = self.labels_of(x, y)
         if self.loss is not None:
-            return super().compute_loss(x, self._as_predicted(y), self._predicted(y_pred), sample_weight, training)
+            y, weights = self._as_predicted(labels, y), self._as_predicted(self._weights(sample_weight), sample_weight)
+            return super().compute_loss(x, y, self._predicted(y_pred), weights, training)
         if not self.targets:
             raise ValueError("this model has no loss of its own: compile it with a Keras loss.")
-        if sample_weight is not None:
-            raise ValueError(
-                "the head's own loss takes no `sample_weight`: label what shall not count -100, or compile with a "
-                "Keras loss."
-            )
-        loss = self._loss_of_batch(x, self._labels_by_name(y), y_pred)
+        loss = self._loss_of_batch(x, labels, y_pred, self._weights(sample_weight))
         if loss is None:
             wanted = " and ".join(f'"{name}"' for name in self.targets.values())
             raise ValueError(f"no labels: pass them to `fit` as `y` or as {wanted} among the inputs.")
         return loss
 
-    def _loss_of_batch(self, x, labels: dict[str, Any], outputs):
+    def _loss_of_batch(self, x, labels: dict[str, Any], outputs, weights: dict[str, Any]):
         """All losses of a batch together, None where the head finds no labels; on several replicas, this one's part."""
         given = {} if x is None else inputs_by_name(x, self.main_input, {}, self.taken())
+        labels = dict.fromkeys(self.targets.values()) | given | present(labels)
         replicas = num_replicas()
         added = [loss / replicas for loss in self.losses]
         with whole_batch():  # the loss that `call` gives, in whatever loop, is that of its own batch
-            losses = list(self.own_losses(outputs, labels | given | present(labels)).values())
+            losses = list(self.own_losses(outputs, labels, weights).values())
             if losses and replicas > 1:
                 losses = [reported_by_row(sum(losses), keras.ops.shape(keras.tree.flatten(x)[0])[0])]
         return sum([*losses, *added]) if losses else None
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, self._as_predicted(y), self._predicted(y_pred), sample_weight)
+        y = self._as_predicted(self.labels_of(x, y), y)
+        weights = self._as_predicted(self._weights(sample_weight), sample_weight)
+        return super().compute_metrics(x, y, self._predicted(y_pred), weights)
+
+    def _weights(self, sample_weight) -> dict[str, Any]:
+        return weights_by_name(sample_weight, self.targets)
 
     def _predicted(self, outputs):
         """Returns what Keras's losses and metrics see: the logits, by name if several; without a head, everything."""
         return _only({name: outputs[name] for name in self.targets}) if self.targets else outputs
 
-    def _as_predicted(self, y):
-        """The labels in the structure of `_predicted`."""
-        if y is None or not self.targets:
-            return y
-        labels = self._labels_by_name(y)
-        return _only({logits: labels[name] for logits, name in self.targets.items()})
-
-    def _labels_by_name(self, y) -> dict[str, Any]:
-        names = list(self.targets.values())
-        if y is None:
-            return dict.fromkeys(names)
-        if not isinstance(y, dict) and len(names) == 1:
-            return {names[0]: y}
-        if not isinstance(y, dict) or not set(y) <= set(names):
-            found = ", ".join(map(repr, y)) if isinstance(y, dict) else f"a {type(y).__name__}"
-            raise ValueError(f"`y` must be a dict of {', '.join(map(repr, names))}; got {found}.")
-        return {name: y.get(name) for name in names}
+    def _as_predicted(self, by_name: dict[str, Any], given):
+        """Labels or weights in the structure of `_predicted`; as they were given to a model without a head."""
+        if not self.targets or not by_name:
+            return given
+        return _only({logits: by_name.get(name) for logits, name in self.targets.items()})
 
 
 _SHARED = "shared_object_id"

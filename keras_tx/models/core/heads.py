@@ -5,6 +5,8 @@ Shape letters: B batch, T tokens, D the backbone's width, N labels, V tokens of 
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -27,8 +29,10 @@ from keras_tx.ops.losses import (
 class CrossEntropyHead(Head):
     """A head whose loss is the mean cross-entropy of its labels, one for each row of logits."""
 
-    def own_losses(self, outputs, labels):
-        return {} if labels["labels"] is None else {"loss": token_cross_entropy(outputs["logits"], labels["labels"])}
+    def own_losses(self, outputs, labels, weights):
+        if labels["labels"] is None:
+            return {}
+        return {"loss": token_cross_entropy(outputs["logits"], labels["labels"], sample_weight=weights.get("labels"))}
 
 
 # === Classifiers ===
@@ -37,8 +41,8 @@ class CrossEntropyHead(Head):
 class SequenceHead(Head):
     """A head that gives each text one row of logits, whose loss `problem_type` names.
 
-    Without a `problem_type`, one label is a regression; of several, integers name one of them and floating-point
-    numbers say yes or no to each.
+    Without a `problem_type`, one label is a regression; of several, `(B,)` or `(B, 1)` name one of them, and
+    floating-point numbers `(B, N)` say yes or no to each, of which a warning tells.
 
     Args:
         width: D.
@@ -68,24 +72,57 @@ class SequenceHead(Head):
     def build(self, input_shape=None):
         self.classifier.build((None, self.width))
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         if labels["labels"] is None:
             return {}
         logits, wanted = outputs["logits"], ops.convert_to_tensor(labels["labels"])
-        losses = {
+        losses: dict[str, Callable] = {
             "regression": squared_error,
             "single_label_classification": token_cross_entropy,
             "multi_label_classification": binary_cross_entropy,
         }
-        return {"loss": losses[self._problem_type(wanted)](logits, wanted)}
+        kind = self.problem_type or self._problem_type(wanted)
+        return {"loss": losses[kind](logits, wanted, sample_weight=weights.get("labels"))}
 
     def _problem_type(self, labels) -> str:
-        if self.problem_type is not None:
-            return self.problem_type
+        """What labels are where the config does not say it."""
         if self.num_labels == 1:
             return "regression"
-        whole = "int" in keras.backend.standardize_dtype(labels.dtype)
-        return "single_label_classification" if whole else "multi_label_classification"
+        if len(labels.shape) == 1 or labels.shape[1] == 1 or "int" in keras.backend.standardize_dtype(labels.dtype):
+            return "single_label_classification"
+        warnings.warn(
+            f"floating-point `labels` {tuple(labels.shape)} say yes or no to each of {self.num_labels} labels: set "
+            '`problem_type="multi_label_classification"` if they do; where one label is right, give its number.',
+            stacklevel=2,
+        )
+        return "multi_label_classification"
+
+    def classes_of(self, labels):
+        if len(labels.shape) == 1 or labels.shape[1] == 1:
+            return labels
+        if self.problem_type == "single_label_classification":
+            return ops.argmax(labels, axis=-1)  # one-hot, as some of Keras's losses take them
+        raise ValueError(f"`class_weight` is for labels that name one class each; got shape {tuple(labels.shape)}.")
+
+    def require_labels(self, labels, *, whole):
+        wanted = labels.get("labels")
+        if wanted is None or self.problem_type in ("regression", "multi_label_classification") or self.num_labels == 1:
+            return
+        if wanted.ndim < 2 or wanted.shape[1] == 1:
+            super().require_labels(labels, whole=whole)
+        elif whole and len(wanted) > 1 and all((x.sum(axis=1) == 1).all() for x in (wanted == 1, wanted != 0)):
+            raise ValueError(
+                f"`labels` {wanted.shape} have one 1 in each row: give the classes, as by `labels.argmax(axis=1)`; or "
+                'set `problem_type="multi_label_classification"`, for a yes or no to each.'
+            )
+
+    @property
+    def num_classes_of(self):
+        return {"labels": self.num_labels}
+
+    @property
+    def names_classes(self):
+        return self.problem_type == "single_label_classification"
 
 
 @register
@@ -164,6 +201,10 @@ class TokenHead(CrossEntropyHead):
         x = self.classifier_drop(outputs["last_hidden_state"], training=training)
         return {"logits": self.classifier(x)}
 
+    @property
+    def num_classes_of(self):
+        return {"labels": self.num_labels}
+
 
 @register
 class SpanHead(Head):
@@ -195,11 +236,13 @@ class SpanHead(Head):
         both = self.qa_outputs(outputs["last_hidden_state"])
         return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         positions = [labels[name] for name in self.targets.values()]
         if any(position is None for position in positions):
             return {}
-        return {"loss": span_loss(outputs["start_logits"], outputs["end_logits"], *positions)}
+        start, end = (weights.get(name) for name in self.targets.values())
+        logits = (outputs[name] for name in self.targets)
+        return {"loss": span_loss(*logits, *positions, start_weight=start, end_weight=end)}
 
 
 @register
@@ -282,13 +325,19 @@ class LanguageModelHead(Head):
         x = x if self.scale == 1.0 else x * ops.cast(self.scale, x.dtype)
         return {"logits": token_embedding.project(x) if self.tied else self.output_projection(x)}
 
+    @property
+    def num_classes_of(self):
+        return {"labels": self.vocab_size}
+
 
 @register
 class CausalLanguageModelHead(LanguageModelHead):
     """Logits of the next token. The loss is the mean cross-entropy of each token given those before it."""
 
-    def own_losses(self, outputs, labels):
-        return {} if labels["labels"] is None else {"loss": next_token_loss(outputs["logits"], labels["labels"])}
+    def own_losses(self, outputs, labels, weights):
+        if labels["labels"] is None:
+            return {}
+        return {"loss": next_token_loss(outputs["logits"], labels["labels"], sample_weight=weights.get("labels"))}
 
 
 @register
@@ -314,11 +363,11 @@ class Seq2SeqLanguageModelHead(LanguageModelHead):
         super().__init__(width, vocab_size, tied, scale, use_bias, kernel_initializer, **kwargs)
         self.label_smoothing = label_smoothing
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         if labels["labels"] is None:
             return {}
-        smoothing = self.label_smoothing
-        return {"loss": token_cross_entropy(outputs["logits"], labels["labels"], label_smoothing=smoothing)}
+        options = {"label_smoothing": self.label_smoothing, "sample_weight": weights.get("labels")}
+        return {"loss": token_cross_entropy(outputs["logits"], labels["labels"], **options)}
 
 
 @register
@@ -371,3 +420,7 @@ class MaskedLanguageModelHead(CrossEntropyHead):
     def call(self, outputs, inputs, training=None, token_embedding: Any = None):
         x = self.transform_norm(self.activate(self.transform(outputs["last_hidden_state"])))
         return {"logits": token_embedding.project(x) + ops.cast(self.output_bias, self.compute_dtype)}
+
+    @property
+    def num_classes_of(self):
+        return {"labels": self.vocab_size}

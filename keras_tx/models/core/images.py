@@ -168,7 +168,7 @@ class ImageHead(Head):
     targets: ClassVar = {}
     levels: tuple[int, ...] = ()
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         return {}
 
 

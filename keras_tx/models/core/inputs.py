@@ -9,6 +9,8 @@ import keras
 from keras import ops
 
 from keras_tx.ops.checks import require_integer, require_rank, require_shape
+from keras_tx.ops.losses import IGNORED
+from keras_tx.tensorflow import is_ragged
 
 
 def inputs_by_name(inputs, main: str, named: dict[str, Any], taken: Iterable[str]) -> dict[str, Any]:
@@ -121,6 +123,32 @@ def known_length(ids, max_positions: int, *, in_table: bool = True):
         way_out = "cut them" if in_table else "cut them, or make or load the model with more: no weight depends on it"
         raise ValueError(f"`input_ids` are {length} long, more than `max_positions` = {max_positions}: {way_out}.")
     return length
+
+
+def padded(named: dict[str, Any], pad_token_id: int) -> dict[str, Any]:
+    """Inputs and labels of texts without ragged tensors: filled up on the right, with the mask of each text.
+
+    Args:
+        named: by name, some of them `tf.RaggedTensor`s.
+        pad_token_id: of the ids.
+
+    Raises:
+        ValueError: for ragged tensors of anything else.
+    """
+    import tensorflow as tf
+
+    fill = {"input_ids": pad_token_id, "decoder_input_ids": pad_token_id, "labels": IGNORED}
+    found: dict[str, Any] = {}
+    for name, x in named.items():
+        if not is_ragged(x):
+            found[name] = x
+            continue
+        if name not in (*fill, "attention_mask", "decoder_attention_mask", "token_type_ids", "position_ids"):
+            raise ValueError(f"`{name}` must be a tensor, not a ragged one: only texts are filled up.")
+        found[name] = x.to_tensor(fill.get(name, 0))
+        if name.endswith("input_ids"):
+            found.setdefault(name.replace("input_ids", "attention_mask"), tf.ones_like(x, "int32").to_tensor())
+    return found | {name: x for name, x in named.items() if not is_ragged(x)}
 
 
 def as_rows(x):

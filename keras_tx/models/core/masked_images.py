@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -11,6 +12,7 @@ from keras_tx.layers.core.base import register
 from keras_tx.models.core.images import ImageHead, ImageModel
 from keras_tx.ops.checks import require_shape
 from keras_tx.ops.image.patches import grid, pixel_shuffle
+from keras_tx.ops.losses import weighted
 from keras_tx.ops.replicas import total
 
 
@@ -34,7 +36,7 @@ class SelfSupervisedModel(ImageModel):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss is not None:
             raise ValueError(f"a {type(self).__name__} trains with its own loss: compile it without one.")
-        loss = self._loss_of_batch(x, {}, y_pred)
+        loss = self._loss_of_batch(x, {}, y_pred, {} if sample_weight is None else {"images": sample_weight})
         if loss is None:
             raise ValueError('give "bool_masked_pos" among the inputs: where no patch is hidden there is no loss.')
         return loss
@@ -105,11 +107,12 @@ class MaskedImageHead(ImageHead):
                 "they must be equally large."
             )
 
-    def own_losses(self, outputs, labels):
-        masked = labels["bool_masked_pos"]
+    def own_losses(self, outputs, labels, weights):
+        masked = labels.get("bool_masked_pos")
         if masked is None:
             return {}
-        return {"loss": masked_pixel_loss(labels["images"], outputs["logits"], masked, self.patch_size)}
+        seen, weight = (labels["images"], outputs["logits"], masked, self.patch_size), weights.get("images")
+        return {"loss": masked_pixel_loss(*seen, sample_weight=weight)}
 
 
 def _side(size: tuple[int, int]) -> int:
@@ -124,13 +127,14 @@ def _side(size: tuple[int, int]) -> int:
     return height
 
 
-def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
+def masked_pixel_loss(images, reconstruction, masked, patch_size: int, *, sample_weight: Any = None):
     """The mean absolute error of the pixels that were hidden (SimMIM, Xie et al. 2021).
 
     Args:
         images, reconstruction: `(B, H, W, C)`.
         masked: `(B, H/p * W/p)`, True or not 0 where a patch was hidden.
         patch_size: p, height and width of a patch.
+        sample_weight: of each image, `(B,)`.
 
     Returns:
         float32 scalar.
@@ -139,5 +143,5 @@ def masked_pixel_loss(images, reconstruction, masked, patch_size: int):
     rows, columns = grid((height, width), patch_size)
     mask = ops.cast(ops.reshape(masked, (batch, rows, columns, 1)), "float32")
     mask = ops.repeat(ops.repeat(mask, patch_size, axis=1), patch_size, axis=2)
-    errors = ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32"))
+    errors = weighted(ops.abs(ops.cast(images, "float32") - ops.cast(reconstruction, "float32")), sample_weight)
     return ops.sum(errors * mask) / (total(ops.sum(mask)) + 1e-5) / channels

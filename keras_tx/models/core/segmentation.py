@@ -14,10 +14,10 @@ from keras_tx.layers.core.dropout import Dropout
 from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.image.feature_pyramid import PyramidDecoder
 from keras_tx.models.core.images import ImageBackbone, ImageConfig, ImageHead
-from keras_tx.ops.checks import require_integer, require_positive
+from keras_tx.ops.checks import require_positive
 from keras_tx.ops.image.patches import pair
 from keras_tx.ops.image.resample import resize_maps
-from keras_tx.ops.losses import IGNORED, token_cross_entropy
+from keras_tx.ops.losses import IGNORED, as_classes, token_cross_entropy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,11 +123,18 @@ class SemanticSegmentationHead(ImageHead):
         logits = self.pixel_classifier(self.classifier_drop(x, training=training))
         return {"logits": resize_maps(logits, seen)[:, :height, :width]}
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         if labels["labels"] is None:
             return {}
-        labels = ops.convert_to_tensor(labels["labels"])
-        require_integer(labels, "labels")
-        labels = ops.cast(labels, "int32")
-        counts = ops.not_equal(labels, self.ignore_index)
-        return {"loss": token_cross_entropy(outputs["logits"], ops.where(counts, labels, IGNORED))}
+        logits = outputs["logits"]
+        found = as_classes(labels["labels"], tuple(logits.shape)[:-1])
+        counted = ops.where(ops.not_equal(found, self.ignore_index), found, IGNORED)
+        return {"loss": token_cross_entropy(logits, counted, sample_weight=weights.get("labels"))}
+
+    @property
+    def num_classes_of(self):
+        return {"labels": self.num_classes}
+
+    @property
+    def ignored_labels(self):
+        return (IGNORED, self.ignore_index)

@@ -307,6 +307,18 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):
     shifted = "labels"
     reads_prompt = False
 
+    def inputs_for_labels(self, x, labels):
+        if "decoder_input_ids" in x or "labels" not in labels:
+            return x
+        return {**x, "decoder_input_ids": self._decoder_ids({"decoder_input_ids": None, **labels})}
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        """Builds metrics and losses of a first batch, as Keras does, whose labels the decoder reads, too."""
+        if data_batch is None:
+            _, _, batches = next(iter(iterator))
+            data_batch = batches[0] if isinstance(batches, (list, tuple)) else next(batches)
+        super()._symbolic_build(data_batch=self._by_name(data_batch))
+
     def prompt_length(self, ids):
         """The decoder begins with one token."""
         return 1

@@ -121,8 +121,10 @@ class DoubleHead(CausalLanguageModelHead):
         logits = super().call({"last_hidden_state": x}, inputs, training, token_embedding)
         return {**logits, "mc_logits": scores[..., 0]}
 
-    def own_losses(self, outputs, labels):
-        losses: dict[str, Any] = super().own_losses(outputs, labels)
+    def own_losses(self, outputs, labels, weights):
+        losses: dict[str, Any] = super().own_losses(outputs, labels, weights)
         if labels["mc_labels"] is not None:
-            losses["mc_loss"] = token_cross_entropy(outputs["mc_logits"], labels["mc_labels"], "mc_labels")
+            losses["mc_loss"] = token_cross_entropy(
+                outputs["mc_logits"], labels["mc_labels"], "mc_labels", sample_weight=weights.get("mc_labels")
+            )
         return losses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from keras_tx.ops.checks import require_divides, require_positive, require_shape
 from keras_tx.ops.image.patches import grid as patch_grid
 from keras_tx.ops.image.patches import pair, patchify
 from keras_tx.ops.image.resample import resample_positions
+from keras_tx.ops.losses import weighted
 from keras_tx.ops.replicas import mean
 
 
@@ -232,9 +233,10 @@ class MAEDecoder(ImageHead):
         pixels = self.prediction(self.norm(x))[:, 1:]
         return {"logits": pixels, "mask": ops.cast(hidden, "float32"), "ids_restore": ranks}
 
-    def own_losses(self, outputs, labels):
+    def own_losses(self, outputs, labels, weights):
         patches = patchify(labels["images"], self.patch_size)
-        return {"loss": hidden_patch_loss(patches, outputs["logits"], outputs["mask"], normalize=self.norm_pix_loss)}
+        options = {"normalize": self.norm_pix_loss, "sample_weight": weights.get("images")}
+        return {"loss": hidden_patch_loss(patches, outputs["logits"], outputs["mask"], **options)}
 
 
 def add_fixed_positions(layer: keras.Layer, size: tuple[int, int], dim: int):
@@ -251,13 +253,14 @@ def sinusoids_on_grid(size: tuple[int, int], dim: int) -> np.ndarray:
     return np.concatenate([wave(place * rates) for place in (columns, rows) for wave in (np.sin, np.cos)], axis=1)
 
 
-def hidden_patch_loss(patches, predicted, hidden, normalize: bool = False):
+def hidden_patch_loss(patches, predicted, hidden, normalize: bool = False, *, sample_weight: Any = None):
     """The mean squared error of the pixels of hidden patches (He et al. 2021, section 3).
 
     Args:
         patches, predicted: `(B, N, P)`, P pixels each.
         hidden: `(B, N)`, 1 or True for patches that were hidden.
         normalize: compare with each patch's pixels less their mean, divided by their standard deviation.
+        sample_weight: of each image, `(B,)`.
 
     Returns:
         float32 scalar.
@@ -267,5 +270,5 @@ def hidden_patch_loss(patches, predicted, hidden, normalize: bool = False):
         centred = patches - ops.mean(patches, axis=-1, keepdims=True)
         variance = ops.sum(ops.square(centred), axis=-1, keepdims=True) / (patches.shape[-1] - 1)
         patches = centred / ops.sqrt(variance + 1e-6)
-    errors = ops.mean(ops.square(predicted - patches), axis=-1)
+    errors = weighted(ops.mean(ops.square(predicted - patches), axis=-1), sample_weight)
     return mean(errors, ops.cast(hidden, "float32"))

@@ -9,12 +9,15 @@ M objects has `IGNORED` (-100) for the class of each slot that is left.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from keras import ops
 
-from keras_tx.ops.checks import known_values, require_below, require_integer, require_shape
+from keras_tx.ops.checks import known_values, require_below, require_shape
 from keras_tx.ops.image.boxes import center_to_corners, generalized_box_iou
 from keras_tx.ops.image.matching import linear_sum_assignment
-from keras_tx.ops.losses import IGNORED
+from keras_tx.ops.losses import IGNORED, as_classes, weighted
 from keras_tx.ops.replicas import mean
 
 
@@ -30,6 +33,7 @@ def detection_loss(
     bbox_loss_coefficient: float = 5.0,
     giou_loss_coefficient: float = 2.0,
     eos_coefficient: float = 0.1,
+    sample_weight: Any = None,
 ):
     """Returns the loss of a set of predictions (Carion et al. 2020, section 3.1 and appendix A.2).
 
@@ -46,6 +50,7 @@ def detection_loss(
         class_cost, bbox_cost, giou_cost: what the parts of the cost of a match are multiplied by.
         bbox_loss_coefficient, giou_loss_coefficient: likewise of the loss.
         eos_coefficient: the weight of "no object" in the cross-entropy.
+        sample_weight: of each image, `(B,)`.
 
     Returns:
         float32 scalar.
@@ -68,11 +73,11 @@ def detection_loss(
     wanted = classes + ops.sum(ops.where(matched, ops.expand_dims(labels - classes, -1), 0), axis=1)
     errors = -ops.squeeze(ops.take_along_axis(logs, ops.expand_dims(wanted, -1), axis=-1), axis=-1)
     weights = ops.where(ops.equal(wanted, classes), eos_coefficient, 1.0)
-    class_loss = mean(errors, weights)
+    class_loss = mean(weighted(errors, sample_weight), weights)
 
     found = ops.matmul(ops.cast(matched, "float32"), pred_boxes)  # (B, M, 4)
     distance, overlap = _compare(found, boxes)
-    box_losses = bbox_loss_coefficient * distance + giou_loss_coefficient * (1 - overlap)
+    box_losses = weighted(bbox_loss_coefficient * distance + giou_loss_coefficient * (1 - overlap), sample_weight)
     box_loss = mean(box_losses, ops.cast(counts, "float32"))
     return (class_loss + box_loss) * ops.where(ops.all(right), 1.0, float("nan"))
 
@@ -94,28 +99,36 @@ def _compare(boxes1, boxes2) -> tuple:
 def _check(class_labels, boxes, queries: int, classes: int) -> tuple:
     """Returns the classes, 0 for none, and which slots hold an object, and which nothing wrong: `(B, M)` each."""
     require_shape(boxes, (None, None, 4), "boxes")
-    require_integer(class_labels, "class_labels")
-    require_shape(class_labels, tuple(boxes.shape[:2]), "class_labels")
+    labels = as_classes(class_labels, tuple(boxes.shape[:2]), "class_labels")
     slots = boxes.shape[1]
     if slots is not None and slots > queries:
         raise ValueError(
             f"`class_labels` have {slots} slots for objects, and there are {queries} queries: give fewer slots, or "
             "make the model with more `num_queries`."
         )
-    labels = ops.cast(class_labels, "int32")
     counts = ops.not_equal(labels, IGNORED)
     labels = ops.where(counts, labels, 0)
     require_below(labels, classes, "class_labels", "num_classes")
     held = ops.where(ops.expand_dims(counts, -1), ops.cast(boxes, "float32"), 0.0)
     values = known_values(held)
-    if values is not None and not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(
-            "`boxes` must be (x, y, width, height) in shares of the image, in [0, 1]; got values from "
-            f"{values.min()} to {values.max()}."
-        )
+    if values is not None:
+        _require_in_image(values)
     in_image = ops.all(ops.logical_and(held >= 0, held <= 1), axis=-1)
     right = ops.logical_and(in_image, ops.logical_and(labels >= 0, labels < classes))
     return ops.where(right, labels, 0), counts, right
+
+
+def require_boxes(class_labels: np.ndarray, boxes: np.ndarray) -> None:
+    """Raises ValueError for boxes of objects that are not in shares of the image."""
+    _require_in_image(np.where((class_labels != IGNORED)[..., None], boxes, 0.0))
+
+
+def _require_in_image(boxes: np.ndarray) -> None:
+    if not ((boxes >= 0) & (boxes <= 1)).all():
+        raise ValueError(
+            "`boxes` must be (x, y, width, height) in shares of the image, in [0, 1]; got values from "
+            f"{boxes.min()} to {boxes.max()}."
+        )
 
 
 def best_classes(logits) -> tuple:

@@ -20,13 +20,14 @@ class ShuffledBatches(keras.utils.PyDataset):
         inputs: arrays by name, or nested otherwise, with as many rows each.
         labels: likewise.
         batch_size: rows a batch.
+        sample_weight: likewise; None for none.
         seed: of the orders.
     """
 
-    def __init__(self, inputs: Any, labels: Any, batch_size: int, *, seed: int = 0):
+    def __init__(self, inputs: Any, labels: Any, batch_size: int, *, sample_weight: Any = None, seed: int = 0):
         super().__init__()
         require_positive(batch_size=batch_size)
-        self.arrays = (inputs, labels)
+        self.arrays = (inputs, labels) if sample_weight is None else (inputs, labels, sample_weight)
         rows = {len(array) for array in keras.tree.flatten(self.arrays)}
         if len(rows) != 1 or not max(rows):
             raise ValueError(f"`inputs` and `labels` must have as many rows each, one or more; got {sorted(rows)}.")

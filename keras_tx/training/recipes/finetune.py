@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -119,6 +119,8 @@ def fine_tune(
     labels: Any,
     recipe: FineTuning | None = None,
     *,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> keras.callbacks.History:
@@ -129,6 +131,8 @@ def fine_tune(
         inputs: what the model takes, arrays by name.
         labels: as the model's head takes them, with as many rows.
         recipe: how; the defaults unless given.
+        sample_weight: of each row, or of each of its labels; None for 1.
+        class_weight: of each class, where the labels name one each.
         callbacks: as in `fit`. With `BackupAndRestore` a training that broke off goes on in the epoch where it did,
             with the examples in that epoch's order.
         verbose: as in `fit`.
@@ -137,10 +141,11 @@ def fine_tune(
         What `fit` does.
     """
     recipe = recipe or FineTuning()
-    batches = ShuffledBatches(inputs, labels, recipe.batch_size, seed=recipe.seed)
+    batches = ShuffledBatches(inputs, labels, recipe.batch_size, sample_weight=sample_weight, seed=recipe.seed)
     compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches))
-    callbacks = [*callbacks, EpochOfFit(batches)]
-    return model.fit(batches, epochs=recipe.epochs, shuffle=False, callbacks=callbacks, verbose=verbose)
+    options: dict[str, Any] = {"class_weight": class_weight, "verbose": verbose}
+    options["callbacks"] = [*callbacks, EpochOfFit(batches)]
+    return model.fit(batches, epochs=recipe.epochs, shuffle=False, **options)
 
 
 def _depths(model: Model, weights: Sequence[keras.Variable]) -> list[int | None]:
