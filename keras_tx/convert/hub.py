@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tx.convert.directory import CONFIG, GENERATION_CONFIG, H5_WEIGHTS, INDEX, NPZ, WEIGHTS, shard_places
+from keras_tx.convert.preprocessing import PREPROCESSOR
 from keras_tx.convert.preset import (
     PRESET_INDEX,
     PRESET_WEIGHTS,
@@ -94,6 +95,7 @@ def _hint(source: str | Path) -> str:
 
 def _get_weights(get: Get) -> None:
     get(GENERATION_CONFIG)
+    get(PREPROCESSOR)
     if not get(WEIGHTS):
         if index := get(INDEX):
             for shard in sorted(set(shard_places(index).values())):
