@@ -28,13 +28,13 @@ def convert(
 ) -> None:
     """Write a checkpoint in another format.
 
-    DEST gets the whole of it, weights in float32 and the tokenizer's files as they are, or is left as it was.
+    DEST gets the whole of it, weights in float32 and the tokenizer's or preprocessor's files, or is left as it was.
     """
     destination = destination.resolve()
     _require_free(destination, overwrite)
     with quiet():
         import keras  # noqa: F401
-    from keras_tx.convert import CheckpointDirectory, locate
+    from keras_tx.convert import PREPROCESSOR, CheckpointDirectory, locate
     from keras_tx.models.core.auto import model_class
     from keras_tx.text import TOKENIZER_FILES
 
@@ -49,10 +49,14 @@ def convert(
         with progress_bar("writing") as progress:
             model.save_pretrained(partial, format, max_shard_size=max_shard_size, progress=progress)
         tokenizer = _write_tokenizer(checkpoint, partial)
+        preprocessor = (partial / PREPROCESSOR).exists()
     typer.echo(f"{cls.__name__}, {model.count_params():,} parameters")
     typer.echo(f"{path}: {size_of({tensor.file for tensor in checkpoint.tensors.values()}):,} bytes of weights")
     typer.echo(f"{destination}: {size_of(destination.glob('*.safetensors')):,} bytes of weights")
-    typer.echo(f"tokenizer: {', '.join(tokenizer) or 'none, for the source has none'}")
+    if preprocessor:
+        typer.echo(f"preprocessor: {PREPROCESSOR}")
+    else:
+        typer.echo(f"tokenizer: {', '.join(tokenizer) or 'none, for the source has none'}")
 
 
 def _write_tokenizer(checkpoint: CheckpointDirectory, destination: Path) -> list[str]:

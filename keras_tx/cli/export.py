@@ -174,7 +174,6 @@ class Source(NamedTuple):
 def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
     """Loads a run or a checkpoint, with its tokenizer or preprocessor if that is wanted."""
     from keras_tx.convert import locate
-    from keras_tx.convert.preprocessing import PREPROCESSOR
     from keras_tx.models.core.auto import load_pretrained
     from keras_tx.text import TOKENIZER_FILES
     from keras_tx.training import Run
@@ -186,7 +185,7 @@ def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
         load, kind = (run.load_image_model, "preprocessor") if run.of_images else (run.load_model, "tokenizer")
         model, beside = load()  # raises an error that says what is wrong with the run, or that there is none
         return Source(model, {kind: beside} if with_strings else {}, run.directory, "saved_model/1")
-    path = locate(source, revision=revision, also=(*TOKENIZER_FILES, PREPROCESSOR))
+    path = locate(source, revision=revision, also=TOKENIZER_FILES)
     with warnings_as_lines(), progress_bar("reading") as progress:
         model = load_pretrained(path, progress=progress)
     name = place.stem if place.suffix == ".npz" else place.resolve().name  # timm's have dots

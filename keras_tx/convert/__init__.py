@@ -6,11 +6,19 @@ from keras_tx.convert.effective import Source, effective_weights
 from keras_tx.convert.family import Family, Head, Setting, choose, kind
 from keras_tx.convert.hub import locate
 from keras_tx.convert.load import Progress, load
+from keras_tx.convert.preprocessing import (
+    PREPROCESSOR,
+    as_timm,
+    as_transformers,
+    preprocessing_at_size,
+    read_preprocessing,
+)
 from keras_tx.convert.save import sources, write_directory
 from keras_tx.convert.table import Rule
 from keras_tx.convert.tensors import Tensor
 
 __all__ = [
+    "PREPROCESSOR",
     "Account",
     "CheckpointDirectory",
     "Family",
@@ -21,6 +29,8 @@ __all__ = [
     "Source",
     "Tensor",
     "account",
+    "as_timm",
+    "as_transformers",
     "choose",
     "effective_weights",
     "kind",
@@ -28,6 +38,8 @@ __all__ = [
     "locate",
     "match",
     "over_layers",
+    "preprocessing_at_size",
+    "read_preprocessing",
     "sources",
     "write_directory",
 ]

@@ -245,7 +245,7 @@ def _architectures(config: Mapping[str, Any]) -> set[str]:
 
 def _labels_to_fields(config: Mapping[str, Any], classes: str) -> dict[str, Any]:
     labels = config.get("id2label")
-    kind = {"problem_type": config.get("problem_type")} if classes == "num_labels" else {}
+    kind = {"problem_type": config.get("problem_type")}
     if labels is None:
         return {classes: config.get("num_labels", 2), **kind}
     names = tuple(labels[key] for key in sorted(labels, key=int))

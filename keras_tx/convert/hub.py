@@ -16,6 +16,7 @@ from keras_tx.convert.directory import (
     WEIGHTS,
     shard_places,
 )
+from keras_tx.convert.preprocessing import PREPROCESSOR
 from keras_tx.convert.preset import (
     PRESET_INDEX,
     PRESET_WEIGHTS,
@@ -95,6 +96,7 @@ def _hint(source: str | Path) -> str:
 
 def _get_weights(get: Get) -> None:
     get(GENERATION_CONFIG)
+    get(PREPROCESSOR)
     for whole, parts in ((WEIGHTS, INDEX), (H5_WEIGHTS, H5_INDEX)):
         if get(whole):
             return

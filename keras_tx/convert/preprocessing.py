@@ -23,13 +23,13 @@ _TIMM = "pretrained_cfg"
 
 
 def read_preprocessing(directory: Path) -> dict[str, Any] | None:
-    """Returns the document in a checkpoint's directory; None if there is none."""
+    """Returns the document in a checkpoint's directory, which names its class; None if there is none."""
     config = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
     if (directory / PREPROCESSOR).is_file():
         document = read_json(directory / PREPROCESSOR)
         named = {"image_processor_type", "feature_extractor_type", _TIMM} & document.keys()
         known = None if named else class_of_model(config.get("model_type"))
-        return document | ({"image_processor_type": known} if known else {})
+        return document | ({"image_processor_type": f"{known}ImageProcessor"} if known else {})
     if _TIMM in config:
         return {_TIMM: config[_TIMM]}
     # Older directories of timm's have the same entries beside the architecture.
@@ -43,6 +43,28 @@ def preprocessing_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if it asks for what we do not have.
     """
     return _from_timm(document[_TIMM]) if _TIMM in document else _from_transformers(document)
+
+
+def preprocessing_at_size(document: Mapping[str, Any], before: tuple, after: tuple) -> dict[str, Any]:
+    """Returns the document for images of another size, of which the same share is cut out.
+
+    Args:
+        document: as `read_preprocessing` gives it.
+        before: height and width of the model's images, so far.
+        after: those from now on.
+    """
+    if _TIMM in document:
+        channels = (document[_TIMM].get(_SIZE) or _TIMM_DEFAULTS[_SIZE])[0]
+        return {_TIMM: {**document[_TIMM], _SIZE: [channels, *after]}}
+    fields = preprocessing_fields(document)
+    if fields["image_size"] != before:  # the model is used with images of other sizes than its config says
+        return dict(document)
+    resize = fields["resize"]
+    if isinstance(resize, int):
+        resize = round(resize * min(after) / min(before))
+    elif resize is not None:
+        resize = tuple(round(a * b / c) for a, b, c in zip(resize, after, before, strict=True))
+    return to_transformers({**fields, "image_size": after, "resize": resize})
 
 
 # === Transformers ===
@@ -86,6 +108,11 @@ def _normalization(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[
     return tuple(x + offset for x in mean), tuple(x * y for x, y in zip(std, again, strict=True))
 
 
+def as_transformers(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the document that Transformers reads, the same one if it was Transformers'."""
+    return to_transformers(preprocessing_fields(document)) if _TIMM in document else dict(document)
+
+
 def to_transformers(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the document with which Transformers preprocesses so, as nearly as one of its classes does.
 
@@ -124,7 +151,7 @@ def to_transformers(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 # === timm ===
 
-_TIMM_DEFAULTS = {
+_TIMM_DEFAULTS: dict[str, Any] = {
     "input_size": (3, 224, 224),
     "interpolation": "bicubic",
     "mean": (0.485, 0.456, 0.406),
@@ -161,7 +188,7 @@ def _from_timm(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def to_timm(document: Mapping[str, Any]) -> dict[str, Any]:
+def as_timm(document: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the entries of timm's `pretrained_cfg` that say what a document says, but for the size of images.
 
     What timm cannot say is left out with a warning.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def write_directory(
     *,
     max_shard_size: int | str = "5GB",
     generation_config: dict[str, Any] | None = None,
+    beside: Mapping[str, Any] = MappingProxyType({}),
     sums: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -70,6 +72,7 @@ def write_directory(
         tensors: what to write, float32.
         max_shard_size: bytes, or as "500MB"; weights of more than that are split into shards with an index.
         generation_config: for `generation_config.json`.
+        beside: contents of further JSON files by name, each written unless there is such a file.
         sums: also write `SHA256SUMS`, by which a later change of any of these files is found out.
         progress: told of each tensor done.
 
@@ -101,6 +104,9 @@ def write_directory(
         if sums:
             lines = [f"{sha256(path)}  {name}\n" for name, path in partial.items()]
             begin(SUMS).write_text("".join(lines))
+        for name, content in beside.items():  # has no sum, for it may be replaced by itself
+            if not (directory / name).exists():
+                dump_json(begin(name), content)
     for stale in (WEIGHTS, INDEX, SUMS, *(path.name for path in directory.glob("model-*-of-*.safetensors"))):
         if stale not in partial:
             (directory / stale).unlink(missing_ok=True)

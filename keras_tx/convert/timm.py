@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +20,13 @@ class TimmFamily(Family):
     Attributes:
         architectures: the arguments of each architecture that timm names.
         implied: names of settings that no argument says, but an architecture.
+        least: the least values of some fields that can be said; a smaller one becomes that, with a warning.
         pretrained_cfg: what timm wants to know of a checkpoint: which layers are first and last.
     """
 
     architectures: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     implied: tuple[str, ...] = ()
+    least: Mapping[str, float] = dataclasses.field(default_factory=dict)
     pretrained_cfg: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def reads(self, config: Mapping[str, Any]) -> bool:
@@ -51,9 +54,14 @@ class TimmFamily(Family):
         count = config.get("num_classes", about.get("num_classes", 1000))
         names = config.get("label_names") or about.get("label_names")
         names = names if isinstance(names, list) and len(names) == count else [f"LABEL_{i}" for i in range(count)]
-        return arguments | {"id2label": {str(i): label for i, label in enumerate(names)}}
+        labels = {"id2label": {str(i): label for i, label in enumerate(names)}}
+        return arguments | labels | {"problem_type": config.get("problem_type")}
 
     def config(self, fields: Mapping[str, Any], class_name: str) -> dict[str, Any]:
+        for name, least in self.least.items():
+            if fields[name] < least:
+                warnings.warn(f"timm has no {name}={fields[name]!r}: it is written as {least!r}.", stacklevel=4)
+                fields = {**fields, name: least}
         flat = super().config(fields, class_name)
         entries = {**self._entries(self.normalized(fields)), **self.derived(fields)}
         architecture = self._architecture(entries)
@@ -72,7 +80,8 @@ class TimmFamily(Family):
                 **self.pretrained_cfg,
             },
         }
-        return config | ({"label_names": list(fields["label_names"])} if fields["label_names"] else {})
+        about = {"label_names": list(fields["label_names"] or ()), "problem_type": fields["problem_type"]}
+        return config | {name: value for name, value in about.items() if value}
 
     def _architecture(self, entries: Mapping[str, Any]) -> str:
         """Returns the architecture that has most of these arguments."""

@@ -48,13 +48,19 @@ def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict
             return detections(outputs, names, preprocessor, sizes)
         if len(outputs["logits"].shape) > 2:
             return {"classes": ops.argmax(outputs["logits"], axis=-1)}
-        kind = "single_label_classification" if len(names) > 1 else "multi_label_classification"
-        return label_outputs(names, label_scores(ops.cast(outputs["logits"], "float32"), kind))
+        return label_outputs(names, label_scores(ops.cast(outputs["logits"], "float32"), problem_type(config)))
 
     def sample(rng, rows, length):
         return {"image_bytes": sample_files(rng, rows, config.channels)}
 
     return {"serve_image": Signature(serve, {"image_bytes": strings()}, sample)}
+
+
+def problem_type(config: Any) -> str:
+    """The `problem_type` of an image classifier's config; of one class alone, unless that is a number, yes or no."""
+    if config.num_classes == 1 and config.problem_type != "regression":
+        return "multi_label_classification"
+    return config.problem_type or "single_label_classification"
 
 
 def decoded(files, preprocessor: ImagePreprocessor, channels: int):

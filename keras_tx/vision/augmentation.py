@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_tx.ops.checks import require_rate
+from keras_tx.text.core.rows import required
 from keras_tx.vision.rand_augment import PIXELS, operations, rand_augment
 
 
@@ -47,30 +48,49 @@ class Augmentation:
                 raise ValueError(f"`{name}` must lie in [0, 1]; got {getattr(self, name)}.")
 
 
-def augment(batches, augmentation: Augmentation, *, seed: int = 0, start: int = 0):
-    """Changes batches at random.
+def augment(batches, augmentation: Augmentation, *, num_classes: int | None = None, seed: int = 0, start: int = 0):
+    """Changes batches at random, in each pass over them otherwise.
 
-    What is done to a batch follows from the seed and the batch's number.
+    What is done to a batch follows from the seed and the batch's number, which counts on from pass to pass: training
+    that goes on after k epochs of n batches takes `start=k * n` and sees what it would have seen. A pass counts once
+    its last batch was taken: `take` belongs before.
 
     Args:
-        batches: a `tf.data.Dataset` of images `(B, H, W, C)`, values in [0, 255], and labels `(B, classes)`, each
-            row's sum 1.
+        batches: a `tf.data.Dataset` of images `(B, H, W, C)`, values in [0, 255], and labels: `(B, classes)`, each
+            row's sum 1, or numbers of classes, `(B,)` or `(B, 1)`.
         augmentation: how.
+        num_classes: of labels that are numbers, where `mixup` or `cutmix` mixes them; 1 if they say yes or no.
         seed: of all changes.
-        start: the number of the first batch.
+        start: the number of the first batch. Each pass over batches whose count is not known begins 2**32 later.
 
     Returns:
-        A data set of float32 images and labels of the same shapes.
+        A data set of float32 images and labels of the same shapes; labels that are mixed are float32 `(B, classes)`.
+
+    Raises:
+        ValueError: for numbers of classes to be mixed without `num_classes`.
     """
     import tensorflow as tf
 
     changes, mixers, erasing = _changes(augmentation), _mixers(augmentation), _erasing(augmentation)
+    images_spec, labels_spec = batches.element_spec
     drawn = list[Any]()
     if augmentation.rand_augment:
-        drawn = operations(augmentation.rand_augment, batches.element_spec[0].shape[-1])
+        drawn = operations(augmentation.rand_augment, images_spec.shape[-1])
+    one_each = labels_spec.shape[1:].num_elements() == 1
+    if mixers and one_each and num_classes is None:
+        raise ValueError(
+            f"`mixup` and `cutmix` mix labels (B, classes); got numbers of classes, {tuple(labels_spec.shape)}: give "
+            "`num_classes`, 1 if they say yes or no, or one-hot labels."
+        )
 
     def change(step, batch):
-        images, labels = (tf.cast(x, "float32") for x in batch)
+        images, labels = tf.cast(batch[0], "float32"), batch[1]
+        if not one_each:
+            labels = tf.cast(labels, "float32")
+        elif mixers and num_classes == 1:
+            labels = tf.reshape(tf.cast(labels, "float32"), [-1, 1])
+        elif mixers and num_classes is not None:
+            labels = one_hot(tf.reshape(labels, [-1]), num_classes)
         seeds = StepSeeds(seed, step)
         for layer in (*changes, *drawn, *mixers, *erasing):
             seeds.give_to(layer)
@@ -88,7 +108,63 @@ def augment(batches, augmentation: Augmentation, *, seed: int = 0, start: int = 
             images = layer(images, training=True)
         return images, labels
 
-    return batches.enumerate(start).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+    return map_passes(batches, change, start)
+
+
+def map_passes(batches, change, start: int = 0):
+    """Maps the elements of a data set by a function of their number, which counts on from pass to pass.
+
+    Keras takes a data set anew for each epoch, and a first batch of it more to see shapes, so passes are counted when
+    their last element is taken.
+
+    Args:
+        batches: a `tf.data.Dataset`.
+        change: a function of the number, int64, and the element.
+        start: the number of the first element.
+    """
+    import tensorflow as tf
+
+    count = int(batches.cardinality())
+    if count == tf.data.INFINITE_CARDINALITY:
+        return batches.enumerate(start).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+    stride = count if count > 0 else _UNKNOWN
+    passes = tf.lookup.experimental.MutableHashTable("int64", "int64", 0)  # a variable would belong to a strategy
+    key = tf.constant(0, "int64")
+
+    def numbered(index, element):
+        return index, change(start + passes.lookup(key) * stride + index, element)
+
+    def advance():
+        with tf.control_dependencies([passes.insert(key, passes.lookup(key) + 1)]):
+            return tf.constant(True)
+
+    changed = batches.enumerate().map(numbered, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def last_counts(index, element):
+        with tf.control_dependencies([tf.cond(index == count - 1, advance, lambda: tf.constant(False))]):
+            return tf.nest.map_structure(tf.identity, element)
+
+    def end_counts(index):
+        with tf.control_dependencies([advance()]):
+            return changed.take(tf.zeros_like(index))
+
+    if count < 0:  # unknown, and so is which batch is the last
+        changed = changed.concatenate(tf.data.Dataset.range(1).flat_map(end_counts))
+    return changed.map(last_counts)
+
+
+_UNKNOWN = 2**32
+"""The numbers that a pass of unknown length has to itself."""
+
+
+def one_hot(labels, num_classes: int, on: float = 1.0, off: float = 0.0):
+    """Does what `tf.one_hot` does, which gives no class at all to a label that is none; here that is an error."""
+    import tensorflow as tf
+
+    labels = tf.cast(labels, "int64")
+    inside = tf.reduce_all((labels >= 0) & (labels < num_classes))
+    labels = required(labels, inside, f"labels must lie in [0, num_classes) = [0, {num_classes}).")
+    return tf.one_hot(labels, num_classes, on, off)
 
 
 class StepSeeds(keras.random.SeedGenerator):

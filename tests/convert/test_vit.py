@@ -139,6 +139,16 @@ def test_a_config_that_names_an_architecture_alone(tmp_path):
     )
 
 
+def test_the_least_epsilon_of_timm(tmp_path, rng):
+    """ViTs of Transformers have one of 1e-12, timm's layer norm 1e-6, and nothing in its config says another."""
+    model = randomize(VisionTransformer(TINY.replace(norm_epsilon=1e-12)), rng)
+    with pytest.warns(UserWarning, match="timm has no norm_epsilon=1e-12: it is written as 1e-06"):
+        model.save_pretrained(tmp_path, format="timm")
+    again, images = VisionTransformer.from_pretrained(tmp_path), rng.normal(size=(2, 9, 14, 2)).astype("float32")
+    assert again.config == model.config.replace(norm_epsilon=1e-6)
+    np.testing.assert_allclose(numpy(again(images)), numpy(model(images)), atol=1e-4)
+
+
 @pytest.mark.parametrize("config", [TINY, TINY_MEAN, TINY_DISTILLED], ids=["token", "mean", "distilled"])
 def test_timm_round_trip(config, tmp_path, rng):
     config = config.replace(label_names=tuple("abcde"))

@@ -120,6 +120,19 @@ def test_one_class_alone_is_as_probable_as_its_logit_says():
     np.testing.assert_allclose(found["score"], [1 / (1 + np.exp(-logit))], atol=1e-5)
 
 
+@pytest.mark.parametrize("problem_type", ["multi_label_classification", "regression"])
+def test_scores_are_what_the_problem_type_says(problem_type):
+    model = randomize(VisionTransformer(**SIZES, num_classes=3, problem_type=problem_type), np.random.default_rng(1))
+    preprocessor, image = PREPROCESSORS[0], picture(40, 61)
+    logits = numpy(model(preprocessor(image)))
+    wanted = {
+        "multi_label_classification": 1 / (1 + np.exp(-logits)),
+        "regression": logits,
+    }[problem_type]
+    serve = model_signatures(model, None, preprocessor, TextOptions())["serve_image"].function
+    np.testing.assert_allclose(serve(tf.constant([file_of(image, "PNG")]))["scores"], wanted, atol=1e-5)
+
+
 def test_grey_images_have_one_channel():
     model = randomize(VisionTransformer(**SIZES, channels=1, num_classes=0), np.random.default_rng(1))
     preprocessor = ImagePreprocessor(image_size=(15, 21), mean=(0.5,), std=(0.5,))

@@ -1,5 +1,7 @@
 """Makes vit/: small random Vision Transformers of Transformers 4.57.1 and timm 1.0.31, and what these compute.
 
+`uneven` is of Transformers 5.23.
+
     python tests/golden/make_vit.py [DIRECTORY]
 
 A model's directory holds what the peer saves, and `expected.npz`: the inputs (`given/NAME`, images as `(B, H, W, C)`)
@@ -54,6 +56,7 @@ TRANSFORMERS = {
     "deit": ("DeiT", "DeiTForImageClassification", VIT),
     "deit_teacher": ("DeiT", "DeiTForImageClassificationWithTeacher", VIT),
     "deit_model": ("DeiT", "DeiTModel", VIT),
+    "uneven": ("ViT", "ViTForImageClassification", {**VIT, "image_size": (11, 15)}),
 }
 
 SIZES = {
@@ -73,6 +76,7 @@ TIMM = {
     "timm_registers": ("vit_medium_patch16_reg4_gap_256", {**SIZES, **REGISTERS, "qk_norm": True, "fc_norm": True}),
     "timm_deit3": ("deit3_small_patch16_224", {**SIZES, "init_values": 0.3, "act_layer": "silu"}),
     "timm_distilled": ("deit_tiny_distilled_patch16_224", SIZES),
+    "timm_uneven": ("vit_base_patch16_224", {**SIZES, "img_size": (11, 15)}),
 }
 OVERRIDE = {"image_size": (20, 18), "patch_size": (4, 3), "channels": 5}
 

@@ -37,6 +37,8 @@ def test_embedding_is_a_strided_convolution(rng):
     images = normal(rng, 2, 6, 15, 7)
     expected = ops.conv(images, layer.kernel, strides=(2, 5), padding="valid") + layer.bias
     np.testing.assert_allclose(layer(images), ops.reshape(expected, (2, 9, 11)), atol=1e-4)
+    larger = np.pad(images, ((0, 0), (0, 1), (0, 4), (0, 0)), constant_values=9.0)  # as by that convolution
+    np.testing.assert_allclose(layer(larger), layer(images), atol=1e-6)
     assert layer.compute_output_shape((None, 6, 15, 7)) == (None, 9, 11)
     assert layer.compute_output_shape((None, None, 15, 7)) == (None, None, 11)
 
@@ -46,8 +48,7 @@ def test_embedding_is_a_strided_convolution(rng):
     [
         ((6, 15, 7), "`images` must be"),
         ((2, 6, 15, 3), "the last axis of `images` must be 7"),
-        ((2, 7, 15, 7), r"must be multiples of the patches', \(2, 5\); got \(7, 15\): resize, crop or pad"),
-        ((2, 6, 14, 7), r"must be multiples of the patches', \(2, 5\); got \(6, 14\)"),
+        ((2, 1, 15, 7), r"must be no smaller than a patch, \(2, 5\); got \(1, 15\): resize"),
     ],
 )
 def test_bad_images(shape, message, rng):

@@ -170,9 +170,14 @@ def test_bad_configs(fields, message):
 
 
 def test_images_that_are_no_whole_number_of_patches(rng):
-    model = SwinTransformer(TINY)
-    with pytest.raises(ValueError, match=r"must be multiples of the patches', \(2, 2\); got \(25, 34\)"):
-        model(normal(rng, 2, 25, 34, 3))
+    """The rest is left out, as by timm; images that are masked must have none."""
+    model, images = randomize(SwinTransformer(TINY, image_size=(27, 35)), rng), normal(rng, 2, 27, 35, 3)
+    np.testing.assert_allclose(model(images), model(images[:, :26, :34]), atol=1e-6)
+    masked, hidden = SwinForMaskedImageModeling(TINY, encoder_stride=4), np.zeros((2, 13 * 17), bool)
+    with pytest.raises(ValueError, match=r"must be multiples of the patches', \(2, 2\); got \(27, 35\)"):
+        masked(images, bool_masked_pos=hidden)
+    with pytest.raises(ValueError, match=r"`image_size` must be no smaller than a patch, \(2, 2\); got 1"):
+        SwinTransformer(TINY, image_size=1)
 
 
 def test_configs_are_equal_after_json():

@@ -26,7 +26,7 @@ def source(case: str) -> Path:
 
 
 def test_the_cases():
-    assert {case.split("/")[0] for case in CASES} == {"vit", "vit_h5"} and len(TIMM) == 5 and len(CASES) == 18
+    assert {case.split("/")[0] for case in CASES} == {"vit", "vit_h5"} and len(TIMM) == 6 and len(CASES) == 20
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,5 +1,6 @@
 """Random changes of images: what each does, that labels go with them, and that seeds decide."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -31,11 +32,11 @@ def labels() -> np.ndarray:
     return np.eye(CLASSES, dtype="float32")[[3, 0, 6, 1, 4]]
 
 
-def changed(images, labels, augmentation: Augmentation, seed: int = 0, batches: int = 1) -> list[tuple]:
+def changed(images, labels, augmentation: Augmentation, batches: int = 1, **options) -> list[tuple]:
     import tensorflow as tf
 
     data = tf.data.Dataset.from_tensors((images, labels)).repeat(batches)
-    return [(x.numpy(), y.numpy()) for x, y in augment(data, augmentation, seed=seed)]
+    return [(x.numpy(), y.numpy()) for x, y in augment(data, augmentation, **options)]
 
 
 def test_nothing_changes_unless_asked_for(images, labels):
@@ -95,6 +96,79 @@ def test_one_of_two_mixers_is_drawn_for_each_batch(rng):
     batches = changed(images, np.eye(CLASSES, dtype="float32"), Augmentation(mixup=1.0, cutmix=1.0), batches=12)
     whole = [np.allclose(x, np.round(x)) for x, _ in batches]  # pasted pixels stay what they are
     assert any(whole) and not all(whole)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float32"])
+@pytest.mark.parametrize("shape", [(BATCH,), (BATCH, 1)])
+def test_labels_that_are_numbers(images, labels, dtype, shape):
+    numbers = labels.argmax(axis=1).astype(dtype).reshape(shape)
+    ((_, y),) = changed(images, numbers, Augmentation(mixup=0.8, cutmix=1.0), num_classes=CLASSES)
+    ((_, wanted),) = changed(images, labels, Augmentation(mixup=0.8, cutmix=1.0))
+    np.testing.assert_array_equal(y, wanted)
+    ((_, y),) = changed(images, numbers, Augmentation(erasing=0.5))
+    assert y.dtype == dtype and np.array_equal(y, numbers)
+    with pytest.raises(ValueError, match=r"`mixup` and `cutmix` mix labels .* give `num_classes`"):
+        changed(images, numbers, Augmentation(mixup=0.1))
+
+
+def test_labels_that_say_yes_or_no(images):
+    said = np.array([1, 0, 1, 1, 0], "int32")
+    ((x, y),) = changed(np.ones_like(images) * said[:, None, None, None], said, Augmentation(mixup=0.8), num_classes=1)
+    np.testing.assert_allclose(y[:, 0], x.mean(axis=(1, 2, 3)), atol=1e-5)
+
+
+def test_a_label_out_of_range(images):
+    import tensorflow as tf
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels must lie in \[0, num_classes\) = \[0, 3\)"):
+        changed(images, np.arange(BATCH), Augmentation(mixup=0.8), num_classes=3)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_each_pass_is_another(images, labels, known):
+    """Also after first batches that were looked at alone; and it goes on from where it was left."""
+    import tensorflow as tf
+
+    def passes(start=0):
+        data = tf.data.Dataset.from_tensors((images, labels)).repeat(3)
+        data = data if known else data.filter(lambda *batch: True)
+        return augment(data, Augmentation(mixup=0.8), start=start)
+
+    def taken(data):
+        return np.stack([x.numpy() for x, _ in data])
+
+    data = passes()
+    assert data.cardinality() == (3 if known else tf.data.UNKNOWN_CARDINALITY)
+    next(iter(data))
+    epochs = [taken(data) for _ in range(3)]
+    assert len(np.unique(np.concatenate(epochs).reshape(9, -1), axis=0)) == 9
+    for again, wanted in zip((taken(x) for x in [passes()] * 3), epochs, strict=True):
+        np.testing.assert_array_equal(again, wanted)
+    np.testing.assert_array_equal(taken(passes(start=2 * (3 if known else 2**32))), epochs[2])
+
+
+def test_epochs_of_fit_are_others(images, labels):
+    """And those of a training that goes on are the same as without a break, whether Keras looks at a batch first."""
+    import tensorflow as tf
+
+    def seen(model, epochs, **options):
+        inputs = []
+
+        def note(x):
+            inputs.append(x.numpy())
+            return x
+
+        data = tf.data.Dataset.from_tensors((images, labels)).repeat(2)
+        data = augment(data, Augmentation(mixup=0.8), **options)
+        data = data.map(lambda x, y: (tf.ensure_shape(tf.py_function(note, [x], tf.float32), x.shape), y))
+        model.fit(data, epochs=epochs, shuffle=False, verbose=0)
+        return inputs[-2 * epochs :]
+
+    model = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(CLASSES)])
+    model.compile("sgd", "mse")
+    whole, built = seen(model, 3), seen(model, 2, start=2)
+    assert len(np.unique(np.stack(whole).reshape(6, -1), axis=0)) == 6
+    np.testing.assert_array_equal(built, whole[2:])
 
 
 def test_erasing(images, labels):

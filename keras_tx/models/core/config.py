@@ -83,9 +83,7 @@ class TextConfig(TokenConfig):
 
     def __post_init__(self):
         require_positive(num_labels=self.num_labels)
-        known = get_args(ProblemType)
-        if self.problem_type not in (None, *known):
-            raise ValueError(f"`problem_type` must be None or one of {', '.join(known)}; got {self.problem_type!r}.")
+        require_problem_type(self.problem_type)
         if self.label_names is not None and len(self.label_names) != self.num_labels:
             raise ValueError(
                 f"`label_names` must be as many as `num_labels` = {self.num_labels}; got {self.label_names}."
@@ -96,3 +94,10 @@ class TextConfig(TokenConfig):
         if fields.get("num_labels", self.num_labels) != self.num_labels:
             fields.setdefault("label_names", None)
         return super().replace(**fields)
+
+
+def require_problem_type(value: Any) -> None:
+    """Raises ValueError unless a value is None or a `ProblemType`."""
+    known = get_args(ProblemType)
+    if value not in (None, *known):
+        raise ValueError(f"`problem_type` must be None or one of {', '.join(known)}; got {value!r}.")

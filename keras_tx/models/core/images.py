@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import keras
 
+from keras_tx import convert
 from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.base import LOSSES
-from keras_tx.models.core.config import Config
+from keras_tx.models.core.config import Config, ProblemType, require_problem_type
 from keras_tx.models.core.head import Head, HeadModel
 from keras_tx.models.core.inputs import image_inputs
+from keras_tx.models.core.pretrained import Pretrained
 from keras_tx.ops.checks import require_positive
 from keras_tx.ops.image.patches import Size, grid, pair
 from keras_tx.ops.image.resample import adapt_kernel
@@ -25,13 +29,16 @@ from keras_tx.ops.image.resample import adapt_kernel
 class ImageConfig(Config):
     """The base of the configs of images."""
 
-    head_fields = frozenset({"num_classes", "label_names"})
+    head_fields = frozenset({"num_classes", "problem_type", "label_names"})
 
     image_size: Size = 224
     """Height and width of the images, or one number for both."""
     channels: int = 3
     num_classes: int = 1000
     """Classes to tell apart; 0 for a classifier that gives the pooled features instead."""
+    problem_type: ProblemType | None = None
+    """What a classifier's logits are of: one class, several at once, or the numbers of a regression; None for one
+    class of several, or yes or no to the only one."""
     label_names: tuple[str, ...] | None = None
     """The names of the classes."""
 
@@ -41,6 +48,7 @@ class ImageConfig(Config):
         require_positive(image_size=width)
         if not isinstance(self.num_classes, int) or self.num_classes < 0:
             raise ValueError(f"`num_classes` must be a whole number, 0 for no head; got {self.num_classes!r}.")
+        require_problem_type(self.problem_type)
         if self.label_names is not None and len(self.label_names) != self.num_classes:
             raise ValueError(
                 f"`label_names` must be as many as `num_classes` = {self.num_classes}; got {self.label_names}."
@@ -68,7 +76,49 @@ class ImageConfig(Config):
         return super().replace(**fields)
 
 
-class ImageBackbone(Backbone):
+def require_a_patch(config: ImageConfig) -> None:
+    """Raises ValueError where images are smaller than a patch; beyond whole patches, the rest is left out."""
+    if 0 in config.grid:
+        raise ValueError(f"`image_size` must be no smaller than a patch, {config.stride}; got {config.image_size}.")
+
+
+def _or_none(convert: Callable[..., Any], *arguments: Any) -> Any:
+    """Returns a document of preprocessing; None, with a warning, where we do not have what it asks for."""
+    try:
+        return convert(*arguments)
+    except ValueError as error:
+        warnings.warn(f"the preprocessing of images is left out: {error}", stacklevel=4)
+        return None
+
+
+class Preprocessed(Pretrained):
+    """What loads and saves the preprocessing of images along with a model.
+
+    Attributes:
+        preprocessing: as the checkpoint says it, for `save_pretrained` to write; None for none.
+    """
+
+    preprocessing: dict[str, Any] | None = None
+    config: Any
+
+    def keep(self, checkpoint, saved: Any):
+        document = convert.read_preprocessing(checkpoint.path)
+        before, after = pair(saved.image_size), pair(self.config.image_size)
+        if document is not None and before != after:
+            document = _or_none(convert.preprocessing_at_size, document, before, after)
+        self.preprocessing = document
+
+    def with_kept(self, config, format):
+        if self.preprocessing is None:
+            return config, {}
+        if format == "timm":
+            entries = _or_none(convert.as_timm, self.preprocessing) or {}
+            return {**config, "pretrained_cfg": config["pretrained_cfg"] | entries}, {}
+        document = _or_none(convert.as_transformers, self.preprocessing)
+        return config, {} if document is None else {convert.PREPROCESSOR: document}
+
+
+class ImageBackbone(Preprocessed, Backbone):
     """A backbone that reads images, `(B, H, W, C)`: floating point, scaled as it was trained with.
 
     `backbone(images)` gives a dict with `"last_hidden_state"`, normalized.
@@ -172,7 +222,7 @@ class ImageHead(Head):
         return {}
 
 
-class ImageModel(HeadModel):
+class ImageModel(Preprocessed, HeadModel):
     """A model of images, `(B, H, W, C)`: floating point, scaled as it was trained with."""
 
     config: Any
@@ -226,8 +276,8 @@ class ImageModel(HeadModel):
             alone, `(B, num_classes)`, where nothing else was asked for.
 
         Raises:
-            ValueError: for images of another rank, order of axes, number of channels or dtype, or that are not a
-                whole number of patches; for other inputs that do not fit them.
+            ValueError: for images of another rank, order of axes, number of channels or dtype, or smaller than a patch;
+                for other inputs that do not fit them.
         """
         if return_features and not self.gives_features:
             raise ValueError(f"a {type(self).__name__} has no pooled features: `return_features` is for classifiers.")

@@ -127,6 +127,7 @@ class Pretrained:
                 adapt=lambda path, values: cls.adapt(path, values, found.saved, found.model.config),
                 progress=progress,
             )
+        found.model.keep(checkpoint, found.saved)
         for note in found.account.notes:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return found.model
@@ -174,6 +175,13 @@ class Pretrained:
             after: the model's.
         """
         return values
+
+    def keep(self, checkpoint: convert.CheckpointDirectory, saved: Config) -> None:
+        """Keeps what else a checkpoint holds that `save_pretrained` is to write; `saved` is its config."""
+
+    def with_kept(self, config: dict[str, Any], format: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Returns a `config.json` with what was kept of a checkpoint, and the contents of further files by name."""
+        return config, {}
 
     def _peers_account(
         self, family: convert.Family, saved: Config, tensors: Mapping[str, convert.Tensor]
@@ -246,7 +254,8 @@ class Pretrained:
         """Saves config and weights so that `from_pretrained` reads them, or the peer.
 
         What is saved is what the model computes with: a LoRA (`enable_lora` of Keras's layers) is merged into the
-        weights that it is on. Other files in the directory, such as a tokenizer's, stay as they are.
+        weights that it is on. Other files in the directory, such as a tokenizer's, stay as they are. A model of images
+        brings its checkpoint's preprocessing along, unless the directory has one.
 
         Args:
             directory: where to; made if need be.
@@ -269,7 +278,9 @@ class Pretrained:
                 "config": fields,
                 **({"options": self.options} if self.options else {}),
             }
-            convert.write_directory(directory, config, self._effective_weights(), sums=True, **options)
+            config, beside = self.with_kept(config, format)
+            weights = self._effective_weights()
+            convert.write_directory(directory, config, weights, beside=beside, sums=True, **options)
             return
         writable = {
             format: [family for family in families if not family.read_only] for format, families in self.formats.items()
@@ -278,11 +289,11 @@ class Pretrained:
             known = ", ".join(repr(format) for format, families in {NATIVE: [None], **writable}.items() if families)
             raise ValueError(f"`format` of a {name} must be one of {known}; got {format!r}.")
         family = min(writable[format], key=lambda family: len(family.differences(fields)))
-        config = family.config(fields, name)
+        config, beside = self.with_kept(family.config(fields, name), format)
         rules = [*family.backbone(fields), *family.head(name).rules(fields)]
         tokens = {key: value for key, value in config.items() if key.endswith("_token_id")}
         tensors = convert.sources(self._effective_weights(), rules)
-        convert.write_directory(directory, config, tensors, generation_config=tokens or None, **options)
+        convert.write_directory(directory, config, tensors, beside=beside, generation_config=tokens or None, **options)
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """Returns the weights by their paths below the model."""

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_tx.layers.core.dropout import Dropout
 from keras_tx.layers.image.patch_merging import PatchMerging
-from keras_tx.layers.image.patches import PatchEmbedding
+from keras_tx.layers.image.patches import PatchEmbedding, require_whole_patches
 from keras_tx.layers.image.swin_block import SwinBlock
 from keras_tx.models.core.backbone import run_blocks
 from keras_tx.models.core.images import ImageBackbone
@@ -175,6 +175,8 @@ class SwinBackbone(ImageBackbone):
         """
         c = self.config
         images = windows.pad(images, c.stride) if c.pad_images else images
+        if masked is not None:  # pixels that are left out could not be painted
+            require_whole_patches(images, c.stride)
         size = grid(ops.shape(images)[1:3], c.stride)
         x = self.patch_embedding(images)
         x = self.patch_norm(x) if c.patch_norm else x

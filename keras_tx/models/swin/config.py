@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal, get_args
 
-from keras_tx.models.core.images import ImageConfig
+from keras_tx.models.core.images import ImageConfig, require_a_patch
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.image.patches import Size, pair
 from keras_tx.ops.image.windows import Shift, Window, WindowFit, fit_windows, window_of_each
@@ -72,10 +72,9 @@ class SwinConfig(ImageConfig):
         for name in ("window_size", "pretrained_window_size"):
             object.__setattr__(self, name, _tuples(getattr(self, name)))
         super().__post_init__()
-        for length, part in zip(pair(self.image_size), pair(self.patch_size), strict=True):
+        for part in pair(self.patch_size):
             require_positive(patch_size=part)
-            if not self.pad_images:
-                require_divides(length, part, "image_size", "patch_size")
+        require_a_patch(self)
         require_positive(embed_dim=self.embed_dim, encoder_stride=self.encoder_stride)
         require_rate(
             dropout=self.dropout,

@@ -21,6 +21,7 @@ from keras_tx.models.core.masked_images import hide_patches, require_masks
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.vit import huggingface, keras_hub, npz, timm
 from keras_tx.models.vit.config import ViTConfig
+from keras_tx.ops.image.patches import grid
 from keras_tx.ops.image.resample import adapt_kernel, resample_positions
 from keras_tx.ops.image.windows import pad
 
@@ -131,7 +132,8 @@ class ViTEncoder(ImageBackbone):
         """
         c = self.config
         images = pad(images, c.stride) if c.pad_images else images
-        require_whole_patches(images, c.stride)
+        if c.stem is not None or masked is not None:  # pixels that are left out could not be painted
+            require_whole_patches(images, c.stride)
         new = self._grid(images)
         x = self.patch_embedding(images if c.stem is None else self.stem(images))
         x = x if masked is None else hide_patches(x, masked, self.mask_token)
@@ -140,9 +142,10 @@ class ViTEncoder(ImageBackbone):
 
     def _grid(self, images) -> tuple:
         """Returns how many patches images are high and wide, padded ones too; tensors where that is not known yet."""
-        return tuple(
-            -(-length // part) for length, part in zip(ops.shape(images)[1:3], self.config.stride, strict=True)
-        )
+        size, stride = ops.shape(images)[1:3], self.config.stride
+        if not self.config.pad_images:
+            return grid(size, stride)
+        return tuple(-(-length // part) for length, part in zip(size, stride, strict=True))
 
     def _with_prefix(self, x, positions):
         """The tokens before the patches, then the patches: `(B, prefix + N, d_model)`."""

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from keras_tx.layers import AttentionConfig
 from keras_tx.layers.attention.variants import Pattern
 from keras_tx.layers.image.resnet_stem import resnet_stride
-from keras_tx.models.core.images import ImageConfig
+from keras_tx.models.core.images import ImageConfig, require_a_patch
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 from keras_tx.ops.image.patches import Size, pair
 from keras_tx.ops.image.pooling import REDUCTIONS
@@ -98,8 +98,10 @@ class ViTConfig(ImageConfig):
             require_positive(patch_size=part)
         for count in self.stem or ():
             require_positive(stem=count)
-        for length, part in zip(pair(self.image_size), self.stride, strict=True):
-            require_divides(length, part, "image_size", "patch_size" if self.stem is None else "patch_size * stem")
+        if self.stem is not None or self.pad_images:
+            for length, part in zip(pair(self.image_size), self.stride, strict=True):
+                require_divides(length, part, "image_size", "patch_size" if self.stem is None else "patch_size * stem")
+        require_a_patch(self)
         require_positive(
             num_layers=self.num_layers,
             num_heads=self.num_heads,

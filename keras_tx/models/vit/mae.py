@@ -13,6 +13,7 @@ from keras_tx.layers import TransformerBlock
 from keras_tx.layers.core.base import register
 from keras_tx.layers.core.initializers import clone_initializer
 from keras_tx.layers.image.patch_dropout import keep_lowest, part_of
+from keras_tx.layers.image.patches import require_whole_patches
 from keras_tx.models.core.images import ImageHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.vit.backbone import ViTEncoder
@@ -60,6 +61,8 @@ class ViTMAEConfig(ViTConfig):
             decoder_d_ff=self.decoder_d_ff,
         )
         require_divides(self.decoder_d_model, self.decoder_num_heads, "decoder_d_model", "decoder_num_heads")
+        for length, part in zip(pair(self.image_size), self.stride, strict=True):
+            require_divides(length, part, "image_size", "patch_size")
         for name in ("d_model", "decoder_d_model"):
             if getattr(self, name) % 4:
                 raise ValueError(f"`{name}` must be a multiple of 4, for sines and cosines of rows and of columns.")
@@ -100,6 +103,7 @@ class ViTMAEBackbone(ViTEncoder):
         self.position_embedding = add_fixed_positions(self, self.config.grid, self.config.d_model)
 
     def hidden(self, images, noise=None, *, return_attention=False, training=None):
+        require_whole_patches(images, self.config.stride)
         x, positions = self._patches(images)
         batch, count, _ = ops.shape(x)
         if noise is None:

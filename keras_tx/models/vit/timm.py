@@ -192,6 +192,7 @@ VIT = TimmFamily(
     derived=_mlp_ratio,
     architectures=ARCHITECTURES,
     implied=("norm_eps", "stem", "gated"),
+    least={"norm_epsilon": 1e-6},
     pretrained_cfg={"first_conv": "patch_embed.proj", "classifier": "head"},
 )
 

@@ -12,9 +12,9 @@ from keras_tx.extras import require_extra
 from keras_tx.models.core.images import ImageConfig
 from keras_tx.ops.image.patches import Size, pair
 from keras_tx.tensorflow import leave_gpus
-from keras_tx.text.core.rows import required
 from keras_tx.tfds import load_tfds
 from keras_tx.vision import ImagePreprocessor, augment
+from keras_tx.vision.augmentation import one_hot
 
 SHUFFLED = 10_000
 """The size of the buffer that images are shuffled in, when they are not all in memory."""
@@ -196,7 +196,7 @@ def training_batches(data, config: ImageConfig, preprocessor: ImagePreprocessor,
 
     def soft(images, labels):
         spread = recipe.label_smoothing / config.num_classes
-        return images, _one_hot(labels, config.num_classes, 1 - recipe.label_smoothing + spread, spread)
+        return images, one_hot(labels, config.num_classes, 1 - recipe.label_smoothing + spread, spread)
 
     batches = shuffled.batch(recipe.batch_size, drop_remainder=True).map(soft)
     batches = augment(batches, recipe.augmentation, seed=recipe.seed, start=start)
@@ -209,19 +209,10 @@ def validation_batches(data, config: ImageConfig, preprocessor: ImagePreprocesso
     import tensorflow as tf
 
     def prepared(images, labels):
-        return preprocessor.normalize(tf.cast(images, "float32")), _one_hot(labels, config.num_classes)
+        return preprocessor.normalize(tf.cast(images, "float32")), one_hot(labels, config.num_classes)
 
     examples, _ = _examples(data, config)
     return examples.batch(batch_size).map(prepared).prefetch(tf.data.AUTOTUNE)
-
-
-def _one_hot(labels, classes: int, on: float = 1.0, off: float = 0.0):
-    """`tf.one_hot`, which gives no class at all to a label that is none; here that is an error."""
-    import tensorflow as tf
-
-    inside = tf.reduce_all((labels >= 0) & (labels < tf.cast(classes, labels.dtype)))
-    labels = required(labels, inside, f"labels must lie in [0, num_classes) = [0, {classes}).")
-    return tf.one_hot(labels, classes, on, off)
 
 
 def _examples(data, config: ImageConfig):
