@@ -128,6 +128,7 @@ from .models import (
     gpt2_xl as gpt2_xl,
     gpt_char as gpt_char,
     gpt_small as gpt_small,
+    intermediate as intermediate,
     list_models as list_models,
     llama2_7b as llama2_7b,
     llama2_13b as llama2_13b,

@@ -44,7 +44,7 @@ def bad_text(model: Model, config) -> dict[str, tuple[dict, str]]:
             {**given, "input_ids": ids[0]},
             re.escape(f"`input_ids` must be ({axes}); got shape {shape[1:]}"),
         ),
-        "float ids": ({**given, "input_ids": ids.astype("float32")}, "`input_ids` must be integers"),
+        "float ids": ({**given, "input_ids": ids + np.float32(0.5)}, r"`input_ids` must be integers; got \d+\.5"),
         "past the vocabulary": ({**given, "input_ids": ids + config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
         "negative": ({**given, "input_ids": ids - config.vocab_size}, r"must lie in \[0, .*vocab_size\)"),
         "unknown key": ({**given, "pixels": ids}, r"takes no 'pixels'; it takes 'input_ids', .*'attention_mask'"),
@@ -99,7 +99,7 @@ def test_bad_pairs_of_texts(case, model):
         ),
         "other batch": ({**given, "decoder_input_ids": ids[:2]}, r"`decoder_input_ids` must have shape \(3, "),
         "wrong rank": ({**given, "decoder_input_ids": ids[0]}, r"`decoder_input_ids` must be \(batch, length\)"),
-        "float ids": ({**given, "decoder_input_ids": ids.astype("float32")}, "`decoder_input_ids` must be integers"),
+        "float ids": ({**given, "decoder_input_ids": ids + np.float32(0.5)}, "`decoder_input_ids` must be integers"),
         "past the vocabulary": ({**given, "decoder_input_ids": ids + case.config.vocab_size}, r"must lie in \[0, "),
         "mask": (
             {**given, "decoder_attention_mask": np.ones((BATCH, 3))},
@@ -140,7 +140,7 @@ def test_bad_labels(case, model):
 @cases("token_type_ids")
 def test_bad_token_types(case, model):
     ids = inputs(model)["input_ids"]
-    for bad, message in ((ids[..., :-1], "must have shape"), (ids.astype("float32"), "must be integers")):
+    for bad, message in ((ids[..., :-1], "must have shape"), (ids + np.float32(0.5), "must be integers")):
         with pytest.raises(ValueError, match=f"`token_type_ids` {message}"):
             model(ids, token_type_ids=bad)
 

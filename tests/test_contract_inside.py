@@ -171,6 +171,9 @@ def test_features_are_what_the_head_reads(case, model):
         weight.assign(model.weights_by_path()[path])
     np.testing.assert_allclose(headless(given), features, atol=1e-5, rtol=1e-5)
     np.testing.assert_allclose(headless(given, return_features=True), headless(given), atol=1e-5, rtol=1e-5)
+    beside = headless(given, return_hidden_states=True)
+    assert "logits" not in beside
+    np.testing.assert_allclose(beside["features"], features, atol=1e-5, rtol=1e-5)
     assert case.cls(case.config, num_classes=11)(given).shape == (BATCH, 11)
 
 

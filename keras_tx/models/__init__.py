@@ -16,6 +16,7 @@ from keras_tx.models.bert.variants import bert_base, bert_large
 from keras_tx.models.bigram.model import BigramConfig, BigramModel
 from keras_tx.models.core.auto import load_pretrained
 from keras_tx.models.core.grouped_query import to_grouped_query
+from keras_tx.models.core.intermediate import intermediate
 from keras_tx.models.core.keras_hub import to_keras_hub
 from keras_tx.models.core.registry import create_model, list_models
 from keras_tx.models.gpt.backbone import GPTBackbone
@@ -186,6 +187,7 @@ __all__ = [
     "gpt2_xl",
     "gpt_char",
     "gpt_small",
+    "intermediate",
     "list_models",
     "llama2_7b",
     "llama2_13b",

@@ -37,6 +37,24 @@ def require_integer(x, name: str) -> None:
         raise ValueError(f"`{name}` must be integers, int32 for preference; got dtype {dtype}.")
 
 
+def as_integers(x, name: str):
+    """Returns integers: `x`, or whole numbers in float32 and float64 as int32.
+
+    Keras traces a model with float32 where it does not know its inputs' dtypes, as it does on exporting a
+    `keras.Model` of one's own around this one, and its own `Embedding` casts them likewise.
+
+    Raises:
+        ValueError: for other dtypes, and for numbers that are not whole; in a graph these become -1.
+    """
+    if keras.backend.standardize_dtype(x.dtype) not in ("float32", "float64"):
+        require_integer(x, name)
+        return x
+    values = known_values(x)
+    if values is not None and (values != np.floor(values)).any():
+        raise ValueError(f"`{name}` must be integers; got {values[values != np.floor(values)][0]}.")
+    return ops.where(x == ops.floor(x), ops.cast(x, "int32"), -1)
+
+
 def require_below(x, limit: int, name: str, limit_name: str) -> None:
     """Raise ValueError if a value known now lies outside [0, limit).
 

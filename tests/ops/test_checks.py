@@ -54,6 +54,17 @@ def test_symbolic_values_are_unknown():
     np.testing.assert_array_equal(compiled(traced)(np.array([9])), [9])
 
 
+def test_whole_numbers_are_integers():
+    x = np.array([3.0, 2**24], "float32")
+    np.testing.assert_array_equal(checks.as_integers(keras.ops.convert_to_tensor(x), "x"), [3, 2**24])
+    np.testing.assert_array_equal(
+        compiled(lambda x: checks.as_integers(x, "x"))(np.array([3.0, 3.5], "float32")), [3, -1]
+    )
+    for bad, message in ((np.array([3.5], "float32"), r"got 3\.5"), (np.ones(3, "float16"), "got dtype float16")):
+        with pytest.raises(ValueError, match=f"`x` must be integers.*{message}"):
+            checks.as_integers(keras.ops.convert_to_tensor(bad), "x")
+
+
 def test_boolean():
     assert checks.is_boolean(np.ones(3, bool))
     assert not checks.is_boolean(np.ones(3, "int32"))

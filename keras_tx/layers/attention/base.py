@@ -106,10 +106,11 @@ class Attention(Layer):
     def _norm(self, kind: Literal["layer", "rms"], name: str):
         return make_norm(kind, self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
-    def _split(self, x, heads: int):
-        """`(B, T, heads * D)` to `(B, heads, T, D)`."""
-        batch, length, width = ops.shape(x)
-        return ops.swapaxes(ops.reshape(x, (batch, length, heads, width // heads)), 1, 2)
+    def _split(self, project: Linear, x, heads: int):
+        """Projects `(B, T, C)` to `(B, heads, T, D)`."""
+        batch, length, _ = ops.shape(x)  # not of the projection, which is a reshape: tf2onnx takes its rows for these
+        x = project(x)
+        return ops.swapaxes(ops.reshape(x, (batch, length, heads, x.shape[-1] // heads)), 1, 2)
 
     def _merge(self, x):
         """`(B, H, T, D)` to `(B, T, H * D)`."""

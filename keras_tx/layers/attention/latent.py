@@ -177,7 +177,7 @@ class LatentAttention(Attention):
         """Returns each head's queries, `(B, H, T, head_dim)`, and their rotary parts, `(B, H, T, rotary_dim)`."""
         if self.query_dim is not None:
             x = self.query_norm(self.query_latent(x))
-        query = self._split(self.query(x), self.num_heads)
+        query = self._split(self.query, x, self.num_heads)
         return query[..., : self.head_dim], rotate(query[..., self.head_dim :], *turns)
 
     def _latents(self, x, turns):
@@ -188,7 +188,7 @@ class LatentAttention(Attention):
 
     def _expanded(self, latent):
         """Returns each head's keys and values, `(B, H, S, ·)`."""
-        both = self._split(self.key_value(latent[:, 0, :, : self.latent_dim]), self.num_heads)
+        both = self._split(self.key_value, latent[:, 0, :, : self.latent_dim], self.num_heads)
         batch, heads, length, _ = ops.shape(both)
         turned = ops.broadcast_to(latent[..., self.latent_dim :], (batch, heads, length, self.rotary_dim))
         return ops.concatenate([both[..., : self.head_dim], turned], axis=-1), both[..., self.head_dim :]

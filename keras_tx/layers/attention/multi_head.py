@@ -193,7 +193,7 @@ class MultiHeadAttention(Attention):
         """
         require_rank(x, 3, "x", "(batch, length, d_model)")
         require_width(x, self.d_model, "x")
-        query = self._split(self.query(x), self.num_heads)
+        query = self._split(self.query, x, self.num_heads)
         query = self.query_norm(query) if self.qk_norm else query
         own = context_mask if self.context_dim is not None else self._own_mask(mask, x_mask, cache)
         mask = masks.with_keys(self._mask(attention_mask, segments, x, context, cache), own)
@@ -279,7 +279,7 @@ class MultiHeadAttention(Attention):
 
     def _projected(self, x):
         """The keys and values of `x`, `(B, K, S, D)` each."""
-        key, value = self._split(self.key(x), self.num_kv_heads), self._split(self.value(x), self.num_kv_heads)
+        key, value = self._split(self.key, x, self.num_kv_heads), self._split(self.value, x, self.num_kv_heads)
         return self.key_norm(key) if self.qk_norm else key, value
 
     def _rotate(self, query, key, rotary: Rotary, positions, cache):

@@ -10,9 +10,9 @@ from keras_tx.layers.core.dropout import Dropout
 from keras_tx.ops.attention.positions import sinusoidal
 from keras_tx.ops.attention.rotary import rotary
 from keras_tx.ops.checks import (
+    as_integers,
     require_below,
     require_even,
-    require_integer,
     require_positive,
     require_rank,
     require_rate,
@@ -55,7 +55,7 @@ class TokenEmbedding(Layer):
         )
 
     def call(self, ids):
-        require_integer(ids, "ids")
+        ids = as_integers(ids, "ids")
         require_below(ids, self.vocab_size, "ids", "vocab_size")
         return lookup(self.embeddings, ids, self.compute_dtype)
 
@@ -100,7 +100,7 @@ class PositionEmbedding(Layer):
         )
 
     def call(self, positions):
-        require_integer(positions, "positions")
+        positions = as_integers(positions, "positions")
         require_below(positions, self.max_positions, "positions", "max_positions")
         return lookup(self.embeddings, positions, self.compute_dtype)
 

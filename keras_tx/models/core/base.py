@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_tx.models.core.config import Config
 from keras_tx.models.core.inputs import padded
+from keras_tx.models.core.keras_export import KerasExport
 from keras_tx.models.core.outputs import Outputs
 from keras_tx.models.core.pretrained import Pretrained
 from keras_tx.models.core.training_step import TrainingStep
@@ -18,7 +19,7 @@ LOSSES = ("loss", "mc_loss")
 """The outputs that a model compiled without a loss trains on, all together."""
 
 
-class Model(Pretrained, TrainingStep, keras.Model):
+class Model(Pretrained, TrainingStep, KerasExport):
     """A Keras model described by a frozen config and built when it is made.
 
     Subclasses are a `Backbone`, or a backbone and a head: a `HeadModel`.
@@ -58,6 +59,21 @@ class Model(Pretrained, TrainingStep, keras.Model):
     def output_keys(self) -> tuple[str, ...]:
         """Names for the tensors that `call` gives, where it does not give a dict."""
         return ("logits",)
+
+    def named_outputs(self, outputs: Any, *asked: str) -> dict[str, Any]:
+        """The tensors that `call` gives, flat and by name; without losses, which have no batch axis.
+
+        Args:
+            outputs: what it gave. Of several tensors under a name, number i is called NAME_i.
+            asked: what was asked for beside the outputs, as "hidden_states", in the order of `call`.
+        """
+        if not isinstance(outputs, dict):
+            several = outputs if isinstance(outputs, tuple) else (outputs,)
+            outputs = dict(zip((*self.output_keys, *asked), several, strict=True))
+        flat = dict[str, Any]()
+        for name, x in outputs.items():
+            flat |= {f"{name}_{i}": y for i, y in enumerate(x)} if isinstance(x, tuple) else {name: x}
+        return {name: x for name, x in flat.items() if name not in LOSSES}
 
     def input_signature(self) -> dict[str, keras.InputSpec]:
         """The tensors that the model is exported with, by name, batch and length free."""

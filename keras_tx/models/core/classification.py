@@ -64,7 +64,7 @@ class ImageClassifier(ImageModel):
     """A classifier of images, or without classes an encoder of them.
 
     `model(images)` gives the logits, `(B, num_classes)`; with `num_classes=0`, the features; with attention maps or
-    hidden states, a dict of `"logits"` (or `"features"` where these are asked for) and those.
+    hidden states, a dict of `"logits"` (or `"features"`, without classes or where these are asked for) and those.
     """
 
     gives_features = True
@@ -75,6 +75,7 @@ class ImageClassifier(ImageModel):
         return ("logits",) if self.config.num_classes else ("features",)
 
     def answer(self, outputs, *, return_features=False):
-        chosen, other = ("features", "logits") if return_features else ("logits", "features")
-        outputs = {name: x for name, x in outputs.items() if name != other}
-        return outputs if len(outputs) > 1 else outputs[chosen]
+        features, logits = outputs.pop("features"), outputs.pop("logits")
+        (name,) = ("features",) if return_features else self.output_keys
+        outputs = {name: features if return_features else logits, **outputs}
+        return outputs if len(outputs) > 1 else outputs[name]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tx.ops.checks import require_integer, require_rank, require_shape
+from keras_tx.ops.checks import as_integers, require_rank, require_shape
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tensorflow import is_ragged
 
@@ -57,16 +57,17 @@ def text_inputs(
             or `(B, T, S)`, or token types that do not fit them.
     """
     given = inputs_by_name(inputs, "input_ids", named, taken)
+    for name in ("input_ids", "decoder_input_ids", "token_type_ids"):
+        if given.get(name) is not None:
+            given[name] = as_integers(given[name], name)
     ids, mask, types = given["input_ids"], given.get("attention_mask"), given.get("token_type_ids")
     axes = ("batch", "choices", "length") if choices else ("batch", "length")
     require_rank(ids, len(axes), "input_ids", f"({', '.join(axes)})")
-    require_integer(ids, "input_ids")
     if mask is not None:
         slots = ids.shape[-1] if slots is None else slots or None
         by_query = len(mask.shape) > len(ids.shape)
         require_shape(mask, (*ids.shape, slots) if by_query else (*ids.shape[:-1], slots), "attention_mask")
     if types is not None:
-        require_integer(types, "token_type_ids")
         require_shape(types, tuple(ids.shape), "token_type_ids")
     return given
 

@@ -11,7 +11,7 @@ from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.core.config import ProblemType
 from keras_tx.models.core.heads import CausalLanguageModelHead, SequenceHead
 from keras_tx.ops.activations import get_activation
-from keras_tx.ops.checks import require_below, require_integer, require_shape
+from keras_tx.ops.checks import as_integers, require_below, require_shape
 from keras_tx.ops.gather import take_positions
 from keras_tx.ops.losses import token_cross_entropy
 
@@ -112,7 +112,7 @@ class DoubleHead(CausalLanguageModelHead):
         x = ops.reshape(outputs["last_hidden_state"], (batch, choices, length, self.width))
         if summary is None:
             summary = ops.full((batch, choices), length - 1, "int32")
-        require_integer(summary, "mc_token_ids")
+        summary = as_integers(summary, "mc_token_ids")
         require_shape(summary, tuple(ids.shape)[:-1], "mc_token_ids")
         if ids.shape[-1] is not None:
             require_below(summary, ids.shape[-1], "mc_token_ids", "length")
