@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from outputs import read_golden
 
+from keras_tx import ViTForObjectDetection
+from keras_tx.models.vit.dense import TINY_DETECTION
 from keras_tx.training.metrics.average_precision import AveragePrecision
 
 pytestmark = pytest.mark.any_backend
@@ -84,3 +86,21 @@ def test_as_pycocotools():
         assert found == {name: pytest.approx(float(value), abs=1e-6) for name, value in expected.items()}
         assert 0.1 < found["AP"] < found["AP50"] < 0.9
         metric.reset_state()
+
+
+def test_in_compile():
+    """It is in what `evaluate` gives of arrays and datasets, and among the validation of `fit`."""
+    tf = pytest.importorskip("tensorflow")
+    rng, model = np.random.default_rng(3), ViTForObjectDetection(TINY_DETECTION)
+    images = rng.normal(size=(3, *TINY_DETECTION.image_size, TINY_DETECTION.channels)).astype("float32")
+    labels = {"class_labels": np.array([[0, 1], [1, -100], [2, 2]]), "boxes": np.full((3, 2, 4), 0.5, "float32")}
+    metric = AveragePrecision()
+    model.compile("sgd", metrics=[metric], run_eagerly=True)
+    found = model.evaluate(images, labels, batch_size=2, verbose=0, return_dict=True)
+    alone = AveragePrecision()
+    alone.update_state(labels, model(images))
+    assert {name: found[name] for name in ("AP", "AP50", "AP75")} == pytest.approx(alone.result(), nan_ok=True)
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
+    assert model.evaluate(batches, verbose=0, return_dict=True) == pytest.approx(found, rel=1e-5)
+    history = model.fit(images, labels, validation_data=(images, labels), verbose=0).history
+    assert {"val_loss", "val_AP", "val_AP50", "val_AP75"} <= set(history)

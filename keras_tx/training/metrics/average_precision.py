@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_tx.models.core.set_metrics import SetMetric
 from keras_tx.ops.image.boxes import box_iou, center_to_corners
 from keras_tx.ops.image.detection import best_classes
 from keras_tx.ops.losses import IGNORED
@@ -18,14 +19,15 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 """The recalls at which precision is read."""
 
 
-class AveragePrecision:
+class AveragePrecision(SetMetric):
     """COCO's average precision of detectors (Lin et al. 2014), over all that has been seen since the last reset.
 
     Each image's detections of a class, from the likeliest on, take the free object of that class that they overlap
     most, if by a threshold or more: then they are right. Ordered by probability over all images, they give precision by
     recall; it is made to fall, read at 101 recalls, and averaged, over the classes that there are objects of.
 
-    It works outside of graphs, on what a model gives:
+    Given to a detector's `compile` it is in what `evaluate` and the validation of `fit` give. It works outside of
+    graphs:
 
         metric = AveragePrecision()
         for images, labels in batches:
