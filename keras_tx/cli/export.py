@@ -23,7 +23,7 @@ else:
     FormatName = Literal[tuple(FORMATS)]  # the choices, as Typer reads them
 
 Form = Literal["float16", "dynamic_int8", "int8"]
-ARGUMENTS = {"length": "max_new_tokens", "cache": "use_cache"}
+ARGUMENTS = {"length": "max_new_tokens", "cache": "use_cache", "text_length": "length"}
 """The exporters' names of those options that have another name here."""
 GENERATION = ("length", "temperature", "top_k", "top_p", "num_beams")
 """The options for models that generate text."""
@@ -80,6 +80,26 @@ def export(
             help="Export a model that generates as its step with a key/value cache. Only for litert and onnx.",
         ),
     ] = True,
+    int64: Annotated[bool, typer.Option("--int64", help="Take ids and masks as int64; int32 by default.")] = False,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Fix the number of rows. This and the next three are for litert, whose delegates need fixed sizes.",
+            show_default=False,
+        ),
+    ] = None,
+    text_length: Annotated[
+        int | None, typer.Option(min=1, help="Fix the number of tokens of a text.", show_default=False)
+    ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Height and width of images; by default the model's.", show_default=False),
+    ] = None,
+    cache_length: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fix the slots of the cache of a model that generates.", show_default=False),
+    ] = None,
     length: Annotated[
         int,
         typer.Option(
@@ -116,6 +136,7 @@ def export(
     needs ai-edge-litert, an onnx file onnxruntime.
     """
     chosen, options = FORMATS[format], _options(context, FORMATS[format])
+    options["integers"] = "int64" if int64 else "int32"
     with quiet():
         import keras
 
@@ -133,7 +154,7 @@ def export(
         _require_generating(context, model, strings)
         options |= {**strings, "source": source if revision is None else f"{source}@{revision}"}
     elif quantize == "int8":
-        options["representative_data"] = _random_inputs(model)
+        options["representative_data"] = _random_inputs(model, text_length, image_size)
     with progress_bar("exporting") as progress:
         found = chosen.exporter(model, path, **options, progress=progress)
     typer.echo(f"{type(model).__name__}, {model.count_params():,} parameters, {before:,} bytes in float32")
@@ -229,11 +250,13 @@ def _file_name(format: Format, model: Model, *, use_cache: bool) -> str:
     return format.name if in_parts else f"model{format.suffix}"
 
 
-def _random_inputs(model: Model) -> list[dict]:
+def _random_inputs(model: Model, text_length: int | None, image_size: int | None) -> list[dict]:
     import numpy as np
 
+    from keras_tx.export.sizes import Sizes
     from keras_tx.export.tensors import tensor_signatures
 
-    rng, signature = np.random.default_rng(0), tensor_signatures(model)["serving_default"]
+    sizes = Sizes(length=text_length, image_size=image_size)
+    rng, signature = np.random.default_rng(0), tensor_signatures(model, sizes=sizes)["serving_default"]
     longest = min(model.max_positions or 64, 64)
     return [signature.sample(rng, 2, int(rng.integers(1, longest + 1))) for _ in range(SAMPLES)]

@@ -83,7 +83,9 @@ class LiteRT(Stepwise):
 
     def ask(self, signature: str, inputs: dict) -> dict:
         """The answer of a signature, by name."""
-        return self.runner(signature)(**inputs)
+        runner = self.runner(signature)
+        details = runner.get_input_details()
+        return runner(**{name: x.astype(details[name]["dtype"]) for name, x in inputs.items()})
 
     def runner(self, signature: str):
         """LiteRT's runner of a signature, kept because it takes time to make."""
@@ -103,6 +105,10 @@ class LiteRT(Stepwise):
         return found, fixed
 
 
+DTYPES = {"tensor(int32)": "int32", "tensor(int64)": "int64"}
+"""NumPy's names of ONNX's integers."""
+
+
 class ONNX(Stepwise):
     """An `.onnx` file, or a directory with `encoder.onnx` and `decoder.onnx`, run by onnxruntime."""
 
@@ -118,9 +124,10 @@ class ONNX(Stepwise):
     def ask(self, signature: str, inputs: dict) -> dict:
         """The answer of a graph, by name."""
         session = self.sessions.get(signature) or self.sessions[""]
-        taken = {tensor.name for tensor in session.get_inputs()}
+        types = {tensor.name: DTYPES.get(tensor.type) for tensor in session.get_inputs()}
         names = [tensor.name for tensor in session.get_outputs()]
-        answers = session.run(names, {name: x for name, x in inputs.items() if name in taken})
+        given = {name: x.astype(types[name] or x.dtype) for name, x in inputs.items() if name in types}
+        answers = session.run(names, given)
         return dict(zip(names, answers, strict=True))
 
     def prefill(self, ids, mask, slots: int, start) -> tuple[dict, dict]:

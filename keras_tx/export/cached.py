@@ -23,7 +23,12 @@ Tensors = Mapping[str, Any]
 
 
 def cached_signatures(
-    model, *, batch_size: int | None = None, cache_length: int | None = None, tokens: int | None = 1
+    model,
+    *,
+    batch_size: int | None = None,
+    length: int | None = None,
+    cache_length: int | None = None,
+    tokens: int | None = 1,
 ) -> dict[str, Signature]:
     """`prefill`, which reads prompts, and `decode`, which reads one token more; names end in `_i` for layer i.
 
@@ -42,19 +47,19 @@ def cached_signatures(
 
     Args:
         model: a model that generates.
-        batch_size, cache_length: B and S of `decode`, if they are to be fixed.
+        batch_size, length, cache_length: B, P and S, if they are to be fixed.
         tokens: how many `decode` reads at a time; None for any number.
     """
     generation = (
         _EncoderDecoderGeneration(model) if isinstance(model, EncoderDecoderModel) else _DecoderGeneration(model)
     )
-    return generation.signatures(batch_size, cache_length, tokens)
+    return generation.signatures(batch_size, length, cache_length, tokens)
 
 
 def encode_signature(model) -> Signature:
     """The part of an encoder-decoder's `prefill` that depends on the source alone: `cross_key_i`, `cross_value_i`."""
     generation = _EncoderDecoderGeneration(model)
-    return dataclasses.replace(generation.signatures(None, None, 1)["prefill"], function=generation.encode)
+    return dataclasses.replace(generation.signatures(None, None, None, 1)["prefill"], function=generation.encode)
 
 
 class _DecoderGeneration:
@@ -76,21 +81,21 @@ class _DecoderGeneration:
             if not cache.by_position
         }
 
-    def signatures(self, batch, slots, tokens) -> dict[str, Signature]:
+    def signatures(self, batch, length, slots, tokens) -> dict[str, Signature]:
         import tensorflow as tf
 
-        prompt = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
+        prompt = {name: tf.TensorSpec((batch, length), tf.int32) for name in ("input_ids", "attention_mask")}
         step = {
             "input_ids": tf.TensorSpec((batch, tokens), tf.int32),
             "cache_position": tf.TensorSpec((), tf.int32),
-            **self.step_specs(batch, slots),
+            **self.step_specs(batch, length, slots),
         }
         return {
             "prefill": Signature(self.prefill, prompt, self._sampler(prompt)),
             "decode": Signature(self.decode, step, self._sampler(step), slots=slots),
         }
 
-    def step_specs(self, batch, slots) -> dict[str, Any]:
+    def step_specs(self, batch, length, slots) -> dict[str, Any]:
         import tensorflow as tf
 
         mask = {self.mask: tf.TensorSpec((batch, slots), tf.int32)}
@@ -123,8 +128,9 @@ class _DecoderGeneration:
                     if name in self.sums:
                         given[name] = np.abs(given[name])  # of features, which linear attention divides by
                 elif name == self.mask:
-                    padding = rng.integers(0, length, (rows, 1))
-                    given[name] = (np.arange(spec.shape[1] or length) >= padding).astype("int32")
+                    slots = spec.shape[1] or length
+                    padding = rng.integers(0, min(length, slots), (rows, 1))
+                    given[name] = (np.arange(slots) >= padding).astype("int32")
             return given
 
         return sample
@@ -170,12 +176,12 @@ class _EncoderDecoderGeneration(_DecoderGeneration):
         self.caches = [block.attention for block in blocks]
         self.crossed = [block.cross for block in blocks]
 
-    def step_specs(self, batch, slots):
+    def step_specs(self, batch, length, slots):
         import tensorflow as tf
 
-        mask = {self.mask: tf.TensorSpec((batch, None), tf.int32)}
+        mask = {self.mask: tf.TensorSpec((batch, length), tf.int32)}
         caches = self.cache_specs(self.caches, "past", batch, slots)
-        return mask | caches | self.cache_specs(self.crossed, "cross", batch, None)
+        return mask | caches | self.cache_specs(self.crossed, "cross", batch, length)
 
     def encode(self, input_ids, attention_mask):
         *_, cache = self.model.begin(input_ids, attention_mask, 1)

@@ -63,7 +63,7 @@ LITERT = Format(
     suffix=".tflite",
     modules=("ai_edge_litert",),
     extra="litert",
-    options=("quantize", "tolerance", "use_cache"),
+    options=("quantize", "tolerance", "use_cache", "batch_size", "length", "image_size", "cache_length"),
 )
 ONNX = Format(
     "onnx",

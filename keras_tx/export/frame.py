@@ -1,13 +1,14 @@
-"""What every exporter does: asks whether a model can be exported, writes it whole, and checks it before it is kept."""
+"""What every exporter does: gets the model to be exported, writes it whole, and checks it before it is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keras
 
+from keras_tx.convert import effective_weights
 from keras_tx.export.formats import Format
 from keras_tx.extras import require_extra
 from keras_tx.files import whole_directory, whole_file
@@ -18,8 +19,13 @@ Progress = Callable[[int, int], None]
 Found = TypeVar("Found")
 
 
-def require_exportable(model: Model, format: Format) -> None:
-    """Raises ValueError for a model that cannot be written in a format, and ImportError if a library is missing."""
+def exportable(model: Model, format: Format) -> Model:
+    """Returns what is exported of a model: itself, or a copy in float32 if it computes in another dtype.
+
+    Raises:
+        ValueError: for a model that cannot be written in the format.
+        ImportError: if a library is missing.
+    """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"{format.title} is made on the TensorFlow backend; this is {keras.backend.backend()!r}. Save the model as "
@@ -27,8 +33,6 @@ def require_exportable(model: Model, format: Format) -> None:
         )
     if not isinstance(model, Model):
         raise ValueError(f"{format.title} is made of a model of keras_tx, as `GPTModel`; got a {type(model).__name__}.")
-    if model.compute_dtype != "float32":
-        raise ValueError(f"only float32 models can be exported, and this one computes in {model.compute_dtype}.")
     if format.one_file and (size := 4 * model.count_params()) >= 2**31:
         raise ValueError(
             f"{format.title} holds less than 2 GiB; this model's weights are {size / 2**30:.1f} GiB in float32: export "
@@ -36,6 +40,28 @@ def require_exportable(model: Model, format: Format) -> None:
         )
     for module in format.modules:
         require_extra(module, format.extra)
+    layers = model._flatten_layers()  # all of them, parts of parts too, which Keras has no public way to list
+    return model if all(layer.compute_dtype == "float32" for layer in layers) else in_float32(model)
+
+
+def in_float32(model: Model) -> Model:
+    """Returns a copy of a model that computes in float32; what LoRA adds is part of its weights.
+
+    Raises:
+        ValueError: for a model that Keras has quantized.
+    """
+    values = effective_weights(model, model.weights_by_path())
+    copy = type(model).from_config(_with_float32(model.get_config()))
+    for path, weight in copy.weights_by_path().items():
+        weight.assign(values[path][1]())
+    return copy
+
+
+def _with_float32(config: Any) -> Any:
+    """A Keras config whose dtype policies, of parts too, are float32."""
+    if not isinstance(config, dict):
+        return config
+    return {name: "float32" if name == "dtype" else _with_float32(value) for name, value in config.items()}
 
 
 def write_artifact(

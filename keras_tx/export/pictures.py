@@ -9,7 +9,6 @@ from keras import ops
 from keras_tx.export.image_files import LARGEST_FILE, image_of
 from keras_tx.export.samples import sample_files
 from keras_tx.export.signature import Signature, after, strings
-from keras_tx.export.tensors import named_outputs
 from keras_tx.export.texts import label_outputs
 from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.image.boxes import center_to_corners
@@ -41,7 +40,7 @@ def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict
 
     def serve(image_bytes):
         images, sizes = decoded(image_bytes, preprocessor, config.channels)
-        outputs = named_outputs(model, model(preprocessor.normalize(images)))
+        outputs = model.named_outputs(model(preprocessor.normalize(images)))
         if "features" in outputs:
             return outputs
         if "pred_boxes" in outputs:

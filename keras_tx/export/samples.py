@@ -68,19 +68,20 @@ def sample_tensors(specs: Mapping[str, Any], model: Any, rng: np.random.Generato
     """
     length = min(length, model.max_positions or length)
     choices = any(spec.dtype.is_integer and spec.shape.rank == 3 for spec in specs.values())
+    free = (rows, CHOICES if choices else length, length, length)
     given = {}
     for name, spec in specs.items():
-        free = iter((rows, CHOICES, length) if choices else (rows, length))
-        shape = tuple(next(free) if axis is None else axis for axis in spec.shape)
+        shape = tuple(free[i] if axis is None else axis for i, axis in enumerate(spec.shape))
         if spec.dtype.is_bool:
             given[name] = rng.random(shape) < 0.5
         elif not spec.dtype.is_integer:
             given[name] = rng.normal(size=shape).astype("float32")
         elif name.endswith("mask"):
-            lengths = rng.integers(1, length + 1, (*shape[:-1], 1))
-            given[name] = (np.arange(length) < lengths).astype("int32")
+            lengths = rng.integers(1, shape[-1] + 1, (*shape[:-1], 1))
+            given[name] = (np.arange(shape[-1]) < lengths).astype("int32")
         else:
-            given[name] = rng.integers(0, _bound(name, model, length), shape).astype("int32")
+            tokens = given["input_ids"].shape[-1] if "input_ids" in given else length
+            given[name] = rng.integers(0, _bound(name, model, tokens), shape).astype("int32")
     return given
 
 

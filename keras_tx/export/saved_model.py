@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from keras_tx.export.card import write_card
 from keras_tx.export.check import check_saved_model, sample_requests
 from keras_tx.export.formats import SAVED_MODEL
-from keras_tx.export.frame import Progress, require_exportable, write_artifact
+from keras_tx.export.frame import Progress, exportable, write_artifact
 from keras_tx.export.generation import TextOptions, text_signatures
 from keras_tx.export.pictures import image_signatures
-from keras_tx.export.signature import Signature
-from keras_tx.export.tensors import tensor_signatures
-from keras_tx.export.texts import string_signatures
+from keras_tx.export.signature import Integers, Signature
+from keras_tx.export.tensors import Inside, tensor_signatures
+from keras_tx.export.texts import embedding_signature, string_signatures
 from keras_tx.export.warmup import write_warmup
 from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.base import Model
@@ -35,6 +35,8 @@ def export_saved_model(
     top_p: float = 1.0,
     eos_token_id: int | Sequence[int] | None = None,
     num_beams: int = 1,
+    inside: Collection[Inside] = (),
+    integers: Integers = "int32",
     xla: bool = False,
     source: str | None = None,
     progress: Progress | None = None,
@@ -44,6 +46,8 @@ def export_saved_model(
     Signatures, in which batch and length are free:
         serving_default: from the tensors of `model.input_signature()` to the model's outputs, flat and by name.
         encode, decode: the two halves of an encoder-decoder that generates.
+        hidden_states, attentions, embedding, with `inside`: what is inside the model, as `inner_signatures` describes;
+            with a `tokenizer`, `serve_text_embedding` gives the `embedding` of each `text`.
         serve_text, with a `tokenizer`: strings in, strings out. What they are depends on the head: `text` to `label`,
             `score` and all `scores`; `text` to entities, each with `label`, `text`, the characters `start` and `end`,
             and `score`; `question` and `context` to `answer`, `start`, `end` and `score`; `text` and `choices` to
@@ -66,8 +70,8 @@ def export_saved_model(
     the files, and requests with which TensorFlow Serving warms up.
 
     Args:
-        model: a model or a backbone, in float32; LoRA weights are part of what is exported, and layers that Keras has
-            quantized to 8 bits stay so.
+        model: a model or a backbone; of one that does not compute in float32, a copy that does is exported. LoRA
+            weights are part of what is exported, and layers that Keras has quantized to 8 bits stay so.
         path: of the directory; TensorFlow Serving wants its name to be a version number.
         tokenizer: of a text model.
         preprocessor: of an image model.
@@ -75,20 +79,22 @@ def export_saved_model(
         eos_token_id: one or several tokens that end a text. Unless they are special they are part of it. None for those
             of the model's config; empty for none.
         num_beams: of `generate_beams`.
+        inside: which signatures to add for what is inside the model.
+        integers: the dtype of ids and masks.
         xla: whether to add signatures that XLA compiles. TensorFlow Serving does not run these on CPUs by default.
         source: where the weights come from, for the card.
         progress: called with the number of steps done, and of all.
 
     Raises:
-        ValueError: on another backend than TensorFlow; for a model that does not compute in float32; for a tokenizer or
-            preprocessor that does not fit it; if `path` holds anything but a SavedModel; and if the artifact does not
-            answer as the model does. Nothing is written then.
+        ValueError: on another backend than TensorFlow; for a tokenizer or preprocessor that does not fit the model; if
+            `path` holds anything but a SavedModel; and if the artifact does not answer as the model does. Nothing is
+            written then.
     """
     import tensorflow as tf
 
-    require_exportable(model, SAVED_MODEL)
+    model = exportable(model, SAVED_MODEL)
     options = TextOptions(max_new_tokens, temperature, top_k, top_p, 0, eos_token_id, num_beams)
-    signatures = model_signatures(model, tokenizer, preprocessor, options, xla=xla)
+    signatures = model_signatures(model, tokenizer, preprocessor, options, inside=inside, integers=integers, xla=xla)
     requests = sample_requests(signatures)
 
     def write(directory: Path) -> None:
@@ -121,6 +127,8 @@ def model_signatures(
     preprocessor: ImagePreprocessor | None,
     options: TextOptions,
     *,
+    inside: Collection[Inside] = (),
+    integers: Integers = "int32",
     xla: bool = False,
 ) -> dict[str, Signature]:
     """All signatures of a model.
@@ -128,7 +136,7 @@ def model_signatures(
     Raises:
         ValueError: for a tokenizer or a preprocessor that does not fit it.
     """
-    found = tensor_signatures(model, xla=xla)
+    found = tensor_signatures(model, xla=xla, inside=inside, integers=integers)
     if tokenizer is not None:
         if model.main_input != "input_ids":
             raise ValueError(f"`tokenizer` is for text models, and a {type(model).__name__} is not one.")
@@ -136,6 +144,8 @@ def model_signatures(
         found |= (
             text_signatures(model, tokenizer, options, xla=xla) if generates else string_signatures(model, tokenizer)
         )
+        if "embedding" in inside:
+            found["serve_text_embedding"] = embedding_signature(model, tokenizer)
     if preprocessor is not None:
         if not isinstance(model, ImageModel):
             raise ValueError(f"`preprocessor` is for image models, and a {type(model).__name__} is not one.")

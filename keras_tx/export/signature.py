@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from keras_tx.ops.primitives import portable_graph
 
+Integers = Literal["int32", "int64"]
 LONGEST_TEXT = 2**20
 """Bytes of a text; a longer one is an error, so that no request can take a server's memory."""
 
@@ -39,6 +40,26 @@ class Signature:
 
     def __call__(self, **inputs) -> dict[str, Any]:
         return self.function(**{**self.defaults, **inputs})
+
+    def with_integers(self, dtype: str) -> Signature:
+        """This signature with inputs of integers in a dtype: int32, or int64, as NumPy's and tokenizers' are."""
+        import tensorflow as tf
+
+        if dtype not in get_args(Integers):
+            raise ValueError(f"`integers` must be one of {', '.join(get_args(Integers))}; got {dtype!r}.")
+
+        def call(**inputs):
+            return self.function(**{name: tf.cast(x, self.inputs[name].dtype) for name, x in inputs.items()})
+
+        def sample(rng: np.random.Generator, rows: int, length: int) -> dict[str, np.ndarray]:
+            given = self.sample(rng, rows, length)
+            return {name: x.astype(specs[name].dtype.as_numpy_dtype) for name, x in given.items()}
+
+        specs = {
+            name: tf.TensorSpec(spec.shape, dtype if spec.dtype.is_integer else spec.dtype)
+            for name, spec in self.inputs.items()
+        }
+        return self if dtype == "int32" else replace(self, function=call, inputs=specs, sample=sample)
 
     def traced(self):
         """A `tf.function` with one graph, whose parameters are the inputs in order."""

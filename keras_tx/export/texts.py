@@ -11,7 +11,7 @@ from keras import ops
 from keras_tx.export.samples import CHOICES, sample_inputs, sample_texts
 from keras_tx.export.signature import Signature, by_row, checked_texts, strings
 from keras_tx.export.string_model import StringModel
-from keras_tx.export.tensors import named_outputs
+from keras_tx.export.tensors import embedded
 from keras_tx.export.words import answer_signatures, entity_signatures
 from keras_tx.generation.sampling import probabilities
 from keras_tx.models.bert.heads import NextSentenceHead
@@ -169,9 +169,19 @@ def encoding_signatures(served: StringModel) -> dict[str, Signature]:
 
     def encode(text):
         batch = served.tokens(checked_texts(text, "text"))
-        return {**named_outputs(served.model, served.model(batch)), "attention_mask": batch["attention_mask"]}
+        return {**served.model.named_outputs(served.model(batch)), "attention_mask": batch["attention_mask"]}
 
     return {"serve_text": Signature(encode, {"text": strings()}, sample_inputs(served.tokenizer, "text"))}
+
+
+def embedding_signature(model: Any, tokenizer: Tokenizer) -> Signature:
+    """From texts to one vector of each, as `embedded` gives it."""
+    served = StringModel(model, tokenizer)
+
+    def embed(text):
+        return {"embedding": embedded(model, served.tokens(checked_texts(text, "text")))}
+
+    return Signature(embed, {"text": strings()}, sample_inputs(tokenizer, "text"))
 
 
 SIGNATURES: dict[type, Callable[[StringModel], dict[str, Signature]]] = {

@@ -14,7 +14,6 @@ from keras_tx.export.formats import Format
 from keras_tx.export.process import Request, run_artifacts
 from keras_tx.export.samples import sample_tensors
 from keras_tx.export.signature import Signature
-from keras_tx.export.tensors import named_outputs
 from keras_tx.files import size_of
 
 SHAPES = ((1, 3), (3, 7), (2, 5))
@@ -111,17 +110,18 @@ def _prompts(model, signatures: Mapping[str, Signature], rng: np.random.Generato
     """Prompts to be continued, no longer than the model has positions for them and the new tokens."""
     import tensorflow as tf
 
-    specs = {name: tf.TensorSpec((None, None), tf.int32) for name in ("input_ids", "attention_mask")}
     decode = signatures["decode"]
     step, slots = decode.inputs, decode.slots
-    rows = step["input_ids"].shape[0]
+    read = signatures["prefill"].inputs["input_ids"].shape[1] if "prefill" in signatures else None
+    shape = (step["input_ids"].shape[0], read)
+    specs = {name: tf.TensorSpec(shape, tf.int32) for name in ("input_ids", "attention_mask")}
     most = slots or model.max_positions or SHAPES[-1][1] + NEW_TOKENS
     pair = "encoder_attention_mask" in step
-    count = max(1, min(NEW_TOKENS, most - 2))
+    count = max(1, min(NEW_TOKENS, most - (2 if pair or read is None else read)))
     requests = list[Request]()
     for number, (batch, length) in enumerate(SHAPES):
         length = length if pair else max(1, min(length, most - count))
-        given = sample_tensors(specs, model, rng, rows or batch, length)
+        given = sample_tensors(specs, model, rng, batch, length)
         if number % 2:
             given = {name: np.ascontiguousarray(x[:, ::-1]) for name, x in given.items()}
         given["count"] = np.array(count, "int32")
@@ -178,13 +178,13 @@ def whole_pass_logits(model, prompts: Mapping[str, np.ndarray], tokens: np.ndarr
     if "start" in prompts:
         target = np.concatenate([np.full_like(tokens[:, :1], prompts["start"]), tokens[:, :-1]], axis=1)
         given = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": target}
-        return np.asarray(named_outputs(model, model(given))["logits"])
+        return np.asarray(model.named_outputs(model(given))["logits"])
     ids = np.concatenate([ids, tokens[:, :-1]], axis=1)
     seen = np.pad(mask, [(0, 0), (0, tokens.shape[1] - 1)], constant_values=1)
     given = {"input_ids": ids, "attention_mask": seen}
     if "position_ids" in inspect.signature(model.call).parameters:
         given["position_ids"] = np.maximum(np.cumsum(seen, axis=1, dtype="int32") - 1, 0)
-    logits = np.asarray(named_outputs(model, model(given))["logits"])
+    logits = np.asarray(model.named_outputs(model(given))["logits"])
     last = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
     return np.concatenate([logits[np.arange(len(ids)), last][:, None], logits[:, mask.shape[1] :]], axis=1)
 

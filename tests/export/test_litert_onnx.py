@@ -15,6 +15,7 @@ from keras_tx import BigramModel, GPTModel, T5Model, export_litert, export_onnx,
 from keras_tx.attention import BlockSparse, Latent, Linear, SlidingWindow
 from keras_tx.export import litert, onnx
 from keras_tx.export.check import TOLERANCE
+from keras_tx.export.frame import in_float32
 from keras_tx.export.tensors import tensor_signatures
 from keras_tx.export.verify import BOUNDS
 
@@ -28,6 +29,15 @@ OTHER_CACHES = (
     ("multi_head", Linear()),
 )
 QUICK_CACHES = {(0, export_onnx), (1, export_litert)}
+SIZED = {
+    "BERTModel-0": {"batch_size": 1, "length": 8, "inside": ["hidden_states", "attentions", "embedding"]},
+    "BERTForMultipleChoice-0": {"batch_size": 2, "length": 8, "num_choices": 3},
+    "GPTDoubleHeadsModel-0": {"batch_size": 2, "length": 6, "num_choices": 3},
+    "GPTModel-0": {"batch_size": 1, "length": 6, "cache_length": 11, "integers": "int64"},
+    "T5Model-0": {"batch_size": 2, "length": 6, "cache_length": 11},
+    "VisionTransformer-0": {"batch_size": 1, "inside": ["embedding"]},
+    "SwinTransformer-0": {"batch_size": 2},
+}
 QUANTIZED = {"BERTForSequenceClassification-0", "GPTModel-0", "T5Model-0", "VisionTransformer-0", "SwinTransformer-0"}
 
 
@@ -138,7 +148,8 @@ if ON_TENSORFLOW:
         # Weights as models are initialized, not the contract's, which are far larger than any model's.
         model = case.make()
         signature, rng = tensor_signatures(model)["serving_default"], np.random.default_rng(1)
-        data = [signature.sample(rng, 3, 6) for _ in range(8)] if quantize == "int8" else None
+        lengths = (6, 3, 5, 6, 2, 6, 4, 6)
+        data = [signature.sample(rng, 3, length) for length in lengths] if quantize == "int8" else None
         found = export_litert(model, tmp_path / "model.tflite", quantize=quantize, representative_data=data)
         assert 0 < found.rms <= BOUNDS[quantize]
 
@@ -241,12 +252,72 @@ if ON_TENSORFLOW:
         import onnxruntime
 
         model = small_gpt()
-        export_onnx(model, tmp_path / "model.onnx", use_cache=False)
+        export_onnx(model, tmp_path / "model.onnx", use_cache=False, integers="int64", inside=["hidden_states"])
         session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
-        assert {x.name for x in session.get_inputs()} == {"input_ids", "attention_mask"}
-        ids = np.random.default_rng(5).integers(0, 13, (2, 4), "int32")
-        (logits,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        np.testing.assert_allclose(logits, numpy(model(ids)["logits"]), atol=1e-5)
+        shapes = {x.name: (x.shape, x.type) for x in (*session.get_inputs(), *session.get_outputs())}
+        assert shapes == {
+            "input_ids": (["batch", "length"], "tensor(int64)"),
+            "attention_mask": (["batch", "length"], "tensor(int64)"),
+            "logits": (["batch", "length", 13], "tensor(float)"),
+            "hidden_states_0": (["batch", "length", 15], "tensor(float)"),
+            "hidden_states_1": (["batch", "length", 15], "tensor(float)"),
+        }
+        ids = np.random.default_rng(5).integers(0, 13, (2, 4))
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        logits, state = session.run(["logits", "hidden_states_1"], given)
+        outputs = model(ids, return_hidden_states=True)
+        np.testing.assert_allclose(logits, numpy(outputs["logits"]), atol=1e-5)
+        np.testing.assert_allclose(state, numpy(outputs["hidden_states"][1]), atol=1e-5)
+
+    @pytest.mark.slow
+    def test_the_axes_of_steps_are_named(tmp_path):
+        import onnxruntime
+
+        export_onnx(small_gpt(), tmp_path / "model.onnx", integers="int64")
+        model = T5Model(vocab_size=13, num_layers=1, num_heads=3, d_model=15, d_kv=5, d_ff=17)
+        export_onnx(model, tmp_path / "t5")
+
+        def shapes(path):
+            session = onnxruntime.InferenceSession(str(path))
+            return {x.name: x.shape for x in (*session.get_inputs(), *session.get_outputs())}
+
+        step = shapes(tmp_path / "model.onnx")
+        assert step["input_ids"] == ["batch", "length"] and step["attention_mask"] == ["batch", "cache_length"]
+        assert step["past_key_0"] == step["present_value_0"] == ["batch", 3, "cache_length", 5]
+        assert step["logits"] == ["batch", 13]
+        assert shapes(tmp_path / "t5" / "encoder.onnx")["cross_key_0"] == ["batch", 3, "length", 5]
+        step = shapes(tmp_path / "t5" / "decoder.onnx")
+        assert step["input_ids"] == ["batch", "decoder_length"]
+        assert step["encoder_attention_mask"] == ["batch", "length"]
+
+    @pytest.mark.parametrize(
+        ("case", "sizes"),
+        [
+            pytest.param(case, sizes, id=case.name, marks=[pytest.mark.slow] * (case.name != "BERTModel-0"))
+            for case in CASES
+            if case.name in SIZED
+            for sizes in [SIZED[case.name]]
+        ],
+    )
+    def test_all_sizes_fixed(case, sizes, tmp_path):
+        found = export_litert(case.make_random(), tmp_path / "model.tflite", **sizes)
+        assert found.share <= TOLERANCE and found.tokens == (1.0 if case.generates else None)
+        for inputs in signatures_of(tmp_path / "model.tflite").values():
+            assert all(-1 not in shape for shape in inputs.values())
+
+    @pytest.mark.parametrize(
+        ("model", "sizes", "words"),
+        [
+            (BigramModel(vocab_size=13), {"image_size": 8}, "`image_size` is no size of what a BigramModel takes"),
+            (BigramModel(vocab_size=13), {"num_choices": 2}, "`num_choices` is no size of what a BigramModel takes"),
+            (BigramModel(vocab_size=13), {"length": 0}, "`length` must be a whole number of at least 1; got 0"),
+            (BigramModel(vocab_size=13), {"integers": "int16"}, "`integers` must be one of int32, int64; got 'int16'"),
+            (BigramModel(vocab_size=13), {"inside": ["states"]}, "`inside` must name some of hidden_states"),
+        ],
+    )
+    def test_sizes_and_signatures_that_there_are_not(model, sizes, words, tmp_path):
+        with pytest.raises(ValueError, match=words):
+            export_litert(model, tmp_path / "model.tflite", **sizes)
 
     # === Gates ===
 
@@ -352,13 +423,15 @@ if ON_TENSORFLOW:
             export_onnx(model, tmp_path)
         assert files(tmp_path) == {"precious": b"mine"}
 
-    def test_half_precision_and_missing_extras_are_told(tmp_path, monkeypatch):
+    def test_half_precision_becomes_float32(tmp_path):
         model = BigramModel(vocab_size=13, dtype="mixed_bfloat16")
-        for export, name in ((export_litert, "model.tflite"), (export_onnx, "model.onnx")):
-            with pytest.raises(
-                ValueError, match="only float32 models can be exported, and this one computes in bfloat16"
-            ):
-                export(model, tmp_path / name)
+        model.backbone.token_embedding.embeddings.assign(np.random.default_rng(1).normal(size=(13, 13)))
+        copy = in_float32(model)
+        assert copy.compute_dtype == copy.backbone.token_embedding.compute_dtype == "float32"
+        np.testing.assert_array_equal(copy.get_weights()[0], model.get_weights()[0])
+        assert export_onnx(model, tmp_path / "model.onnx", use_cache=False).share <= TOLERANCE
+
+    def test_missing_extras_are_told(tmp_path, monkeypatch):
         monkeypatch.setattr(extras, "find_spec", lambda module: None)
         for export, name in ((export_litert, "litert"), (export_onnx, "onnx")):
             with pytest.raises(ImportError, match=rf'pip install "keras_tx\[{name}\]"'):

@@ -191,10 +191,26 @@ if keras.backend.backend() == "tensorflow":
         assert (tmp_path / "1" / "saved_model.pb").read_bytes() == b"what was there"
         assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
-    def test_half_precision_is_refused(tmp_path):
-        model = type(small_model())(small_model().config, dtype="mixed_bfloat16")
-        with pytest.raises(ValueError, match="only float32 models can be exported, and this one computes in bfloat16"):
-            export_saved_model(model, tmp_path / "1")
+    @pytest.mark.slow
+    @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16"])
+    def test_half_precision_becomes_float32(model, tmp_path, dtype):
+        half = type(model)(model.config, dtype=dtype)
+        half.set_weights(model.get_weights())
+        export_saved_model(half, tmp_path / "1", integers="int64", inside=["hidden_states", "attentions", "embedding"])
+        whole = type(model)(model.config)
+        whole.set_weights(half.get_weights())
+        ids = tf.constant([[1, 2, 3]], tf.int64)
+        given = {"input_ids": ids, "attention_mask": tf.ones_like(ids)}
+        signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
+        outputs = whole(ids, return_hidden_states=True, return_attention=True)
+        np.testing.assert_allclose(signatures["serving_default"](**given)["logits"], outputs["logits"], atol=1e-5)
+        for name in ("hidden_states", "attentions"):
+            found = signatures[name](**given)
+            assert set(found) == {f"{name}_{i}" for i in range(len(outputs[name]))}
+            for i, x in enumerate(outputs[name]):
+                np.testing.assert_allclose(found[f"{name}_{i}"], x, atol=1e-5)
+        mean = tf.reduce_mean(whole.backbone(ids)["last_hidden_state"], axis=1)
+        np.testing.assert_allclose(signatures["embedding"](**given)["embedding"], mean, atol=1e-5)
 
     def test_what_does_not_fit_the_model_is_refused(model, tmp_path):
         with pytest.raises(ValueError, match="`preprocessor` is for image models, and a GPTModel is not one"):
