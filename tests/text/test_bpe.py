@@ -1,5 +1,6 @@
 """BPE tokenizers: Transformers' ids and texts, in Python and in every kind of TensorFlow graph."""
 
+import json
 import random
 import sys
 import unicodedata
@@ -9,9 +10,11 @@ import pytest
 import tensorflow as tf
 import tokenizers
 from tokenizer_helpers import NAMES, PIECES, WAYS, expected, in_every_way, ours, peer_of
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from keras_tx.text import AddedToken, BPETokenizer
 from keras_tx.text.graph.added_tokens import mark_added_tokens
+from keras_tx.text.graph.cl100k import PATTERN
 from keras_tx.text.graph.merges import Merges
 
 
@@ -238,3 +241,96 @@ def test_python_and_tensors_give_the_same_batch():
             python, tensors = ours(name)(texts, **options), ours(name)(tf.constant(texts), **options)
             for key in ("input_ids", "attention_mask"):
                 np.testing.assert_array_equal(python[key], tensors[key])
+
+
+# === Llama 3's ===
+
+
+def llama3(directory) -> tuple[BPETokenizer, tokenizers.Tokenizer]:
+    """Llama 3's kind: the words of cl100k_base, a text that begins with a token, and tokens that no merges make."""
+    peer = tokenizers.Tokenizer(models.BPE())
+    rule = pre_tokenizers.Split(tokenizers.Regex(PATTERN), "isolated")
+    peer.pre_tokenizer = pre_tokenizers.Sequence(
+        [rule, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=331, initial_alphabet=alphabet, show_progress=False)
+    peer.train_from_iterator(expected()["strings"], trainer)
+    content = json.loads(peer.to_str())
+    vocab = content["model"]["vocab"]
+    for token in ("Ġunmade", "zqz", "é".encode().decode("latin-1"), "ĊĊĊ", "123"):
+        vocab.setdefault(token, len(vocab))
+    content["model"]["ignore_merges"] = True
+    peer = tokenizers.Tokenizer.from_str(json.dumps(content))
+    peer.add_special_tokens(["<|begin_of_text|>"])
+    begin = ("<|begin_of_text|>", peer.token_to_id("<|begin_of_text|>"))
+    single, pair = "<|begin_of_text|> $A", "<|begin_of_text|> $A <|begin_of_text|>:1 $B:1"
+    around = processors.TemplateProcessing(single=single, pair=pair, special_tokens=[begin])
+    peer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), around])
+    peer.decoder = decoders.ByteLevel()
+    peer.save(str(directory / "tokenizer.json"))
+    return BPETokenizer.from_pretrained(directory), peer
+
+
+def test_llama3(tmp_path):
+    tokenizer, peer = llama3(tmp_path)
+    draw = random.Random(3)
+    extra = [
+        "'LL",
+        "'Re",
+        "'\u017f",
+        "12",
+        "3456",
+        "\r",
+        "\n\n\n",
+        " unmade",
+        "zqz",
+        "zqzq",
+        "123",
+        ".",
+        "?\n",
+        "<|begin_of_text|>",
+    ]
+    texts = ["".join(draw.choices([*PIECES, *extra], k=draw.randrange(1, 17))) for _ in range(4001)]
+    assert tokenizer.tokenize(tf.constant(texts)).to_list() == [
+        row.ids for row in peer.encode_batch(texts, add_special_tokens=False)
+    ]
+    assert tokenizer.encode("a zqz", "1234") == peer.encode("a zqz", "1234").ids
+    assert tokenizer.decode(tokenizer.encode("Is zqz\n unmade?"), skip_special_tokens=True) == "Is zqz\n unmade?"
+    tokenizer.save_pretrained(tmp_path / "saved")
+    again = tokenizers.Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
+    assert [row.ids for row in again.encode_batch(texts[:99])] == [row.ids for row in peer.encode_batch(texts[:99])]
+
+
+# === Added tokens ===
+
+
+def test_tokens_that_are_words():
+    """Found unless a letter, a number or an underscore stands beside: the library drops what it found elsewhere."""
+    tokens = ["zeh", "New York", "ж", "a b"]
+    added = [AddedToken(700 + i, token, single_word=True, lstrip=i == 1) for i, token in enumerate(tokens, start=1)]
+    plain = ours("gpt2")
+    added = [*plain.added_tokens, *added, AddedToken(705, "b c")]
+    tokenizer = BPETokenizer(plain.vocab, plain.merges, added_tokens=added)
+    draw = random.Random(5)
+    pieces = [
+        *tokens,
+        "b c",
+        " ",
+        "  ",
+        "x",
+        "_",
+        "1",
+        "-",
+        "'",
+        "\u0301",
+        "字",
+        "\u200d",
+        "😀",
+        "<|endoftext|>",
+        "²",
+        "\u00a0",
+    ]
+    texts = ["".join(draw.choices(pieces, k=draw.randrange(1, 9))) for _ in range(2001)]
+    rows = peer_of(tokenizer).encode_batch(texts)
+    assert tokenizer.tokenize(tf.constant(texts)).to_list() == [row.ids for row in rows]

@@ -240,6 +240,22 @@ def model_of(pieces, types, *, model_type: int, byte_fallback: int = 0) -> bytes
     return spelled + field(2, field(3, model_type) + field(35, byte_fallback)) + field(3, field(1, b"identity"))
 
 
+def test_gemmas_file(tmp_path):
+    """It splits at blanks where none is left, and has a tab in place of its byte."""
+    content = compose(ours("bpe_bytes"))
+    vocab = content["model"]["vocab"]
+    vocab["\t"] = vocab.pop("<0x09>")
+    content["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    pattern = {"pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    content["pre_tokenizer"] = {"type": "Split", **pattern}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer, peer = load_tokenizer(tmp_path), tokenizers.Tokenizer.from_str(json.dumps(content))
+    assert isinstance(tokenizer, SentencePieceTokenizer)
+    texts = [*expected()["strings"][::7], "a\tb  c\t"]
+    rows = tokenizer.tokenize(tf.constant(texts)).to_list()
+    assert rows == [row.ids for row in peer.encode_batch(texts, add_special_tokens=False)]
+
+
 def test_older_files(tmp_path):
     content = compose(ours("rules"))
     content["pre_tokenizer"]["pretokenizers"][1] = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
@@ -269,7 +285,7 @@ def test_files_that_we_cannot_follow(change, message, tmp_path):
 def test_models_whose_pieces_have_other_ids(tmp_path):
     """XLM-RoBERTa's ids are not those of its SentencePiece model."""
     (tmp_path / "sentencepiece.bpe.model").write_bytes((DIRECTORY / "rules" / "spiece.model").read_bytes())
-    with pytest.raises(ValueError, match=r"numbers its pieces otherwise .* from tokenizer.json alone"):
+    with pytest.raises(ValueError, match=r"numbers its pieces otherwise .* name it as `tokenizer_class`"):
         load_tokenizer(tmp_path)
 
 
@@ -285,7 +301,7 @@ def test_models_that_are_damaged(tmp_path):
     with pytest.raises(ValueError, match="of the type 4, with 1 unknown pieces: give a unigram or BPE"):
         load_tokenizer(tmp_path)
     (tmp_path / "spiece.model").write_bytes(model_of(["<unk>", "a"], [2, 1], model_type=1))
-    with pytest.raises(ValueError, match="has no piece '</s>', which is to end texts"):
+    with pytest.raises(ValueError, match="has no token '</s>', the tokenizer's `eos_token`"):
         load_tokenizer(tmp_path)
     with pytest.raises(ValueError, match="the precompiled character map is damaged"):
         parse_charsmap(b"\x04\x00\x00\x00\x00")

@@ -295,3 +295,43 @@ def test_normalized_added_tokens_are_found_in_normalized_text():
     draw = random.Random(3)
     texts = ["".join(draw.choices(["é", "E", "e\u0301", "字", " ", "b", "B", "a", "\u0301"], k=13)) for _ in range(601)]
     assert_equal_to_the_peer(tokenizer, texts)
+
+
+def test_the_usual_form_of_characters_before_all_else(tmp_path):
+    """NFKC before BERT's rules, as Japanese and Chinese models have it."""
+    content = compose(ours("uncased"))
+    content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFKC"}, content["normalizer"]]}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer = load_tokenizer(tmp_path)
+    draw = random.Random(3)
+    pieces = [
+        *AWKWARD,
+        "\uff21\uff42",
+        "\u2460",
+        "\ufb01",
+        "\uff5c",
+        "\u3231",
+        "\u1100\u1161\u11a8",
+        "\ud55c",
+        "\u00bd",
+    ]
+    texts = ["".join(draw.choices(pieces, k=draw.randrange(1, 13))) for _ in range(2001)]
+    rows = peer_of(tokenizer).encode_batch(texts, add_special_tokens=False)
+    assert tokenizer.tokenize(tf.constant(texts)).to_list() == [row.ids for row in rows]
+    tokenizer.save_pretrained(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").normalization == tokenizer.normalization
+    content["normalizer"]["normalizers"][1]["lowercase"] = False
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="`nfkc=True` joins letters and accents"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_vocabulary_with_a_token_twice(tmp_path):
+    """The last line of a token counts, as for Transformers."""
+    lines = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "a", "the", "b"]
+    (tmp_path / "vocab.txt").write_text("\n".join(lines) + "\n")
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("The a b [repeated5]") == [2, 7, 6, 8, 1, 1, 1, 3] and tokenizer.vocab_size == 9
+    tokenizer.save_pretrained(tmp_path / "saved")
+    (tmp_path / "saved" / "tokenizer.json").unlink()
+    assert load_tokenizer(tmp_path / "saved").encode("The a b") == [2, 7, 6, 8, 3]

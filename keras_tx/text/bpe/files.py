@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from keras_tx.files import whole_file, write_json
+from keras_tx.text.bpe.bytes import byte_characters
+from keras_tx.text.bpe.classes import BYT5_SENTINELS, CLASSES, WORD_END, Errors, WordRule, likely_class
 from keras_tx.text.core import files as tokenizer_files
+from keras_tx.text.core.classes import class_name
 from keras_tx.text.core.files import JSON, content_of
 from keras_tx.text.core.post_processor import read_template
-from keras_tx.text.core.template import BOS, ROBERTA, Template
-
-WORD_END = "</w>"
-"""GPT-1's suffix of what ends a word."""
+from keras_tx.text.core.template import ROBERTA, Template
+from keras_tx.text.graph.added_tokens import AddedToken
+from keras_tx.text.graph.cl100k import PATTERN as CL100K
 
 _GPT1 = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """The defaults of one of Transformers' tokenizer classes.
-
-    Attributes:
-        byte_level: whether its tokens are of bytes, as GPT-2's, or of characters.
-        roles: the special tokens.
-        template: the notation of the template of one text and of two.
-    """
-
-    byte_level: bool
-    roles: Mapping[str, str]
-    template: tuple[str, str] | None = None
-
-
-_GPT2_KIND = Kind(True, dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>"))
-_GPT1_KIND = Kind(False, {"unk_token": "<unk>"})
-_ROBERTA_KIND = Kind(
-    True,
-    {
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "sep_token": "</s>",
-        "pad_token": "<pad>",
-        "cls_token": "<s>",
-        "mask_token": "<mask>",
-    },
-    ROBERTA,
-)
-_KINDS = {
-    "GPT2Tokenizer": _GPT2_KIND,
-    "OpenAIGPTTokenizer": _GPT1_KIND,
-    "RobertaTokenizer": _ROBERTA_KIND,
-    "BartTokenizer": _ROBERTA_KIND,
-}
-_CLASSES = {
-    "gpt2": "GPT2Tokenizer",
-    "openai-gpt": "OpenAIGPTTokenizer",
-    "roberta": "RobertaTokenizer",
-    "bart": "BartTokenizer",
-}
-"""The classes by the `model_type` in `config.json`."""
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -70,24 +25,15 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    kind = _kind(directory)
-    roles = kind.roles if kind else {}
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, roles)
-    if settings.get("add_bos_token") and "template" not in arguments:
-        bos = arguments["special_tokens"]["bos_token"]
-        [bos_id] = [token.id for token in arguments["added_tokens"] if token.content == bos]
-        arguments["template"] = Template.parse(*BOS, {"<s>": bos_id})
-    if "add_prefix_space" in settings:
+    arguments, settings = tokenizer_files.read(
+        directory, parse, _read_plain, CLASSES, lambda arguments: likely_class(arguments["vocab"])
+    )
+    kind = CLASSES.get(class_name(directory) or "")
+    if arguments.get("words", "gpt2") == "gpt2" and kind:
+        arguments["add_prefix_space"] = kind.add_prefix_space
+    if settings.get("add_prefix_space") is not None:
         arguments["add_prefix_space"] = settings["add_prefix_space"]
-    return arguments
-
-
-def _kind(directory: Path) -> Kind | None:
-    """Returns the kind of the class in `tokenizer_config.json`, or else of the `model_type` in `config.json`."""
-    name = tokenizer_files.read_object(directory / "tokenizer_config.json", {}).get("tokenizer_class")
-    if name is None:
-        name = _CLASSES.get(str(tokenizer_files.read_object(directory / "config.json", {}).get("model_type")))
-    return _KINDS.get(str(name).removesuffix("Fast"))
+    return {**arguments, "errors": settings.get("errors", arguments.get("errors", "replace"))}
 
 
 def parse(content: JSON) -> dict[str, Any]:
@@ -98,12 +44,11 @@ def parse(content: JSON) -> dict[str, Any]:
     """
     model, split, normalizer = (content.get(part) or {} for part in ("model", "pre_tokenizer", "normalizer"))
     _require(model.get("type", "BPE") == "BPE" and "merges" in model, "model", model.get("type"))
-    for option in ("dropout", "continuing_subword_prefix", "fuse_unk", "byte_fallback", "ignore_merges"):
+    for option in ("dropout", "continuing_subword_prefix", "fuse_unk", "byte_fallback"):
         _require(not model.get(option), f"model's `{option}`", model.get(option))
-    suffix = model.get("end_of_word_suffix") or ""
-    byte_level = split.get("type") == "ByteLevel"
-    if byte_level:
-        _require(split.get("use_regex", True), "pre-tokenizer", split)
+    suffix, words = model.get("end_of_word_suffix") or "", _words(split)
+    ignore_merges = bool(model.get("ignore_merges", False))
+    if words:
         _require(not normalizer, "normalizer", normalizer)
         _require(not suffix, "model's `end_of_word_suffix`", suffix)
     else:
@@ -112,10 +57,13 @@ def parse(content: JSON) -> dict[str, Any]:
         _require({**normalizer, "strip_accents": None} == {**_GPT1, "strip_accents": None}, "normalizer", normalizer)
         _require(accents in (None, True), "normalizer", normalizer)
         _require(suffix == WORD_END, "model's `end_of_word_suffix`", suffix)
+        _require(not ignore_merges, "model's `ignore_merges`", True)
     return {
         "vocab": model["vocab"],
         "merges": [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]],
-        "byte_level": byte_level,
+        "byte_level": words is not None,
+        "words": words or "gpt2",
+        "ignore_merges": ignore_merges,
         "unk_token": model.get("unk_token"),
         "add_prefix_space": split.get("add_prefix_space", False),
         "added_tokens": tokenizer_files.read_added_tokens(content),
@@ -123,8 +71,26 @@ def parse(content: JSON) -> dict[str, Any]:
     }
 
 
-def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Reads `vocab.json` and `merges.txt`, with the defaults that Transformers has for each kind."""
+def _words(split: JSON) -> WordRule | None:
+    """Returns the rule by which a tokenizer of bytes splits texts; None if it is another pre-tokenizer."""
+    match split:
+        case {"type": "ByteLevel"} if split.get("use_regex", True):
+            return "gpt2"
+        case {
+            "type": "Sequence",
+            "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
+                {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
+            ],
+        } if pattern == CL100K:
+            return "cl100k"
+    return None
+
+
+def _read_plain(directory: Path, settings: JSON, name: str | None) -> tuple[dict[str, Any], str]:
+    """Reads `vocab.json` and `merges.txt`; of ByT5, which has no such files, what lies beside them."""
+    if name == "ByT5Tokenizer":
+        return _byt5(settings), name
     if not (directory / "vocab.json").exists():
         raise ValueError(f"{directory} has neither tokenizer.json nor vocab.json: it holds no BPE tokenizer.")
     vocab = tokenizer_files.read_object(directory / "vocab.json")
@@ -137,32 +103,26 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     for pair in merges:
         if len(pair) != 2:
             raise ValueError(f"{path} has the line {' '.join(pair)!r}, which is not two tokens.")
-    kind = _kind(directory) or _kind_of(vocab, directory)
-    for role, default in kind.roles.items():
-        settings.setdefault(role, default)
-    arguments = {"vocab": vocab, "merges": merges, "byte_level": kind.byte_level, "unk_token": None}
-    if not kind.byte_level:
-        return {**arguments, "unk_token": content_of(settings["unk_token"])}
-    if kind.template is None:
-        return arguments
-    if isinstance(settings["mask_token"], str):  # Transformers lets it take the blank before it
-        settings["mask_token"] = {"content": settings["mask_token"], "lstrip": True}
-    ids = {}
-    for role, name in (("cls_token", "<s>"), ("sep_token", "</s>")):
-        token = content_of(settings[role])
-        if token not in vocab:
-            raise ValueError(f"{directory / 'vocab.json'} has no token {token!r}, the tokenizer's `{role}`.")
-        ids[name] = vocab[token]
-    return {**arguments, "template": Template.parse(*kind.template, ids)}
+    name = name if name in CLASSES else likely_class(vocab)
+    if name is None:
+        raise ValueError(
+            f"{directory / 'vocab.json'} has neither GPT-2's <|endoftext|>, RoBERTa's <s> and </s>, nor GPT-1's </w>, "
+            "and nothing beside it says of which class the tokenizer is: name it as `tokenizer_class` in "
+            "tokenizer_config.json, GPT2Tokenizer or another."
+        )
+    kind = CLASSES[name]
+    unknown = None if kind.byte_level else content_of(settings.get("unk_token", kind.roles["unk_token"]))
+    return {"vocab": vocab, "merges": merges, "byte_level": kind.byte_level, "unk_token": unknown}, name
 
 
-def _kind_of(vocab: Mapping[str, int], directory: Path) -> Kind:
-    """Tells the kind by how the vocabulary writes a space."""
-    if "Ġ" in vocab:
-        return _GPT2_KIND
-    if any(token.endswith(WORD_END) for token in vocab):
-        return _GPT1_KIND
-    raise ValueError(f"{directory / 'vocab.json'} is neither GPT-2's kind, with a token 'Ġ', nor GPT-1's, with '</w>'.")
+def _byt5(settings: JSON) -> dict[str, Any]:
+    """The bytes after three special tokens, and sentinels after the bytes."""
+    special = [content_of(settings.get(role, token)) for role, token in CLASSES["ByT5Tokenizer"].roles.items()]
+    sentinels = [f"<extra_id_{i}>" for i in range(settings.get("extra_ids") or BYT5_SENTINELS)]
+    vocab = {token: i for i, token in enumerate([*special, *byte_characters()])}
+    added = [AddedToken(i, token, lstrip=True, rstrip=True) for i, token in enumerate(special)]
+    added += [AddedToken(i, token) for i, token in enumerate(sentinels, start=len(vocab))]
+    return {"vocab": vocab, "merges": [], "added_tokens": added, "errors": "ignore"}
 
 
 class BPE(tokenizer_files.Written, Protocol):
@@ -172,6 +132,9 @@ class BPE(tokenizer_files.Written, Protocol):
     byte_level: bool
     unk_token: str | None
     add_prefix_space: bool
+    words: WordRule
+    ignore_merges: bool
+    errors: Errors
     cls_token_id: int | None
     sep_token_id: int | None
 
@@ -185,6 +148,7 @@ def write(tokenizer: BPE, directory: Path) -> None:
     config: dict[str, Any] = {"tokenizer_class": _class(tokenizer)}
     if tokenizer.byte_level:
         config["add_prefix_space"] = tokenizer.add_prefix_space
+        config["errors"] = tokenizer.errors
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
 
 
@@ -192,7 +156,7 @@ def _class(tokenizer: BPE) -> str:
     """The class of Transformers' that gives the same ids."""
     if _is_roberta(tokenizer):
         return "RobertaTokenizer"
-    if tokenizer.template != Template():
+    if tokenizer.template != Template() or tokenizer.words != "gpt2" or tokenizer.ignore_merges:
         return "PreTrainedTokenizerFast"
     return "GPT2Tokenizer" if tokenizer.byte_level else "OpenAIGPTTokenizer"
 
@@ -208,6 +172,10 @@ def compose(tokenizer: BPE) -> dict[str, Any]:
     """Returns the content of `tokenizer.json`."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": tokenizer.add_prefix_space, "trim_offsets": True}
     byte_level["use_regex"] = True
+    split: dict[str, Any] = byte_level
+    if tokenizer.words == "cl100k":
+        rule = {"type": "Split", "pattern": {"Regex": CL100K}, "behavior": "Isolated", "invert": False}
+        split = {"type": "Sequence", "pretokenizers": [rule, {**byte_level, "use_regex": False}]}
     gpt1 = not tokenizer.byte_level
     model = {
         "type": "BPE",
@@ -217,7 +185,7 @@ def compose(tokenizer: BPE) -> dict[str, Any]:
         "end_of_word_suffix": WORD_END if gpt1 else None,
         "fuse_unk": False,
         "byte_fallback": False,
-        "ignore_merges": False,
+        "ignore_merges": tokenizer.ignore_merges,
         "vocab": tokenizer.vocab,
         "merges": tokenizer.merges,
     }
@@ -229,7 +197,7 @@ def compose(tokenizer: BPE) -> dict[str, Any]:
     return tokenizer_files.compose(
         tokenizer,
         normalizer={**_GPT1, "strip_accents": None} if gpt1 else None,
-        pre_tokenizer={"type": "BertPreTokenizer"} if gpt1 else byte_level,
+        pre_tokenizer={"type": "BertPreTokenizer"} if gpt1 else split,
         decoder={"type": "BPEDecoder", "suffix": WORD_END} if gpt1 else byte_level,
         model=model,
         **({"post_processor": processor} if processor else {}),

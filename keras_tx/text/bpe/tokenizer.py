@@ -12,9 +12,12 @@ from typing import Any, Self
 import numpy as np
 
 from keras_tx.text.bpe import files as bpe_files
-from keras_tx.text.bpe.files import WORD_END
+from keras_tx.text.bpe.bytes import byte_characters
+from keras_tx.text.bpe.classes import WORD_END, Errors, WordRule
 from keras_tx.text.core.vocabulary import VocabularyTokenizer
 from keras_tx.text.graph.added_tokens import AddedToken, mark_added_tokens
+from keras_tx.text.graph.cl100k import cl100k_words
+from keras_tx.text.graph.lookup import find
 from keras_tx.text.graph.marks import is_mark, number_of
 from keras_tx.text.graph.merges import Merges
 from keras_tx.text.graph.neighbours import following
@@ -23,12 +26,8 @@ from keras_tx.text.graph.splitting import bert_normalize, bert_words, gpt2_words
 from keras_tx.text.graph.unicode import UNCASED
 from keras_tx.text.graph.utf8 import decode_utf8
 
-
-def byte_characters() -> str:
-    """The printable characters by which vocabularies write the bytes 0 to 255."""
-    plain = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
-    others = (chr(256 + i) for i in range(256))
-    return "".join(chr(byte) if byte in plain else next(others) for byte in range(256))
+_WORDS = {"gpt2": gpt2_words, "cl100k": cl100k_words}
+_HASHES = np.iinfo("int64").max
 
 
 class BPETokenizer(VocabularyTokenizer):
@@ -40,7 +39,8 @@ class BPETokenizer(VocabularyTokenizer):
     become the unknown token; bytes that are not UTF-8 go, as U+FFFD does.
 
     It is read from `tokenizer.json`, or from `vocab.json` and `merges.txt`, and what Transformers writes beside them:
-    GPT-2's, RoBERTa's, BART's and GPT-1's tokenizers and those made like them.
+    the tokenizers of GPT-2, OPT, RoBERTa, BART, Llama 3 and GPT-1 and those made like them; ByT5's, which has no
+    vocabulary but the bytes, from its `tokenizer_config.json`.
 
     Sources: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, and "Improving Language
     Understanding by Generative Pre-Training", 2018.
@@ -51,6 +51,9 @@ class BPETokenizer(VocabularyTokenizer):
         byte_level: GPT-2's kind, or GPT-1's.
         unk_token: stands for bytes and characters that the vocabulary has no token for, which are an error without it.
         add_prefix_space: puts a space before text that does not begin with one. GPT-2's kind only.
+        words: the rule by which GPT-2's kind splits texts: GPT-2's own, or that of cl100k_base and Llama 3.
+        ignore_merges: whether a word that is a token is that token, merges or not. GPT-2's kind only.
+        errors: how `decode` shows bytes that are not UTF-8, as `bytes.decode` has it.
         **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
             `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
@@ -66,11 +69,15 @@ class BPETokenizer(VocabularyTokenizer):
         byte_level: bool = True,
         unk_token: str | None = None,
         add_prefix_space: bool = False,
+        words: WordRule = "gpt2",
+        ignore_merges: bool = False,
+        errors: Errors = "replace",
         **options: Any,
     ):
         super().__init__(vocab, **options)
         self.merges = [(left, right) for left, right in merges]
         self.byte_level, self.unk_token, self.add_prefix_space = byte_level, unk_token, add_prefix_space
+        self.words, self.ignore_merges, self.errors = words, ignore_merges, errors
         self._unknown = UNKNOWN if unk_token is None else self._id(unk_token, "`unk_token`")
         self._merges = Merges([self._merge(*pair) for pair in self.merges], self.vocab_size)
 
@@ -129,14 +136,14 @@ class BPETokenizer(VocabularyTokenizer):
     # === Python ===
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
-        """Returns the text of ids; bytes that are not UTF-8, such as half a character's, show as U+FFFD.
+        """Returns the text of ids; bytes that are not UTF-8, such as half a character's, show as `errors` says.
 
         Raises:
             ValueError: if an id is not the vocabulary's.
         """
         ids = self._shown(ids, skip_special_tokens)
         inner, last = self._pieces
-        return b"".join([*(inner[i] for i in ids[:-1]), *(last[i] for i in ids[-1:])]).decode("utf-8", "replace")
+        return b"".join([*(inner[i] for i in ids[:-1]), *(last[i] for i in ids[-1:])]).decode("utf-8", self.errors)
 
     # === TensorFlow ===
 
@@ -173,14 +180,14 @@ class BPETokenizer(VocabularyTokenizer):
         import tensorflow as tf
 
         points = self._points(texts)
-        words = gpt2_words(points) if self.byte_level else bert_words(points)
+        words = (_WORDS[self.words] if self.byte_level else bert_words)(points)
         words, counts = words.values, words.row_lengths()
         first = tf.gather(words.values, words.row_starts())
         marked = is_mark(first)  # added tokens and stray bytes, which are words of one element
         texts, place = tf.unique(tf.where(marked, "", tf.strings.unicode_encode(words, "UTF-8")))
         others = tf.RaggedTensor.from_tensor(self._marked_ids(number_of(tf.boolean_mask(first, marked)))[:, None])
         place = tf.where(marked, tf.size(texts) - 1 + tf.cumsum(tf.cast(marked, "int32")), place)
-        ids = tf.gather(tf.concat([self._merges(self._symbols(texts)), others], 0), place)
+        ids = tf.gather(tf.concat([self._merged(texts), others], 0), place)
         return tf.RaggedTensor.from_row_lengths(ids, counts, validate=False).merge_dims(1, 2)
 
     def _points(self, texts):
@@ -201,6 +208,20 @@ class BPETokenizer(VocabularyTokenizer):
 
         ids = tf.gather(np.concatenate([np.arange(self.vocab_size, dtype="int32"), self._byte_ids]), numbers)
         return self._known(ids, numbers - self.vocab_size)
+
+    def _merged(self, words):
+        """The ids of words, strings `(W,)`: ragged int32 `(W, None)`."""
+        import tensorflow as tf
+
+        if not self.ignore_merges:
+            return self._merges(self._symbols(words))
+        hashes, contents, ids = self._whole_words
+        found, place = find(hashes, tf.strings.to_hash_bucket_fast(words, _HASHES))
+        found &= tf.gather(tf.constant(contents), place) == words
+        whole = tf.RaggedTensor.from_row_lengths(
+            tf.gather(ids, tf.boolean_mask(place, found)), tf.cast(found, "int64"), validate=False
+        )
+        return tf.concat([self._merges(self._symbols(tf.where(found, "", words))), whole], 1)
 
     def _symbols(self, words):
         """The ids of the bytes or characters of words, which are strings `(W,)`: ragged int32 `(W, None)`."""
@@ -237,6 +258,19 @@ class BPETokenizer(VocabularyTokenizer):
     def _merge(self, left: str, right: str) -> tuple[int, int, int]:
         what = f"the merge of {left!r} and {right!r}"
         return self._id(left, what), self._id(right, what), self._id(left + right, what)
+
+    @cached_property
+    def _whole_words(self) -> tuple[np.ndarray, list[bytes], np.ndarray]:
+        """The vocabulary's tokens by their hashes, ascending: hashes, the bytes that they stand for, and their ids."""
+        import tensorflow as tf
+
+        added = {token.id for token in self.added_tokens}
+        ids = np.array([i for i in self.vocab.values() if i not in added], "int32")
+        contents = [self._pieces[0][i] for i in ids]
+        with tf.init_scope():  # now, and not in the graph that is being made
+            hashes = tf.strings.to_hash_bucket_fast(tf.constant(contents, tf.string), _HASHES).numpy()
+        order = np.argsort(hashes)
+        return hashes[order], [contents[i] for i in order], ids[order]
 
     @cached_property
     def _byte_ids(self) -> np.ndarray:

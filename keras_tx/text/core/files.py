@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from keras_tx.files import read_json, write_json
+from keras_tx.text.core.classes import GENERIC, TokenizerClass, class_name, class_template, refuse_unknown
 from keras_tx.text.core.post_processor import write_template
 from keras_tx.text.core.rows import Side
-from keras_tx.text.core.template import Template
+from keras_tx.text.core.template import TEXTS, Piece, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -18,6 +19,8 @@ ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 
 NO_MAX_LENGTH = 10**9
 """Transformers writes a larger number where there is no `model_max_length`."""
+
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 JSON = Mapping[str, Any]
 
@@ -44,34 +47,75 @@ class Written(Protocol):
 def read(
     directory: Path,
     parse: Callable[[JSON], dict[str, Any]],
-    read_plain: Callable[[Path, dict[str, Any]], dict[str, Any]],
-    roles: Mapping[str, str],
+    read_plain: Callable[[Path, JSON, str | None], tuple[dict[str, Any], str]],
+    classes: Mapping[str, TokenizerClass],
+    likely: Callable[[JSON], str | None],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments of a tokenizer from a directory, and the settings that lie there.
+
+    What a file says counts before the defaults of the class. Those hold wherever the vocabulary has the token.
 
     Args:
         directory: to read.
         parse: gives the arguments from what `tokenizer.json` holds.
-        read_plain: gives them from the vocabulary's own files, and completes the settings with defaults.
-        roles: special tokens that `tokenizer.json` need not name, by role. Those that it does not have are left out.
+        read_plain: gives them from the vocabulary's own files and the settings, and the class; takes the class's name.
+        classes: Transformers' classes of this kind, by name.
+        likely: gives the class that the arguments are likely of, for directories that do not name it.
 
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
     settings = read_object(directory / "special_tokens_map.json", {})
     settings |= read_object(directory / "tokenizer_config.json", {})
-    path = directory / "tokenizer.json"
+    path, name = directory / "tokenizer.json", class_name(directory)
+    refuse_unknown(directory, name, classes, plain=not path.exists())
     if path.exists():
         try:
             arguments = parse(read_object(path))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"{error} is missing." if isinstance(error, KeyError) else error
             raise ValueError(f"{path}: {reason}") from error
-        added = {token.content for token in arguments["added_tokens"]}
-        settings = {role: token for role, token in roles.items() if token in added} | settings
+        name = name if name in classes or name in GENERIC else likely(arguments)
+        kind = classes.get(name or "", TokenizerClass(roles={}))
+        defaults = {role: token for role, token in kind.roles.items() if token in _ids(arguments)}
     else:
-        arguments = read_plain(directory, settings)
-    return _with_settings(arguments, settings, read_object(directory / "added_tokens.json", {})), settings
+        arguments, name = read_plain(directory, settings, name)
+        kind = classes[name]
+        defaults = dict(kind.roles)
+    settings = {**defaults, **settings}
+    if kind.mask_takes_blanks and isinstance(settings.get("mask_token"), str):
+        settings["mask_token"] = {"content": settings["mask_token"], "lstrip": True}
+    if kind.model_input_names:
+        settings.setdefault("model_input_names", kind.model_input_names)
+    settings.setdefault("padding_side", kind.padding_side)
+    if kind.template and not path.exists():
+        roles = {role: content_of(settings[role]) for role in kind.roles if settings.get(role)}
+        arguments["template"] = class_template(kind, roles, _ids(arguments), directory)
+    arguments = _with_settings(arguments, settings, read_object(directory / "added_tokens.json", {}))
+    asked = {key: settings[key] for key in ("add_bos_token", "add_eos_token") if key in settings}
+    if not kind.template and (any(asked.values()) or (asked and kind.add_bos_token) or not path.exists()):
+        begins = settings.get("add_bos_token", kind.add_bos_token)
+        arguments["template"] = _begun_and_ended(arguments, begins, settings.get("add_eos_token", False))
+    return arguments, settings
+
+
+def _ids(arguments: JSON) -> dict[str, int]:
+    """The ids of all tokens."""
+    return {**arguments["vocab"], **{token.content: token.id for token in arguments.get("added_tokens", ())}}
+
+
+def _begun_and_ended(arguments: JSON, begins: bool, ends: bool) -> Template:
+    """The template of texts that each begin with the `bos_token`, or end with the `eos_token`, if there is one."""
+    ids, roles = _ids(arguments), arguments["special_tokens"]
+    bos, eos = (
+        [ids[roles[role]]] if asked and role in roles else []
+        for role, asked in (("bos_token", begins), ("eos_token", ends))
+    )
+    first, second = (
+        [*(Piece(i, type_id) for i in bos), Piece(text, type_id), *(Piece(i, type_id) for i in eos)]
+        for type_id, text in enumerate(TEXTS)
+    )
+    return Template(tuple(first), (*first, *second))
 
 
 def _with_settings(arguments: dict[str, Any], settings: JSON, numbered: Mapping[str, int]) -> dict[str, Any]:
@@ -113,9 +157,7 @@ def read_added_token(i: int, token: str | JSON) -> AddedToken:
     """An added token as it is written, by its text alone or with its flags."""
     if isinstance(token, str):
         return AddedToken(i, token)
-    if token.get("single_word"):
-        raise ValueError(f"the added token {token['content']!r} is found as a `single_word`, which is not supported.")
-    flags = {flag: bool(token[flag]) for flag in ("special", "lstrip", "rstrip", "normalized") if flag in token}
+    flags = {flag: bool(token[flag]) for flag in ("special", *_FLAGS) if flag in token}
     return AddedToken(i, token["content"], **flags)
 
 
@@ -177,5 +219,4 @@ def compose(tokenizer: Written, **parts: Any) -> dict[str, Any]:
 
 
 def _written(token: AddedToken) -> dict[str, Any]:
-    flags = ("lstrip", "rstrip", "normalized", "special")
-    return {"content": token.content, "single_word": False, **{flag: getattr(token, flag) for flag in flags}}
+    return {"content": token.content, **{flag: getattr(token, flag) for flag in (*_FLAGS, "special")}}

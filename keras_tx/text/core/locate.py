@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from keras_tx.hub import locate_files
+from keras_tx.text.core.classes import class_name
 
 WHOLE = "tokenizer.json"
 CHARACTERS = "char_tokenizer.json"
@@ -30,7 +31,8 @@ TOKENIZER_FILES = (*(name for names in _ALTERNATIVES for name in names), *_BESID
 
 def has_tokenizer(directory: str | Path) -> bool:
     """Whether there is a tokenizer in a directory, of one of our kinds or of another."""
-    return any((Path(directory) / names[0]).exists() for names in _ALTERNATIVES)
+    named = class_name(Path(directory)) == "ByT5Tokenizer"  # which has no vocabulary
+    return named or any((Path(directory) / names[0]).exists() for names in _ALTERNATIVES)
 
 
 def locate_tokenizer(
@@ -52,7 +54,7 @@ def locate_tokenizer(
     """
     return locate_files(
         source,
-        _ALTERNATIVES,
+        (*_ALTERNATIVES, _BESIDE[:1]),
         (*_BESIDE, "config.json"),  # which says what kind of model a vocabulary is of
         what="tokenizer",
         revision=revision,

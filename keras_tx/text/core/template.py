@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
 Text = Literal["A", "B"]
+TEXTS: tuple[Text, Text] = ("A", "B")
+"""The names of the first text and of the second."""
 
 BERT = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"
 """BERT's template of one text and of two."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_tx.text.graph.marks import token_mark
 from keras_tx.text.graph.neighbours import previous
-from keras_tx.text.graph.unicode import SPACE, gpt2_kinds
+from keras_tx.text.graph.unicode import LETTER, SPACE, gpt2_kinds, word_kinds
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class AddedToken:
 
     normalized: bool = False
     """Whether it is found in the normalized text, after the tokens that are not."""
+
+    single_word: bool = False
+    """Whether it is none within a word: where a letter, number or underscore stands before it or after."""
 
     def __post_init__(self):
         if not self.content:
@@ -77,6 +80,8 @@ def find_added_tokens(points, tokens: Sequence[AddedToken]):
     lengths = tf.constant([len(token.content) for token in tokens], "int64")
     ends = begins + tf.gather(lengths, which)
     kept = first_of_overlapping(tf.searchsorted(begins, ends))
+    if any(token.single_word for token in tokens):
+        kept &= _apart(points, begins, ends) | ~tf.gather([token.single_word for token in tokens], which)
     begins, ends, which = (tf.boolean_mask(x, kept) for x in (begins, ends, which))
     if any(token.lstrip or token.rstrip for token in tokens):
         begins, ends = _stripped(points, tokens, begins, ends, which)
@@ -131,6 +136,17 @@ def first_of_overlapping(followers):
 
     standing, _ = tf.while_loop(unfinished, double, (standing, jumps))
     return standing[:-1]
+
+
+def _apart(points, begins, ends):
+    """Returns which spans have no part of a word before them, and none after, booleans."""
+    import tensorflow as tf
+
+    flat, rows = points.flat_values, points.value_rowids()
+    inner = tf.concat([[False], word_kinds()(flat) == LETTER, [False]], 0)
+    edge = tf.concat([[True], rows[1:] != rows[:-1], [True]], 0)
+    before = tf.gather(inner, begins) & ~tf.gather(edge, begins)
+    return ~before & ~(tf.gather(inner, ends + 1) & ~tf.gather(edge, ends))
 
 
 def _stripped(points, tokens: Sequence[AddedToken], begins, ends, which):

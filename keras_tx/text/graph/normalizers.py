@@ -109,9 +109,13 @@ class Prepend:
 
 @dataclass(frozen=True)
 class EachCharacter:
-    """Makes of each character what the library makes of it by itself: small letters, or SentencePiece's clean text."""
+    """Makes of each character what the library makes of it by itself.
 
-    kind: Literal["Lowercase", "Nmt"]
+    Small letters, SentencePiece's clean text, or characters taken apart and without their marks: `NFKD` and
+    `StripAccents`, one after the other, for what `NFKD` does by itself depends on the characters beside.
+    """
+
+    kind: Literal["Lowercase", "Nmt", "NFKD", "StripAccents"]
 
     def content(self) -> dict[str, Any]:
         return {"type": self.kind}
@@ -127,7 +131,7 @@ class EachCharacter:
     def _table(self) -> tuple[np.ndarray, np.ndarray, list[tuple[int, ...]]]:
         from tokenizers import normalizers
 
-        bar = "|"  # stays, and nothing else becomes it
+        bar = "÷"  # stays, and nothing else becomes it
         texts = getattr(normalizers, self.kind)().normalize_str(bar.join(ASSIGNED.replace(bar, "a"))).split(bar)
         changed = [(ord(c), to) for c, to in zip(ASSIGNED, texts, strict=True) if to != c and c != bar]
         numbers = {to: i for i, to in enumerate(sorted({to for _, to in changed}), start=1)}
@@ -142,8 +146,13 @@ def parse_normalizer(content: dict[str, Any] | None) -> tuple[Normalizer, ...]:
         ValueError: if there is one that we do not have.
     """
     match content or {"type": "Sequence", "normalizers": []}:
-        case {"type": "Sequence", "normalizers": steps}:
-            return tuple(step for part in steps for step in parse_normalizer(part))
+        case {"type": "Sequence", "normalizers": [{"type": "NFKD"}, {"type": "StripAccents"}, *others]}:
+            rest = parse_normalizer({"type": "Sequence", "normalizers": others})
+            return (EachCharacter("NFKD"), EachCharacter("StripAccents"), *rest)
+        case {"type": "Sequence", "normalizers": [first, *others]}:
+            return (*parse_normalizer(first), *parse_normalizer({"type": "Sequence", "normalizers": others}))
+        case {"type": "Sequence", "normalizers": []}:
+            return ()
         case {"type": "Precompiled", "precompiled_charsmap": charsmap}:
             return (Charsmap(base64.b64decode(charsmap)),) if charsmap else ()
         case {"type": "Strip", "strip_left": left, "strip_right": right}:

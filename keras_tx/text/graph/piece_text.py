@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
+from keras_tx.text.graph.clean_up import cleaned, cleaned_in_graph
 from keras_tx.text.graph.metaspace import BLANK
 
 _BLANKS = {"type": "Replace", "pattern": {"String": BLANK}, "content": " "}
 _BYTES, _JOINED = {"type": "ByteFallback"}, {"type": "Fuse"}
 _STRIPPED = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
-
-_CLEANED = {" .": ".", " ?": "?", " !": "!", " ,": ",", " ' ": "'"}
-_CLEANED |= {f" {end}": end for end in ("n't", "'m", "'s", "'ve", "'re")}
 
 
 def byte_piece(byte: int) -> str:
@@ -50,9 +47,7 @@ class PieceText:
         runs = groupby(pieces, lambda piece: self.spelled and piece in _BYTE)
         text = "".join(_decoded(run) if spelled else "".join(run).replace(BLANK, " ") for spelled, run in runs)
         text = text.removeprefix(" ") if self.leading == "blank" else text
-        for bad, good in _CLEANED.items() if self.clean_up else ():
-            text = text.replace(bad, good)
-        return text
+        return cleaned(text) if self.clean_up else text
 
     def in_graph(self, tokens: Sequence[str], ids):
         """The texts of rows of ids, `(B, T)` or ragged: TensorFlow strings `(B,)`; bytes are given as they are."""
@@ -63,9 +58,7 @@ class PieceText:
         shown = [tf.gather(tf.constant(first), ids[:, :1]), tf.gather(tf.constant(others), ids[:, 1:])]
         text = tf.strings.reduce_join(tf.concat(shown, 1), axis=-1)
         text = tf.strings.regex_replace(text, "^ ", "") if self.leading == "blank" else text
-        for bad, good in _CLEANED.items() if self.clean_up else ():
-            text = tf.strings.regex_replace(text, re.escape(bad), good)
-        return text
+        return cleaned_in_graph(text) if self.clean_up else text
 
     def content(self) -> dict[str, Any]:
         """Returns the decoder as `tokenizer.json` writes it."""

@@ -23,6 +23,9 @@ from keras_tx.text.graph.unicode import (
     gpt2_kinds,
 )
 
+LONG_S = "\u017f"
+"""Equal to `s` where case does not count."""
+
 SELF = -1
 """Stands for the character itself in what a character becomes."""
 
@@ -38,19 +41,39 @@ def gpt2_words(points):
     """
     flat, kind, begins = points.flat_values, gpt2_kinds()(points.flat_values), _row_begins(points)
     ends = following(begins, True)
-    before = _where(begins, BOUNDARY, previous(kind, BOUNDARY))
-    after = _where(ends, BOUNDARY, following(kind, BOUNDARY))
+    before = value_where(begins, BOUNDARY, previous(kind, BOUNDARY))
+    after = value_where(ends, BOUNDARY, following(kind, BOUNDARY))
     starts = begins | (kind != before) | (kind == BOUNDARY)
     starts &= (kind < LETTER) | (before != SPACE) | (previous(flat, 0) != ord(" "))
     starts |= (kind == SPACE) & (after >= LETTER)
 
-    one = _where(ends, -1, following(flat, -1))
-    two = _where(ends, -1, following(one, -1))
+    inside, beyond = contractions(flat, ends, starts)
+    return split_at(points, (starts & ~inside) | beyond)
+
+
+def contractions(flat, ends, starts, any_case: bool = False):
+    """Finds the contractions `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` and `'d`.
+
+    Args:
+        flat: code points of texts one after another, int32 `(N,)`.
+        ends: which of them end a text, booleans `(N,)`.
+        starts: where words start, booleans `(N,)`: an apostrophe elsewhere is none of a contraction.
+        any_case: whether large letters count, too, and the long s.
+
+    Returns:
+        Booleans `(N,)`: which are the first letters of contractions, and which come after contractions.
+    """
+
+    def is_letter(points, letters: str):
+        return is_any(points, letters + letters.upper() + LONG_S * ("s" in letters) if any_case else letters)
+
+    one = value_where(ends, -1, following(flat, -1))
+    two = value_where(ends, -1, following(one, -1))
     apostrophe = starts & (flat == ord("'"))
-    short = apostrophe & _is_any(one, "stmd")
-    long = apostrophe & ((_is_any(one, "rv") & (two == ord("e"))) | (_is_any(one, "l") & (two == ord("l"))))
-    inside, beyond = previous(short | long, False), previous(previous(short | previous(long, False), False), False)
-    return _words(points, (starts & ~inside) | beyond)
+    short = apostrophe & is_letter(one, "stmd")
+    long = (is_letter(one, "rv") & is_letter(two, "e")) | (is_letter(one, "l") & is_letter(two, "l"))
+    long &= apostrophe
+    return previous(short | long, False), previous(previous(short | previous(long, False), False), False)
 
 
 def bert_words(points):
@@ -62,7 +85,7 @@ def bert_words(points):
     import tensorflow as tf
 
     starts, blank = bert_starts(points)
-    return _words(tf.ragged.boolean_mask(points, points.with_flat_values(~blank)), tf.boolean_mask(starts, ~blank))
+    return split_at(tf.ragged.boolean_mask(points, points.with_flat_values(~blank)), tf.boolean_mask(starts, ~blank))
 
 
 def bert_starts(points):
@@ -109,7 +132,8 @@ def with_leading_blanks(points, tokens: int):
     return points.with_values(tf.concat([blanks, flat[:, None]], axis=1)).merge_dims(1, 2)
 
 
-def _words(points, starts):
+def split_at(points, starts):
+    """The words of texts, ragged `(B, None, None)`, from where they start in the flat code points, booleans `(N,)`."""
     import tensorflow as tf
 
     first = tf.where(starts)[:, 0]
@@ -124,7 +148,8 @@ def _row_begins(points):
     return rows != previous(rows, -1)
 
 
-def _where(condition, value, otherwise):
+def value_where(condition, value, otherwise):
+    """TensorFlow's `where` for a tensor and a number, either way round, which takes the tensor's dtype."""
     import tensorflow as tf
 
     if hasattr(value, "dtype"):
@@ -132,7 +157,8 @@ def _where(condition, value, otherwise):
     return tf.where(condition, tf.constant(value, otherwise.dtype), otherwise)
 
 
-def _is_any(points, characters: str):
+def is_any(points, characters: str):
+    """Which code points are any of some characters, booleans."""
     import tensorflow as tf
 
     return tf.reduce_any([points == ord(c) for c in characters], 0)

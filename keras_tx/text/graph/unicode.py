@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any, Self
 
 import numpy as np
 
@@ -67,6 +68,15 @@ def gpt2_kinds() -> Kinds:
 
 
 @cache
+def word_kinds() -> Kinds:
+    r"""What is part of a word, as `\w` of the expressions that added tokens are found by has it, as `LETTER`."""
+    from tokenizers import pre_tokenizers
+
+    pieces = pre_tokenizers.Whitespace().pre_tokenize_str(" ".join(f"a{c}" for c in ASSIGNED))
+    return Kinds({LETTER: [*(piece[1] for piece, _ in pieces if len(piece) == 2 and piece[0] == "a"), "a"]}, OTHER)
+
+
+@cache
 def bert_kinds() -> Kinds:
     """Returns the kinds that BERT's words are split by, for normalized text."""
     from tokenizers import pre_tokenizers
@@ -95,11 +105,43 @@ class BertNormalization:
     lowercase: bool = True
     """Letters become small, each by itself: a final sigma is as any other."""
 
+    nfkc: bool = False
+    """Characters take their usual form before all else: a wide `A` becomes `A`. Needs `strip_accents`."""
+
+    def __post_init__(self):
+        if self.nfkc and not (self.lowercase if self.strip_accents is None else self.strip_accents):
+            raise ValueError(
+                "`nfkc=True` joins letters and accents, which is done only where `strip_accents` takes these away."
+            )
+
     def __call__(self, text: str) -> str:
         """A text normalized by the library."""
         from tokenizers import normalizers
 
-        return normalizers.BertNormalizer(**asdict(self)).normalize_str(text)
+        options = asdict(self)
+        if options.pop("nfkc"):
+            text = normalizers.NFKC().normalize_str(text)
+        return normalizers.BertNormalizer(**options).normalize_str(text)
+
+    def content(self) -> dict[str, Any]:
+        """Returns the normalizer as `tokenizer.json` writes it."""
+        options = asdict(self)
+        nfkc, bert = options.pop("nfkc"), {"type": "BertNormalizer", **options}
+        return {"type": "Sequence", "normalizers": [{"type": "NFKC"}, bert]} if nfkc else bert
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Self:
+        """Reads the normalizer in `tokenizer.json`.
+
+        Raises:
+            ValueError: if it is another rule.
+        """
+        nfkc, bert = False, content
+        if content.get("type") == "Sequence" and content["normalizers"][:1] == [{"type": "NFKC"}]:
+            nfkc, bert = True, content["normalizers"][-1]
+        if bert.get("type") != "BertNormalizer" or (nfkc and len(content["normalizers"]) != 2):
+            raise ValueError(f"the normalizer {content!r} is not BERT's: it would give other ids than it should.")
+        return cls(**{option: value for option, value in bert.items() if option != "type"}, nfkc=nfkc)
 
 
 UNCASED = BertNormalization()
@@ -109,7 +151,7 @@ UNCASED = BertNormalization()
 @cache
 def bert_changes(normalization: BertNormalization) -> tuple[Kinds, dict[int, tuple[int, ...]]]:
     """Returns the kind of change that each code point undergoes, and what those of the kind `CHANGED` become."""
-    bar = "|"  # stays, and nothing else becomes it
+    bar = "÷"  # stays, and nothing else becomes it
     texts = dict(zip(ASSIGNED, normalization(bar.join(ASSIGNED.replace(bar, "a"))).split(bar), strict=True))
     texts[bar] = bar
     members: dict[int, list[str]] = {REMOVED: [], KEPT: [], SPACED: [], CHANGED: []}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,15 +12,14 @@ from keras_tx.text.core import files as tokenizer_files
 from keras_tx.text.core.files import JSON
 from keras_tx.text.core.locate import FAIRSEQ_MODEL, SENTENCEPIECE_MODELS
 from keras_tx.text.core.post_processor import read_template
-from keras_tx.text.core.template import BOS, T5, Template
+from keras_tx.text.core.template import T5, Template
 from keras_tx.text.graph.added_tokens import AddedToken
 from keras_tx.text.graph.charsmap import Charsmap
 from keras_tx.text.graph.metaspace import BLANK, Metaspace, parse_metaspace
-from keras_tx.text.graph.normalizers import Normalizer, normalizer_content, parse_normalizer
+from keras_tx.text.graph.normalizers import Normalizer, Replace, normalizer_content, parse_normalizer
 from keras_tx.text.graph.piece_text import PieceText
 from keras_tx.text.sentencepiece import proto
-
-_ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+from keras_tx.text.sentencepiece.classes import CLASSES, LIKELY, class_normalizers
 
 
 def is_sentencepiece(directory: Path) -> bool:
@@ -38,9 +37,13 @@ def read(directory: Path) -> dict[str, Any]:
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, _ROLES)
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, CLASSES, _likely_class)
     clean_up = bool(settings.get("clean_up_tokenization_spaces", False))
-    return {**arguments, "text": replace(arguments.get("text", PieceText()), clean_up=clean_up)}
+    return {**arguments, "text": dataclasses.replace(arguments.get("text", PieceText()), clean_up=clean_up)}
+
+
+def _likely_class(arguments: JSON) -> str | None:
+    return "T5Tokenizer" if "scores" in arguments else None
 
 
 def parse(content: JSON) -> dict[str, Any]:
@@ -49,10 +52,13 @@ def parse(content: JSON) -> dict[str, Any]:
     Raises:
         ValueError: for whatever would give other ids here.
     """
+    normalizers, split = parse_normalizer(content.get("normalizer")), content.get("pre_tokenizer")
+    if (split or {}).get("pattern") == {"String": " "} and Replace(" ", BLANK) in normalizers:
+        split = None  # Gemma's, which splits at blanks where none is left
     return {
         **parse_model(content["model"]),
-        "normalizers": parse_normalizer(content.get("normalizer")),
-        "words": parse_metaspace(content.get("pre_tokenizer")),
+        "normalizers": normalizers,
+        "words": parse_metaspace(split),
         "text": PieceText.parse(content.get("decoder")),
         "added_tokens": tokenizer_files.read_added_tokens(content),
         "template": read_template(content.get("post_processor")),
@@ -80,50 +86,59 @@ def parse_model(model: JSON) -> dict[str, Any]:
     return {**spelled, **unknown, "vocab": model["vocab"], "merges": merges}
 
 
-def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Reads a model of SentencePiece: a unigram model as Transformers' T5 tokenizer takes it, one of BPE as Llama's."""
-    path = next((directory / name for name in SENTENCEPIECE_MODELS if (directory / name).exists()), None)
+def _read_plain(directory: Path, settings: JSON, name: str | None) -> tuple[dict[str, Any], str]:
+    """Reads a model of SentencePiece as the tokenizer's class does, of which there is one for each type of model."""
+    path = next((directory / file for file in SENTENCEPIECE_MODELS if (directory / file).exists()), None)
     if path is None:
         raise ValueError(
             f"{directory} has neither tokenizer.json nor {SENTENCEPIECE_MODELS[0]}: "
             "it holds no SentencePiece tokenizer."
         )
-    if path.name == FAIRSEQ_MODEL:
+    if path.name == FAIRSEQ_MODEL and name not in CLASSES:
         raise ValueError(
-            f"{path} numbers its pieces otherwise than the models that come with it, as XLM-RoBERTa and mBART, do: "
-            "the tokenizer is read from tokenizer.json alone. Transformers' fast tokenizer writes it."
+            f"{path} numbers its pieces otherwise than the tokenizers that come with it, and nothing beside it says of "
+            "which class the tokenizer is: name it as `tokenizer_class` in tokenizer_config.json, XLMRobertaTokenizer "
+            "or CamembertTokenizer."
         )
     model = proto.read_model(path)
+    name = name if name in CLASSES else LIKELY[model.model_type]
+    kind = CLASSES[name]
+    if model.model_type != kind.model_type:
+        raise ValueError(f"{path} is of the type {model.model_type}; a {name} reads models of {kind.model_type}.")
+    numbered = {piece: i for i, piece in enumerate(model.pieces)}
     unknown = model.pieces[model.of_type(proto.UNKNOWN)[0]]
-    settings.setdefault("unk_token", unknown)
-    added = [AddedToken(i, model.pieces[i]) for i in model.of_type(proto.CONTROL)]
-    added += [AddedToken(i, model.pieces[i], special=False) for i in model.of_type(proto.USER_DEFINED)]
-    if model.model_type == proto.BPE:
-        special = {token.content: token.id for token in added}
-        begins = settings.get("add_bos_token") and "<s>" in special
-        template = Template.parse(*BOS, special) if begins else Template()
-        return {**_bpe(model), "unk_token": unknown, "added_tokens": added, "template": template}
-    extra = settings.get("extra_ids", 100)
-    pieces = [*model.pieces, *(f"<extra_id_{i}>" for i in reversed(range(extra)))]
+    last = list(kind.last)
+    if name == "T5Tokenizer":
+        last = [f"<extra_id_{i}>" for i in reversed(range(settings.get("extra_ids", 100)))]
+    pieces = [*kind.first, *model.pieces[kind.replaced :], *last]
     vocab = {piece: i for i, piece in enumerate(pieces)}
-    added += [AddedToken(vocab[f"<extra_id_{i}>"], f"<extra_id_{i}>") for i in range(extra)]
-    for role, token in _ROLES.items():
-        settings.setdefault(role, token)
-    end = tokenizer_files.content_of(settings["eos_token"])
-    if end not in vocab:
-        raise ValueError(f"{path} has no piece {end!r}, which is to end texts: it is not a model of T5's.")
+    control = [model.pieces[i] for i in model.of_type(proto.CONTROL)]
+    special = [piece for piece in pieces if piece in {*kind.first, *control, *last} and piece != "<mask>"]
+    added = [AddedToken(vocab[piece], piece) for piece in special]
+    user_defined = [model.pieces[i] for i in model.of_type(proto.USER_DEFINED)]
+    masks = (kind.roles.get("mask_token"), settings.get("mask_token"))
+    added += [AddedToken(vocab[piece], piece, special=False) for piece in user_defined if piece not in masks]
+    if kind.model_type == proto.BPE:
+        return {**_bpe(model, bool(settings.get("legacy"))), "unk_token": unknown, "added_tokens": added}, name
+    scores = [0.0 if piece in kind.first or piece in last else model.scores[numbered[piece]] for piece in pieces]
+    charsmap = (Charsmap(model.charsmap),) if model.charsmap else ()
+    normalizers = (*class_normalizers(name, settings), *charsmap)
     return {
         "vocab": vocab,
-        "scores": [*model.scores, *[0.0] * extra],
+        "scores": scores,
         "unk_token": unknown,
-        "normalizers": (Charsmap(model.charsmap),) if model.charsmap else (),
-        "template": Template.parse(*T5, {"</s>": vocab[end]}),
+        "normalizers": normalizers,
         "added_tokens": added,
-    }
+    }, name
 
 
-def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
-    """A BPE model's pieces, each of which two shorter ones make, the more frequent ones first."""
+def _bpe(model: proto.SentencePieceModel, legacy: bool) -> dict[str, Any]:
+    """A BPE model's pieces, each of which two shorter ones make, the more frequent ones first.
+
+    Args:
+        model: the model.
+        legacy: whether each stretch of text between special tokens begins with a blank, and not the first one alone.
+    """
     vocab = {piece: i for i, piece in enumerate(model.pieces)}
     pairs = ((piece[:cut], piece[cut:]) for piece in model.pieces for cut in range(1, len(piece)))
     merges = [(left, right) for left, right in pairs if left in vocab and right in vocab]
@@ -131,7 +146,7 @@ def _bpe(model: proto.SentencePieceModel) -> dict[str, Any]:
         "vocab": vocab,
         "merges": merges,
         "byte_fallback": model.byte_fallback,
-        "words": Metaspace(False, "first", split=False),
+        "words": Metaspace(False, "always" if legacy else "first", split=False),
         "text": PieceText("blank", spelled=True),
     }
 

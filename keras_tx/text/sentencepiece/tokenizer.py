@@ -86,9 +86,7 @@ class SentencePieceTokenizer(AlignedTokenizer):
                 self._id(piece, "`merges`")
         self.unk_token, self.fuse_unk, self.byte_fallback = unk_token, fuse_unk, byte_fallback
         self.normalizers, self.words, self.text = tuple(normalizers), words, text
-        self._byte_ids = np.array(
-            [self._id(byte_piece(i), "`byte_fallback`") for i in range(256 * byte_fallback)], "int32"
-        )
+        self._byte_ids = np.array([self._byte_id(i) for i in range(256 * byte_fallback)], "int32")
         if unk_token is None and not (byte_fallback and scores is None):
             raise ValueError("`unk_token` is None, and there is nothing else for characters without a piece.")
         self._unknown = UNKNOWN if unk_token is None else self._id(unk_token, "`unk_token`")
@@ -215,6 +213,12 @@ class SentencePieceTokenizer(AlignedTokenizer):
         return tf.RaggedTensor.from_value_rowids(table, rows, words.nrows(), validate=False)
 
     # === The vocabulary ===
+
+    def _byte_id(self, byte: int) -> int:
+        """The id of a byte's piece; Gemma has a piece of the character itself in place of the tab's."""
+        piece, character = byte_piece(byte), chr(byte)
+        alone = byte < 128 and piece not in self._ids and character in self._ids
+        return self._id(character if alone else piece, "`byte_fallback`")
 
     @cached_property
     def _model(self) -> Unigram | CharacterBPE:

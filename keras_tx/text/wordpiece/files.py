@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from keras_tx.files import whole_file
 from keras_tx.text.core import files as tokenizer_files
+from keras_tx.text.core.classes import TokenizerClass, class_name
 from keras_tx.text.core.files import JSON, content_of
 from keras_tx.text.core.locate import WORDPIECE_VOCABULARY
 from keras_tx.text.core.post_processor import read_template
-from keras_tx.text.core.template import BERT, Template
+from keras_tx.text.core.template import BERT, ROBERTA, Template
 from keras_tx.text.graph.longest_match import PREFIX
 from keras_tx.text.graph.unicode import BertNormalization
 
@@ -22,28 +23,67 @@ _SETTINGS = {
 }
 """The options of the normalization by their names in `tokenizer_config.json`."""
 
-_ROLES = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
+_BERT = TokenizerClass(
+    roles={
+        **{"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]"},
+        **{"cls_token": "[CLS]", "mask_token": "[MASK]"},
+    },
+    template=BERT,
+)
+_AS_BERT = (
+    "BertTokenizer",
+    "ConvBertTokenizer",
+    "DPRContextEncoderTokenizer",
+    "DPRQuestionEncoderTokenizer",
+    "ElectraTokenizer",
+    "LayoutLMTokenizer",
+    "LxmertTokenizer",
+    "MobileBertTokenizer",
+    "RealmTokenizer",
+    "RetriBertTokenizer",
+    "SqueezeBertTokenizer",
+)
+_OF_ONE_TYPE = ("input_ids", "attention_mask")
+_FAIRSEQ = {"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "mask_token": "<mask>"}
+
+CLASSES = {
+    **dict.fromkeys(_AS_BERT, _BERT),
+    "DistilBertTokenizer": replace(_BERT, model_input_names=_OF_ONE_TYPE),
+    "DPRReaderTokenizer": replace(_BERT, model_input_names=_OF_ONE_TYPE),
+    "MPNetTokenizer": TokenizerClass(
+        roles={**_FAIRSEQ, "unk_token": "[UNK]", "pad_token": "<pad>"},
+        template=ROBERTA,
+        mask_takes_blanks=True,
+        model_input_names=_OF_ONE_TYPE,
+    ),
+    "FunnelTokenizer": TokenizerClass(
+        roles={
+            **{"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "<sep>"},
+            **{"pad_token": "<pad>", "cls_token": "<cls>", "mask_token": "<mask>"},
+        },
+        template=("<cls>:2 $A <sep>", "<cls>:2 $A <sep> $B:1 <sep>:1"),
+    ),
 }
+"""Transformers' classes of WordPiece, by name."""
 
 
 def read(directory: Path) -> dict[str, Any]:
     """The arguments of `WordPieceTokenizer` from a directory.
 
-    What `tokenizer_config.json` says of the normalization counts, as it does for Transformers.
+    What `tokenizer_config.json` says of the normalization counts before `tokenizer.json`, and so do the defaults of the
+    class where it says nothing, as they do for Transformers.
 
     Raises:
         ValueError: if files are missing or damaged, or of a tokenizer that we do not have.
     """
-    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, _ROLES)
-    said = {option: settings[setting] for setting, option in _SETTINGS.items() if setting in settings}
-    if str(settings.get("tokenizer_class")).startswith("DistilBert"):  # which has no token types
-        arguments.setdefault("model_input_names", ("input_ids", "attention_mask"))
-    return {**arguments, **said}
+    arguments, settings = tokenizer_files.read(directory, parse, _read_plain, CLASSES, lambda _: "BertTokenizer")
+    normalization = asdict(BertNormalization()) if class_name(directory) in CLASSES else arguments
+    said = {
+        option: settings.get(setting, normalization.get(option))
+        for setting, option in _SETTINGS.items()
+        if setting in settings or option in normalization
+    }
+    return {**arguments, **said, "clean_up": bool(settings.get("clean_up_tokenization_spaces", False))}
 
 
 def parse(content: JSON) -> dict[str, Any]:
@@ -56,20 +96,19 @@ def parse(content: JSON) -> dict[str, Any]:
     _require(model.get("type", "WordPiece") == "WordPiece" and "merges" not in model, "model", model.get("type"))
     prefix = model.get("continuing_subword_prefix", PREFIX)
     _require(prefix == PREFIX, "model's `continuing_subword_prefix`", prefix)
-    _require(normalizer.get("type") == "BertNormalizer", "normalizer", normalizer)
     _require(split.get("type") == "BertPreTokenizer", "pre-tokenizer", split)
     return {
         "vocab": model["vocab"],
         "unk_token": model["unk_token"],
         "max_input_chars_per_word": model.get("max_input_chars_per_word", 100),
-        **{field.name: normalizer[field.name] for field in fields(BertNormalization)},
+        **asdict(BertNormalization.parse(normalizer)),
         "added_tokens": tokenizer_files.read_added_tokens(content),
         "template": read_template(content.get("post_processor")),
     }
 
 
-def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Reads `vocab.txt`, with the defaults that Transformers has."""
+def _read_plain(directory: Path, settings: JSON, name: str | None) -> tuple[dict[str, Any], str]:
+    """Reads `vocab.txt`."""
     path = directory / WORDPIECE_VOCABULARY
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -80,14 +119,14 @@ def _read_plain(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {path}: {error}.") from None
     vocab = {token: i for i, token in enumerate(lines)}
-    for role, default in _ROLES.items():
-        settings.setdefault(role, default)
-    roles = {role: content_of(settings[role]) for role in _ROLES}
-    for token in roles.values():
-        if token not in vocab:
-            raise ValueError(f"{path} has no token {token!r}: it is not a vocabulary of BERT's.")
-    special = {"[CLS]": vocab[roles["cls_token"]], "[SEP]": vocab[roles["sep_token"]]}
-    return {"vocab": vocab, "unk_token": roles["unk_token"], "template": Template.parse(*BERT, special)}
+    for i, token in enumerate(lines):  # of equal lines the last counts; no text has what stands for the others
+        if vocab[token] != i:
+            vocab[f"[repeated{i}]"] = i
+    name = name if name in CLASSES else "BertTokenizer"
+    unknown = content_of(settings.get("unk_token", CLASSES[name].roles["unk_token"]))
+    if unknown not in vocab:
+        raise ValueError(f"{path} has no token {unknown!r}, which stands for unknown words.")
+    return {"vocab": vocab, "unk_token": unknown}, name
 
 
 class WordPiece(tokenizer_files.Written, Protocol):
@@ -96,6 +135,9 @@ class WordPiece(tokenizer_files.Written, Protocol):
     unk_token: str
     max_input_chars_per_word: int
     normalization: BertNormalization
+    clean_up: bool
+    cls_token_id: int | None
+    sep_token_id: int | None
 
 
 def write(tokenizer: WordPiece, directory: Path) -> None:
@@ -105,8 +147,17 @@ def write(tokenizer: WordPiece, directory: Path) -> None:
         partial.write_text("\n".join(tokens) + "\n", encoding="utf-8")
     normalization = asdict(tokenizer.normalization)
     config = {setting: normalization[option] for setting, option in _SETTINGS.items()}
-    config = {"tokenizer_class": "BertTokenizer", **config}
+    config |= {"clean_up_tokenization_spaces": tokenizer.clean_up, "tokenizer_class": _class(tokenizer)}
     tokenizer_files.write(tokenizer, directory, compose(tokenizer), config)
+
+
+def _class(tokenizer: WordPiece) -> str:
+    """The class of Transformers' that gives the same ids."""
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    if tokenizer.normalization.nfkc or cls is None or sep is None:
+        return "PreTrainedTokenizerFast"
+    bert = tokenizer.template == Template.parse(*BERT, {"[CLS]": cls, "[SEP]": sep})
+    return "BertTokenizer" if bert else "PreTrainedTokenizerFast"
 
 
 def compose(tokenizer: WordPiece) -> dict[str, Any]:
@@ -120,7 +171,7 @@ def compose(tokenizer: WordPiece) -> dict[str, Any]:
     }
     return tokenizer_files.compose(
         tokenizer,
-        normalizer={"type": "BertNormalizer", **asdict(tokenizer.normalization)},
+        normalizer=tokenizer.normalization.content(),
         pre_tokenizer={"type": "BertPreTokenizer"},
         decoder={"type": "WordPiece", "prefix": PREFIX, "cleanup": True},
         model=model,

@@ -11,6 +11,7 @@ from typing import Any, Self
 from keras_tx.text.core.aligned_tokenizer import AlignedTokenizer
 from keras_tx.text.core.template import BERT, Template
 from keras_tx.text.graph.aligned import AlignedText
+from keras_tx.text.graph.clean_up import cleaned, cleaned_in_graph
 from keras_tx.text.graph.longest_match import PREFIX, LongestMatch
 from keras_tx.text.graph.splitting import bert_normalize, bert_starts
 from keras_tx.text.graph.unicode import BertNormalization
@@ -34,7 +35,9 @@ class WordPieceTokenizer(AlignedTokenizer):
             included.
         unk_token: stands for a word that is not made of pieces.
         max_input_chars_per_word: a longer word is unknown.
-        clean_text, handle_chinese_chars, strip_accents, lowercase: as of `BertNormalization`.
+        clean_text, handle_chinese_chars, strip_accents, lowercase, nfkc: as of `BertNormalization`.
+        clean_up: whether more blanks go from texts that are shown, as `clean_up_tokenization_spaces` says: those around
+            an apostrophe.
         **options: `added_tokens` and `special_tokens`, as of `VocabularyTokenizer`; `template`, `model_max_length`,
             `padding_side`, `truncation_side` and `model_input_names`, as of `Tokenizer`.
 
@@ -54,11 +57,14 @@ class WordPieceTokenizer(AlignedTokenizer):
         handle_chinese_chars: bool = True,
         strip_accents: bool | None = None,
         lowercase: bool = True,
+        nfkc: bool = False,
+        clean_up: bool = False,
         **options: Any,
     ):
         super().__init__(vocab, **options)
         self.unk_token, self.max_input_chars_per_word = unk_token, max_input_chars_per_word
-        self.normalization = BertNormalization(clean_text, handle_chinese_chars, strip_accents, lowercase)
+        self.normalization = BertNormalization(clean_text, handle_chinese_chars, strip_accents, lowercase, nfkc)
+        self.clean_up = clean_up
         self._match = LongestMatch(self.vocab, self._id(unk_token, "`unk_token`"), max_input_chars_per_word)
 
     @classmethod
@@ -126,7 +132,8 @@ class WordPieceTokenizer(AlignedTokenizer):
         """
         ids = self._shown(ids, skip_special_tokens)
         first, others = self._pieces
-        return "".join([*(first[i] for i in ids[:1]), *(others[i] for i in ids[1:])])
+        text = "".join([*(first[i] for i in ids[:1]), *(others[i] for i in ids[1:])])
+        return cleaned(text) if self.clean_up else text
 
     # === TensorFlow ===
 
@@ -136,7 +143,8 @@ class WordPieceTokenizer(AlignedTokenizer):
 
         first, others = map(tf.constant, self._pieces)
         pieces = [tf.gather(first, ids[:, :1]), tf.gather(others, ids[:, 1:])]
-        return tf.strings.reduce_join(tf.concat(pieces, 1), axis=-1)
+        texts = tf.strings.reduce_join(tf.concat(pieces, 1), axis=-1)
+        return cleaned_in_graph(texts) if self.clean_up else texts
 
     def table(self, texts):
         import tensorflow as tf
