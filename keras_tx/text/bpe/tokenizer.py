@@ -267,7 +267,8 @@ class BPETokenizer(VocabularyTokenizer):
         added = {token.id for token in self.added_tokens}
         ids = np.array([i for i in self.vocab.values() if i not in added], "int32")
         contents = [self._pieces[0][i] for i in ids]
-        hashes = tf.strings.to_hash_bucket_fast(tf.constant(contents, tf.string), _HASHES).numpy()
+        with tf.init_scope():  # now, and not in the graph that is being made
+            hashes = tf.strings.to_hash_bucket_fast(tf.constant(contents, tf.string), _HASHES).numpy()
         order = np.argsort(hashes)
         return hashes[order], [contents[i] for i in order], ids[order]
 
