@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from keras_tx.ops.checks import require_rate
-from keras_tx.text.core.rows import required
 from keras_tx.vision.rand_augment import PIXELS, operations, rand_augment
 
 
@@ -158,13 +157,14 @@ _UNKNOWN = 2**32
 
 
 def one_hot(labels, num_classes: int, on: float = 1.0, off: float = 0.0):
-    """Does what `tf.one_hot` does, which gives no class at all to a label that is none; here that is an error."""
+    """Does in a graph what `tf.one_hot` does, which gives no class to a label that is none; here that is an error."""
     import tensorflow as tf
 
     labels = tf.cast(labels, "int64")
     inside = tf.reduce_all((labels >= 0) & (labels < num_classes))
-    labels = required(labels, inside, f"labels must lie in [0, num_classes) = [0, {num_classes}).")
-    return tf.one_hot(labels, num_classes, on, off)
+    message = f"labels must lie in [0, num_classes) = [0, {num_classes})."
+    with tf.control_dependencies([tf.debugging.Assert(inside, [message])]):
+        return tf.one_hot(labels, num_classes, on, off)
 
 
 class StepSeeds(keras.random.SeedGenerator):
