@@ -62,7 +62,7 @@ def write_directory(
     """Writes configs and weights into a directory, beside what else it holds.
 
     All files are written under other names first and take their places together at the end. Weights that an earlier
-    call left and that no longer count are removed.
+    call left and that no longer count are removed, and so are options of generation.
 
     Args:
         directory: made if need be.
@@ -101,7 +101,8 @@ def write_directory(
         if sums:
             lines = [f"{sha256(path)}  {name}\n" for name, path in partial.items()]
             begin(SUMS).write_text("".join(lines))
-    for stale in (WEIGHTS, INDEX, SUMS, *(path.name for path in directory.glob("model-*-of-*.safetensors"))):
+    old_shards = [path.name for path in directory.glob("model-*-of-*.safetensors")]
+    for stale in (WEIGHTS, INDEX, SUMS, GENERATION_CONFIG, *old_shards):
         if stale not in partial:
             (directory / stale).unlink(missing_ok=True)
 

@@ -127,9 +127,25 @@ class Pretrained:
                 adapt=lambda path, values: cls.adapt(path, values, found.saved, found.model.config),
                 progress=progress,
             )
-        for note in found.account.notes:
+        for note in [*found.account.notes, *found.model.restore(checkpoint, found.saved)]:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return found.model
+
+    def restore(self, checkpoint: convert.CheckpointDirectory, saved: Config) -> list[str]:
+        """Takes what a checkpoint holds for the model besides config and weights.
+
+        Args:
+            checkpoint: the directory.
+            saved: its config.
+
+        Returns:
+            What is to be warned of.
+        """
+        return []
+
+    def generation_options(self) -> dict[str, Any]:
+        """Returns what `generation_config.json` is to hold; nothing of a model that does not generate."""
+        return {}
 
     @classmethod
     def examine(
@@ -269,7 +285,9 @@ class Pretrained:
                 "config": fields,
                 **({"options": self.options} if self.options else {}),
             }
-            convert.write_directory(directory, config, self._effective_weights(), sums=True, **options)
+            generation = self.generation_options() or None
+            weights = self._effective_weights()
+            convert.write_directory(directory, config, weights, generation_config=generation, sums=True, **options)
             return
         writable = {
             format: [family for family in families if not family.read_only] for format, families in self.formats.items()
@@ -282,7 +300,8 @@ class Pretrained:
         rules = [*family.backbone(fields), *family.head(name).rules(fields)]
         tokens = {key: value for key, value in config.items() if key.endswith("_token_id")}
         tensors = convert.sources(self._effective_weights(), rules)
-        convert.write_directory(directory, config, tensors, generation_config=tokens or None, **options)
+        generation = tokens | self.generation_options()
+        convert.write_directory(directory, config, tensors, generation_config=generation or None, **options)
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """Returns the weights by their paths below the model."""
