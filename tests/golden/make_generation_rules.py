@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests/golden python tests/golden/make_generation_rules.py [DIRECTORY]
 
-The models are those of generation.npz and of t5/first; tests/generation/test_rules.py has the same functions on tensors.
+The models are those of generation.npz and of t5/first; tests/generation/test_rules.py has these functions, on tensors.
 Needs torch and transformers.
 """
 
