@@ -25,6 +25,7 @@ from .export import (
 from .generation import (
     GenerateOutput as GenerateOutput,
     GenerationConfig as GenerationConfig,
+    TextStreamer as TextStreamer,
 )
 from .layers import (
     GEGLU as GEGLU,

@@ -83,7 +83,7 @@ class Golden:
 
     def got(self, family: str, case: int) -> GenerateOutput:
         output = self.models[family].generate(**self.cases[case], return_dict_in_generate=True)
-        return GenerateOutput(*(None if x is None else numpy(x) for x in output))
+        return GenerateOutput(*(None if x is None else numpy(x) for x in output[:2]))
 
 
 def main(path: Path) -> None:

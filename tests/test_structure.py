@@ -63,7 +63,7 @@ NORMALIZED = {
     "ops/routing.py": {"softmax"},  # which experts a token goes to
     "ops/losses.py": {"logsumexp"},  # cross entropy
     "layers/image/window_attention.py": {"exp"},  # a learned scale, kept as its logarithm
-    "generation/sampling.py": {"softmax"},  # the next token's probabilities
+    "generation/sampling.py": {"softmax", "log_softmax", "exp"},  # the next token's probabilities
     "generation/beam.py": {"log_softmax"},  # theirs too
     "tasks/base.py": {"exp"},  # probabilities of classes
     "export/words.py": {"exp"},  # the probability of an answer

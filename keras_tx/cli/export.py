@@ -12,6 +12,7 @@ import typer
 
 from keras_tx.cli.console import progress_bar, quiet, warnings_as_lines
 from keras_tx.cli.options import RevisionOption, is_given, not_negative, probability
+from keras_tx.cli.sources import RunOrCheckpoint, run_of
 from keras_tx.export.formats import FORMATS, Format
 from keras_tx.files import size_of
 
@@ -25,7 +26,7 @@ else:
 Form = Literal["float16", "dynamic_int8", "int8"]
 ARGUMENTS = {"length": "max_new_tokens", "cache": "use_cache", "text_length": "length"}
 """The exporters' names of those options that have another name here."""
-GENERATION = ("length", "temperature", "top_k", "top_p", "num_beams")
+GENERATION = ("length", "temperature", "top_k", "top_p", "seed", "num_beams")
 """The options for models that generate text."""
 SAMPLES = 16
 """Batches with which int8 finds its ranges."""
@@ -33,15 +34,7 @@ SAMPLES = 16
 
 def export(
     context: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN_OR_CHECKPOINT",
-            help="Directory of a trained run, such as runs/quickstart, or of a checkpoint of keras_tx, Transformers or "
-            "timm; or a hub id such as openai-community/gpt2.",
-            show_default=False,
-        ),
-    ],
+    source: RunOrCheckpoint,
     format: Annotated[
         FormatName,
         typer.Option(
@@ -121,6 +114,9 @@ def export(
             help="Sample from the likeliest tokens that add up to this probability, unless a request sets it.",
         ),
     ] = 1.0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the draws, unless a request sets it; below 0 each request draws anew.")
+    ] = -1,
     num_beams: Annotated[
         int, typer.Option(min=1, help="Add the signature `generate_beams` with so many beams; 1 for none.")
     ] = 1,
@@ -197,12 +193,9 @@ def _load(source: str, revision: str | None, *, with_strings: bool) -> Source:
     from keras_tx.convert import locate
     from keras_tx.models.core.auto import load_pretrained
     from keras_tx.text import TOKENIZER_FILES
-    from keras_tx.training import Run
 
-    run, place = Run(Path(source)), Path(source)
-    on_hub = not place.exists() and len(place.parts) == 2 and place.parts[0] not in (".", "..", "/", "runs")
-    is_checkpoint = on_hub or place.suffix == ".npz" or (place / "config.json").exists()
-    if run.record.exists() or not is_checkpoint:
+    run, place = run_of(source), Path(source)
+    if run is not None:
         load, kind = (run.load_image_model, "preprocessor") if run.of_images else (run.load_model, "tokenizer")
         model, beside = load()  # raises an error that says what is wrong with the run, or that there is none
         return Source(model, {kind: beside} if with_strings else {}, run.directory, "saved_model/1")

@@ -44,9 +44,6 @@ def is_given(context: typer.Context, key: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-RunArgument = Annotated[
-    Path, typer.Argument(help="Directory of a trained run, such as runs/quickstart.", show_default=False)
-]
 SourceArgument = Annotated[
     str,
     typer.Argument(help="Directory of a checkpoint, or a hub id such as openai-community/gpt2.", show_default=False),

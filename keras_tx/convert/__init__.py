@@ -1,7 +1,7 @@
 """Checkpoints in and out: a two-way table a family, and the engine that reads and writes by it."""
 
 from keras_tx.convert.account import Account, account, match, over_layers
-from keras_tx.convert.directory import CheckpointDirectory
+from keras_tx.convert.directory import GENERATION_CONFIG, CheckpointDirectory
 from keras_tx.convert.effective import Source, effective_weights
 from keras_tx.convert.family import Family, Head, Setting, choose, kind
 from keras_tx.convert.hub import locate
@@ -18,6 +18,7 @@ from keras_tx.convert.table import Rule
 from keras_tx.convert.tensors import Tensor
 
 __all__ = [
+    "GENERATION_CONFIG",
     "PREPROCESSOR",
     "Account",
     "CheckpointDirectory",

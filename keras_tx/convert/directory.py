@@ -51,6 +51,7 @@ class CheckpointDirectory:
         config: what `config.json` holds, with the special tokens of `generation_config.json`, if there is one. Its
             `model_type` is "timm/ARCHITECTURE" for timm's, and of a preset "keras_hub/BACKBONE", with the arguments of
             its classes; of an `.npz` it is "npz", with `shapes` by name.
+        generation: what `generation_config.json` holds; without one, `config.json`, where such options were once.
         tensors: the tensors by their names in the files; their data is not read yet.
         from_tensorflow: whether one of Transformers' TensorFlow classes wrote them, and so named and laid them out.
 
@@ -61,6 +62,7 @@ class CheckpointDirectory:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.generation: dict[str, Any] = {}
         if self.path.suffix == NPZ and self.path.is_file():
             self.tensors = read_npz(self.path)
             self.config: dict[str, Any] = {
@@ -94,9 +96,10 @@ class CheckpointDirectory:
             return preset_config(config, self._json(TASK) if (self.path / TASK).exists() else None)
         if "architecture" in config:
             config.setdefault("model_type", f"timm/{config['architecture']}")
+        self.generation = dict(config)
         if (self.path / GENERATION_CONFIG).exists():
-            generation = self._json(GENERATION_CONFIG)
-            config.update({key: value for key, value in generation.items() if key.endswith("_token_id")})
+            self.generation = self._json(GENERATION_CONFIG)
+            config.update({key: value for key, value in self.generation.items() if key.endswith("_token_id")})
         return config
 
     def _tensors(self) -> dict[str, Tensor]:

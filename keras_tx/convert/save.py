@@ -64,7 +64,7 @@ def write_directory(
     """Writes configs and weights into a directory, beside what else it holds.
 
     All files are written under other names first and take their places together at the end. Weights that an earlier
-    call left and that no longer count are removed.
+    call left and that no longer count are removed, and so are options of generation.
 
     Args:
         directory: made if need be.
@@ -107,7 +107,8 @@ def write_directory(
         for name, content in beside.items():  # has no sum, for it may be replaced by itself
             if not (directory / name).exists():
                 dump_json(begin(name), content)
-    for stale in (WEIGHTS, INDEX, SUMS, *(path.name for path in directory.glob("model-*-of-*.safetensors"))):
+    old_shards = [path.name for path in directory.glob("model-*-of-*.safetensors")]
+    for stale in (WEIGHTS, INDEX, SUMS, GENERATION_CONFIG, *old_shards):
         if stale not in partial:
             (directory / stale).unlink(missing_ok=True)
 

@@ -51,7 +51,7 @@ def compare_answers(
     for number, (name, inputs) in enumerate(requests):
         expected = signatures[name](**{key: _tensor(x) for key, x in inputs.items()})
         for key, wanted in expected.items():
-            _compare(f"`{name}`'s {key}", answers[f"{number}/{key}"], np.asarray(wanted))
+            _compare(f"`{name}`'s {key}", answers[f"{number}/{key}"], np.asarray(wanted), drawn=signatures[name].drawn)
 
 
 def _tensor(x: np.ndarray):
@@ -60,11 +60,13 @@ def _tensor(x: np.ndarray):
     return tf.constant(x.tolist() if x.dtype.kind == "S" else x)
 
 
-def _compare(what: str, found: np.ndarray, wanted: np.ndarray) -> None:
+def _compare(what: str, found: np.ndarray, wanted: np.ndarray, *, drawn: bool = False) -> None:
     if wanted.dtype.kind == "O":
         wanted = wanted.astype("S")
     if found.shape != wanted.shape:
         raise ValueError(f"the SavedModel differs from the model: {what} is {found.shape}, not {wanted.shape}.")
+    if drawn:  # what the same graph draws with a seed is compared as `generate`'s
+        return
     if wanted.dtype.kind == "f":
         difference = float(np.max(np.abs(found - wanted), initial=0.0))
         allowed = TOLERANCE * max(1.0, float(np.max(np.abs(wanted), initial=0.0)))

@@ -31,7 +31,8 @@ class TextOptions:
     """How the signatures that generate text are exported.
 
     Attributes:
-        max_new_tokens, temperature, top_k, top_p, seed: the values for requests that leave them out.
+        max_new_tokens, temperature, top_k, top_p, seed: the values for requests that leave them out. A `seed` below 0
+            means that each request draws anew.
         eos_token_id: one or several tokens that end a text. Unless they are special they are part of it. None for those
             of the model's config; empty for none.
         num_beams: of `generate_beams`, which exists for more than 1.
@@ -42,7 +43,7 @@ class TextOptions:
     temperature: float = 0.8
     top_k: int = 0
     top_p: float = 1.0
-    seed: int = 0
+    seed: int = -1
     eos_token_id: Any = None
     num_beams: int = 1
     limit: int = 4096
@@ -55,6 +56,8 @@ class TextOptions:
                 "`temperature` and `top_k` must be at least 0 and `top_p` in (0, 1]; "
                 f"got {self.temperature}, {self.top_k} and {self.top_p}."
             )
+        if not -(2**31) <= self.seed < 2**31:
+            raise ValueError(f"`seed` must be an int32, below 0 for draws that differ each time; got {self.seed}.")
         if self.num_beams < 1:
             raise ValueError(f"`num_beams` must be at least 1; got {self.num_beams}.")
 
@@ -101,7 +104,11 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
 
     found = {
         "serve_text": Signature(
-            lambda prompt: generator.generate(prompt, **values), {"prompt": strings()}, prompts, slow=True
+            lambda prompt: generator.generate(prompt, **values),
+            {"prompt": strings()},
+            prompts,
+            slow=True,
+            drawn=options.seed < 0 < options.temperature,
         ),
         "generate": Signature(generator.generate, specs(()), with_options, values),
         "generate_batch": Signature(generator.generate, specs((None,)), partial(with_options, by_row=True)),
@@ -155,7 +162,8 @@ class TextGenerator:
     def generate(self, prompt, max_new_tokens, temperature, top_k, top_p, seed) -> dict[str, Any]:
         """Texts `(B,)` for prompts `(B,)`; the options are scalars, or `(B,)`.
 
-        A text depends on its prompt and its options alone, not on the rest of the batch.
+        A text depends on its prompt and its options alone, not on the rest of the batch; with a seed below 0, on
+        chance.
         """
         import tensorflow as tf
 
@@ -170,7 +178,8 @@ class TextGenerator:
             tf.debugging.Assert(tf.reduce_all(allowed), [f"`{name}` must {bounds}; got", value])
         controls = {"temperature": temperature, "top_k": tf.cast(top_k, tf.float32), "top_p": top_p}
         controls = {name: tf.broadcast_to(value, rows)[:, None] for name, value in controls.items()}
-        seeds = tf.broadcast_to(tf.cast(seed, tf.uint32), rows)
+        fresh = tf.random.uniform(rows, maxval=tf.int32.max, dtype=tf.int32)  # of an operation's own state
+        seeds = tf.cast(tf.where(tf.broadcast_to(seed, rows) < 0, fresh, seed), tf.uint32)
         new = self._continued(ids, mask, limit, controls, seeds)
         return {"text": self._text(prompt, ids, new, limit)}
 
@@ -283,7 +292,7 @@ class TextGenerator:
         decoding = replace(self.decoding(num_beams=self.options.num_beams), length=length)
         begun, begun_mask, cache = self.model.begin(ids, mask, decoding.slots)
         controls, seed = {"length_penalty": length_penalty}, tf.constant(0, tf.uint32)
-        found = beam_search(self.model.decode_step, decoding, begun, begun_mask, cache, controls, seed)
+        found = beam_search(self.model.decode_step, decoding, begun, begun_mask, cache, controls, seed).best
         new = found.tokens[:, 0, start:]
         return {"text": self._text(prompt, ids, new, found.lengths[:, 0]), "score": found.scores[:, 0]}
 

@@ -33,6 +33,7 @@ def export_saved_model(
     temperature: float = 0.8,
     top_k: int = 0,
     top_p: float = 1.0,
+    seed: int = -1,
     eos_token_id: int | Sequence[int] | None = None,
     num_beams: int = 1,
     inside: Collection[Inside] = (),
@@ -56,8 +57,8 @@ def export_saved_model(
         serve_text_pair: the same for `text` and `text_pair`, where a model reads pairs.
         generate, of a model that generates: `prompt` and the scalars `max_new_tokens`, `temperature` (0 for greedy),
             `top_k` (0 for all), `top_p` and `seed` to `text`. TensorFlow Serving fills in those that a request leaves
-            out. A decoder's text begins with the prompt. Equal prompts and options give equal texts, whatever else is
-            in the batch.
+            out. A decoder's text begins with the prompt. Equal prompts, options and seeds give equal texts, whatever
+            else is in the batch; with a `seed` below 0 texts are drawn anew each time.
         generate_batch: as `generate`, with options `(B,)`, so that a server may put requests together.
         generate_beams, with `num_beams` above 1: `prompt`, `max_new_tokens` and `length_penalty` to `text` and `score`.
         generate_xla, serving_default_xla, with `xla`: the same, compiled when they are first called with new sizes.
@@ -75,7 +76,8 @@ def export_saved_model(
         path: of the directory; TensorFlow Serving wants its name to be a version number.
         tokenizer: of a text model.
         preprocessor: of an image model.
-        max_new_tokens, temperature, top_k, top_p: what `serve_text` generates with, and the defaults of `generate`.
+        max_new_tokens, temperature, top_k, top_p, seed: what `serve_text` generates with, and the defaults of
+            `generate`. With a `seed` below 0 each request draws anew.
         eos_token_id: one or several tokens that end a text. Unless they are special they are part of it. None for those
             of the model's config; empty for none.
         num_beams: of `generate_beams`.
@@ -93,7 +95,7 @@ def export_saved_model(
     import tensorflow as tf
 
     model = exportable(model, SAVED_MODEL)
-    options = TextOptions(max_new_tokens, temperature, top_k, top_p, 0, eos_token_id, num_beams)
+    options = TextOptions(max_new_tokens, temperature, top_k, top_p, seed, eos_token_id, num_beams)
     signatures = model_signatures(model, tokenizer, preprocessor, options, inside=inside, integers=integers, xla=xla)
     requests = sample_requests(signatures)
 

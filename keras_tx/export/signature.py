@@ -27,6 +27,7 @@ class Signature:
         defaults: the values of inputs that may be left out. TensorFlow Serving fills them in.
         xla: whether the graph may have operations that only XLA runs.
         slow: whether an answer takes so long that one request is enough for a check.
+        drawn: whether an answer is drawn anew each time, so that only its shape can be checked.
         slots: for a step of generation, the positions that its cache has room for; None for any number.
     """
 
@@ -36,6 +37,7 @@ class Signature:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     xla: bool = False
     slow: bool = False
+    drawn: bool = False
     slots: int | None = None
 
     def __call__(self, **inputs) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from keras_tx.generation.loop import decode, prefill
 from keras_tx.generation.rolling import stream_rolling, window_size
 from keras_tx.generation.sampling import next_token
 from keras_tx.generation.state import DecodeState, Decoding
+from keras_tx.generation.streamer import TextStreamer
 
 __all__ = [
     "DecodeState",
@@ -13,6 +14,7 @@ __all__ = [
     "GenerateOutput",
     "GenerationConfig",
     "GenerationMixin",
+    "TextStreamer",
     "decode",
     "next_token",
     "prefill",

@@ -16,8 +16,9 @@ from keras import ops
 from keras_tx.generation.loop import forward, is_end, note_seen, put, read
 from keras_tx.generation.processors import process
 from keras_tx.generation.rows import repeat_rows, take_rows
-from keras_tx.generation.sampling import gumbel, step_seed, warp
+from keras_tx.generation.sampling import gumbel, scored, step_seed
 from keras_tx.generation.state import DecodeState, Decoding
+from keras_tx.generation.stopping import is_stopped
 from keras_tx.ops.primitives import write
 
 NEVER = -1e9
@@ -68,6 +69,7 @@ class BeamState(NamedTuple):
         finished: the sequences that do not.
         improvable: `(B, 1)` boolean: whether a running one can still beat a finished one.
         over: boolean scalar: whether the search is over.
+        record: `(B * K, S, V)`, the log-probabilities of each step, with `output_scores`; `()` otherwise.
     """
 
     running: DecodeState
@@ -75,16 +77,29 @@ class BeamState(NamedTuple):
     finished: Hypotheses
     improvable: Any
     over: Any
+    record: Any
 
 
-def beam_search(step: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed) -> Hypotheses:
+class Found(NamedTuple):
+    """The result of a search.
+
+    Attributes:
+        best: K hypotheses of each prompt.
+        record: `(B * K, S, V)`, the log-probabilities that the tokens of each column were chosen by, after all rules,
+            with `output_scores`; `()` otherwise.
+        index: int32 scalar, how many columns the search filled.
+    """
+
+    best: Hypotheses
+    record: Any
+    index: Any
+
+
+def beam_search(step: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed) -> Found:
     """Continues prompts by the sequences with the highest sum of log-probabilities that beams find.
 
     Takes what `loop.prefill` takes. Of the controls, `length_penalty` is the power of the number of new tokens that
     the sum is divided by. With `do_sample`, continuations are drawn without replacement.
-
-    Returns:
-        K hypotheses of each prompt.
     """
     logits, running = read(step, decoding, ids, attention_mask, cache)
     running = note_seen(running, ids, attention_mask, logits.shape[-1], controls)
@@ -96,9 +111,9 @@ def beam_search(step: Callable, decoding: Decoding, ids, attention_mask, cache, 
         logits, cache = forward(step, decoding, state.running)
         return tuple(search.advance(state._replace(running=state.running._replace(cache=cache)), logits))
 
-    state = search.advance(search.nothing_found(running), logits)
-    state = ops.while_loop(lambda *state: ops.logical_not(BeamState(*state).over), body, tuple(state))
-    return BeamState(*state).finished
+    state = search.advance(search.nothing_found(running, logits), logits)
+    state = BeamState(*ops.while_loop(lambda *state: ops.logical_not(BeamState(*state).over), body, tuple(state)))
+    return Found(state.finished, state.record, state.running.index)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +125,7 @@ class _Search:
     seed: Any
     prompt: Any
 
-    def nothing_found(self, running: DecodeState) -> BeamState:
+    def nothing_found(self, running: DecodeState, logits) -> BeamState:
         """The state before the first token."""
         tokens = self._split(running.tokens)
         batch, beams, _ = ops.shape(tokens)
@@ -118,39 +133,51 @@ class _Search:
         # All beams are the prompt yet: the first one alone counts, or they would stay the same.
         scores = ops.concatenate([ops.zeros((batch, 1)), none[:, 1:]], axis=1)
         finished = Hypotheses(tokens, none, ops.zeros((batch, beams), "int32"))
-        return BeamState(running, scores, finished, ops.ones((batch, 1), "bool"), ops.zeros((), "bool"))
+        record: Any = ()
+        if self.decoding.output_scores:
+            record = ops.zeros((batch * beams, self.decoding.slots, logits.shape[-1]))
+        return BeamState(running, scores, finished, ops.ones((batch, 1), "bool"), ops.zeros((), "bool"), record)
 
     def advance(self, state: BeamState, logits) -> BeamState:
         """Continues the running beams by a token each, given the logits for it, `(B * K, V)`."""
-        candidates = self._candidates(state, logits)
+        log_probs = self._log_probs(state.running, logits)
+        record = state.record
+        if self.decoding.output_scores:
+            record = write(record, log_probs[:, None], state.running.index, axis=1)
+        candidates = self._candidates(state, log_probs)
         finished = self._finish(state, candidates)
         running, scores = self._go_on(state.running, candidates)
         improvable = ops.logical_and(state.improvable, self._could_improve(scores, finished, running.index))
         over = ops.logical_or(ops.logical_not(ops.any(improvable)), ops.all(candidates.ended))
         if self.decoding.early_stopping is True:
             over = ops.logical_or(over, ops.all(finished.found))
-        return BeamState(running, scores, finished, improvable, over)
+        return BeamState(running, scores, finished, improvable, over, record)
 
-    def _candidates(self, state: BeamState, logits) -> Candidates:
+    def _log_probs(self, running: DecodeState, logits):
+        """The log-probabilities of the next tokens after all rules, `(B * K, V)`."""
+        log_probs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+        log_probs = process(log_probs, running, self.decoding, self.controls)
+        return scored(log_probs, self.controls, self.decoding, keep=self.decoding.branches)
+
+    def _candidates(self, state: BeamState, log_probs) -> Candidates:
         """The N best, so many that K can go on however many of them end."""
         decoding, running = self.decoding, state.running
-        vocab_size = logits.shape[-1]
-        log_probs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-        log_probs = process(log_probs, running, decoding, self.controls)
-        if decoding.do_sample:
-            log_probs = warp(log_probs, self.controls, decoding.top_k, keep=decoding.branches)
+        vocab_size = log_probs.shape[-1]
         sums = state.scores[:, :, None] + self._split(log_probs)
         batch, beams, _ = ops.shape(sums)
         sums = ops.reshape(sums, (batch, beams * vocab_size))
         ranks = sums + gumbel(sums, step_seed(self.seed, running.index)) if decoding.do_sample else sums
         places = ops.cast(ops.top_k(ranks, decoding.branches * decoding.num_beams)[1], "int32")
+        rows = ops.arange(batch, dtype="int32")[:, None] * beams + places // vocab_size
         tokens = places % vocab_size
-        return Candidates(
-            rows=ops.arange(batch, dtype="int32")[:, None] * beams + places // vocab_size,
-            tokens=tokens,
-            scores=ops.take_along_axis(sums, places, axis=1),
-            ended=ops.logical_or(is_end(tokens, decoding), running.index + 1 >= decoding.length),
-        )
+        ended = ops.logical_or(is_end(tokens, decoding), running.index + 1 >= decoding.length)
+        if decoding.stopping_criteria:
+            texts = write(
+                ops.take(running.tokens, _merge(rows), axis=0), _merge(tokens)[:, None], running.index, axis=1
+            )
+            stopped = is_stopped(texts, running.index + 1, decoding)
+            ended = ops.logical_or(ended, ops.reshape(stopped, ops.shape(ended)))
+        return Candidates(rows, tokens, ops.take_along_axis(sums, places, axis=1), ended)
 
     def _go_on(self, running: DecodeState, candidates: Candidates) -> tuple[DecodeState, Any]:
         """The K best candidates that have not ended, as the running beams, and their scores."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_tx.generation.beam import Found
 from keras_tx.generation.config import GenerateOutput, GenerationConfig
 from keras_tx.generation.methods import compiled_method
+from keras_tx.generation.processors import REMOVED
+from keras_tx.generation.request import Request, asked, drawn_seed
 from keras_tx.generation.state import DecodeState
-from keras_tx.ops.checks import require_below, require_integer, require_rank
+from keras_tx.ops.checks import known_values
 from keras_tx.ops.gather import take_positions
+from keras_tx.ops.primitives import portable_graph
 
 
 class GenerationMixin:
@@ -30,6 +35,8 @@ class GenerationMixin:
     """The size of the vocabulary that prompts are made of."""
     reads_prompt: ClassVar[bool] = True
     """Whether the decoder goes on with the prompt itself; otherwise it writes a text of its own."""
+    generation_config: GenerationConfig = GenerationConfig()
+    """The options of the model's own, of its checkpoint's `generation_config.json`, where `generate` is given none."""
 
     def init_cache(self, batch_size, length: int):
         """An empty cache for `length` positions."""
@@ -54,61 +61,103 @@ class GenerationMixin:
         hidden, cache = self.hidden_step(ids, position_ids, attention_mask, cache)
         return self.logits(take_positions(hidden, last)), cache
 
+    def check_prompts(self, attention_mask) -> None:
+        """Raises ValueError for prompts that the model cannot continue.
+
+        Args:
+            attention_mask: `(B, P)`, 0 at padding; nothing is known of it while a graph is traced.
+        """
+        values = known_values(attention_mask)
+        if values is not None and not values.any(axis=1).all():
+            raise ValueError("`attention_mask` hides every token of a row: give each row at least one.")
+
     def generate(
         self,
         input_ids=None,
         attention_mask=None,
         *,
+        decoder_input_ids=None,
+        decoder_attention_mask=None,
         generation_config: GenerationConfig | None = None,
         assistant_model: GenerationMixin | None = None,
         seed: int | None = None,
+        tokenizer: Any = None,
+        streamer: Any = None,
+        logits_processor: Iterable[Callable[[Any, Any], Any]] | None = None,
+        stopping_criteria: Iterable[Callable[[Any, Any], Any]] | None = None,
+        prefix_allowed_tokens_fn: Callable[[Any, Any], Any] | None = None,
         **options: Any,
     ):
         """Continues prompts: greedily, by drawing, by beam search, contrastive search or speculative decoding.
 
         Names and meaning of the arguments are Transformers', and equal arguments give equal tokens. The loop is
         compiled by XLA once for each shape of the prompts, length of the result and choice of method; a second such
-        call compiles nothing.
+        call compiles nothing. Inside a function of the user's, `tf.function` or `jax.jit`, the loop becomes part of it,
+        and the result has all columns that it may have.
+
+        The rules of the user's own are functions of tensors, which are compiled with the loop. The `input_ids` that
+        they get are the tokens so far of all rows, `(R, L)` int32: the last one in the last column, -1 before the
+        first. Give the same function again rather than a new one like it, or the loop is compiled again.
 
         Args:
-            input_ids: prompts, int32 `(B, P)`; `bos_token_id` alone if None.
+            input_ids: prompts, int32 `(B, P)`; `bos_token_id` alone if None. Or a dict of these first four arguments,
+                as a tokenizer gives it.
             attention_mask: `(B, P)`, 0 at padding, on either side. If None, `pad_token_id` is padding unless it is
                 an end token.
+            decoder_input_ids: what the text of an encoder-decoder begins with, int32 `(B, T)`, with or without its
+                start token.
+            decoder_attention_mask: `(B, T)`, 0 at padding.
             generation_config: the options, if they are not given one by one.
             assistant_model: a smaller model with the same vocabulary that drafts tokens, for this one to check
                 several at once. The tokens are this model's own all the same.
-            seed: makes the draws repeatable; None draws one from Keras's global generator.
-            options: fields of `GenerationConfig`, in place of those of `generation_config` and of the model's config;
-                None switches one off, as `eos_token_id=None`.
+            seed: makes the draws repeatable; None draws one from Keras's global generator, and inside a `tf.function`
+                a new one whenever it runs.
+            tokenizer: of the model, for `stop_strings`.
+            streamer: is given the prompt and each token that follows by `put`, and told of the `end`: a `TextStreamer`.
+            logits_processor: functions of `input_ids` and logits `(R, V)` that return other logits, after the rules
+                among the options and before what is for drawing.
+            stopping_criteria: functions of `input_ids`, and of None, that return which rows end, `(R,)`.
+            prefix_allowed_tokens_fn: a function of the number of each row's prompt, `(R,)`, and `input_ids` that
+                returns which tokens may come, boolean `(R, V)`.
+            options: fields of `GenerationConfig`, in place of those of `generation_config`, of the model's
+                `generation_config` and of its config; None switches one off, as `eos_token_id=None`.
 
         Returns:
             int32 `(B * num_return_sequences, length)`: prompts and continuations, as long as the longest row; with
             `return_dict_in_generate`, a `GenerateOutput`.
 
         Raises:
+            TypeError: for an option that there is not; the message says which there are.
             ValueError: for ids outside the vocabulary, an empty prompt, a mask of another shape, a length the model
                 has no positions for, options out of range or that exclude each other, and an assistant that does not
                 fit.
         """
-        config, ids, mask = self._prepare(input_ids, attention_mask, generation_config, options)
-        if config.num_beams > 1:
-            output = self._search(ids, mask, config, assistant_model, seed)
+        request = asked(
+            self,
+            input_ids,
+            attention_mask,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            generation_config=generation_config,
+            assistant_model=assistant_model,
+            seed=seed,
+            tokenizer=tokenizer,
+            logits_processor=logits_processor,
+            stopping_criteria=stopping_criteria,
+            prefix_allowed_tokens_fn=prefix_allowed_tokens_fn,
+            **options,
+        )
+        if streamer is not None:
+            _require_one_beam(request.config)
+        if request.prompts.traced:
+            output = self._in_graph(request)
+        elif request.config.beams > 1:
+            output = self._search(request)
         else:
-            *_, state = self._advance(ids, mask, config, assistant_model, seed, chunk=None)
-            output = GenerateOutput(state.tokens[:, : int(state.index)])
-        return output if config.return_dict_in_generate else output.sequences
+            output = self._continued(request, streamer)
+        return output if request.config.return_dict_in_generate else output.sequences
 
-    def stream(
-        self,
-        input_ids=None,
-        attention_mask=None,
-        *,
-        chunk: int = 1,
-        generation_config: GenerationConfig | None = None,
-        assistant_model: GenerationMixin | None = None,
-        seed: int | None = None,
-        **options: Any,
-    ) -> Iterator[np.ndarray]:
+    def stream(self, input_ids=None, attention_mask=None, *, chunk: int = 1, **arguments: Any) -> Iterator[np.ndarray]:
         """The new tokens of `generate` as they come, `(B * num_return_sequences, n)` with n at most `chunk`.
 
         Together they are the same tokens that `generate` returns. Takes `generate`'s arguments.
@@ -118,14 +167,10 @@ class GenerationMixin:
         """
         if chunk < 1:
             raise ValueError(f"`chunk` must be at least 1; got {chunk}.")
-        config, ids, mask = self._prepare(input_ids, attention_mask, generation_config, options)
-        if config.num_beams > 1:
-            raise ValueError(
-                "beams cannot be streamed: which one is the best is known at the end. Call `generate`, or stream with "
-                "`num_beams=1`."
-            )
-        shown = self.prompt_length(ids)
-        for state in self._advance(ids, mask, config, assistant_model, seed, chunk=chunk):
+        request = asked(self, input_ids, attention_mask, **arguments)
+        _require_one_beam(request.config)
+        shown = request.prompts.length
+        for state in self._advance(request, chunk=chunk):
             filled = int(state.index)
             yield ops.convert_to_numpy(state.tokens)[:, shown:filled]
             shown = filled
@@ -134,25 +179,56 @@ class GenerationMixin:
         """Returns how many tokens the decoder begins with, after prompts `(B, P)`: P in a model without encoder."""
         return ids.shape[1]
 
-    def begin(self, ids, attention_mask, length: int) -> tuple:
-        """Returns what the decoder begins with: ids, their mask, and an empty cache of `length` slots."""
+    def begin(self, ids, attention_mask, length: int, decoder: tuple[Any, Any] | None = None) -> tuple:
+        """Returns what the decoder begins with: ids, their mask, and an empty cache of `length` slots.
+
+        Args:
+            ids, attention_mask: the prompts, `(B, P)`.
+            length: columns of the text.
+            decoder: ids and mask that the decoder of an encoder-decoder begins with, unless it is its start token.
+        """
         return ids, attention_mask, self.init_cache(ops.shape(ids)[0], length)
 
-    def _search(self, ids, mask, config: GenerationConfig, assistant, seed: int | None) -> GenerateOutput:
+    def _search(self, request: Request) -> GenerateOutput:
         """The best beams of each prompt, as long as the longest of them."""
-        _, (search,), values = self._ready(ids, config, assistant, seed)
-        tokens, scores, lengths = (
-            ops.reshape(x[:, : config.num_return_sequences], (-1, *x.shape[2:])) for x in search(ids, mask, *values)
-        )
-        return GenerateOutput(tokens[:, : self.prompt_length(ids) + int(ops.max(lengths))], scores)
+        _, (search,), values = self._ready(request)
+        found, prompt = search(*request.prompts, *values), request.prompts.length
+        output = _best(found, request.config)
+        longest = int(ops.max(found.best.lengths[:, : request.config.num_return_sequences]))
+        scores = _scores(found.record, prompt, int(found.index))
+        return output._replace(sequences=output.sequences[:, : prompt + longest], scores=scores)
 
-    def _advance(
-        self, ids, mask, config: GenerationConfig, assistant, seed: int | None, *, chunk: int | None
-    ) -> Iterator[DecodeState]:
+    def _continued(self, request: Request, streamer: Any) -> GenerateOutput:
+        """The prompts and what follows, as long as the longest row; shown to a streamer as it comes."""
+        prompt = request.prompts.length
+        if streamer is None:
+            *_, state = self._advance(request, chunk=None)
+        else:
+            begun = request.prompts.ids if request.prompts.decoder is None else request.prompts.decoder[0]
+            streamer.put(ops.convert_to_numpy(begun))
+            for state in self._advance(request, chunk=1):
+                streamer.put(ops.convert_to_numpy(state.tokens)[:, int(state.index) - 1])
+            streamer.end()
+        filled = int(state.index)
+        return GenerateOutput(state.tokens[:, :filled], scores=_scores(state.scores, prompt, filled))
+
+    def _in_graph(self, request: Request) -> GenerateOutput:
+        """The result as part of a graph of the user's: all columns, and no operation that only XLA runs."""
+        length, functions, values = self._ready(request)
+        with portable_graph() if keras.backend.backend() == "tensorflow" else nullcontext():
+            if request.config.beams > 1:
+                found = functions[0](*request.prompts, *values)
+                scores = _scores(found.record, request.prompts.length, length)
+                return _best(found, request.config)._replace(scores=scores)
+            start, step = functions
+            state = step(start(*request.prompts, *values), ops.convert_to_tensor(length, "int32"), *values)
+        return GenerateOutput(state.tokens[:, :length], scores=_scores(state.scores, request.prompts.length, length))
+
+    def _advance(self, request: Request, *, chunk: int | None) -> Iterator[DecodeState]:
         """The states after every `chunk` tokens, or only the last one."""
-        length, (start, step), values = self._ready(ids, config, assistant, seed)
-        state = start(ids, mask, *values)
-        filled = self.prompt_length(ids) + 1
+        length, (start, step), values = self._ready(request)
+        state = start(*request.prompts, *values)
+        filled = request.prompts.length + 1
         while filled < length:
             if chunk is not None:
                 yield state
@@ -162,60 +238,49 @@ class GenerationMixin:
             state = step(state, ops.convert_to_tensor(filled, "int32"), *values)
         yield state
 
-    def _ready(self, ids, config: GenerationConfig, assistant, seed: int | None) -> tuple:
-        """Columns of the result, the compiled functions, made once, and the controls and the seed as tensors."""
-        prompt = self.prompt_length(ids)
-        if assistant is not None:
-            _require_fit(self, assistant, config)
-            if assistant.prompt_length(ids) != prompt:
-                raise ValueError(
-                    "`assistant_model` must be an encoder-decoder where this model is one, and only there."
-                )
-        length = config.length(prompt, _positions(self, assistant))
-        choices = config.decoding(length, assisted=assistant is not None), assistant
-        loops = self.__dict__.setdefault("_loops", {})
-        if choices not in loops:
-            loops[choices] = compiled_method(self, *choices)
-        controls = {name: ops.convert_to_tensor(x, "float32") for name, x in config.controls(prompt).items()}
-        return length, loops[choices], (controls, ops.convert_to_tensor(_seed(seed), "uint32"))
+    def _ready(self, request: Request) -> tuple:
+        """Columns of the result, the functions, and the controls and the seed as tensors.
 
-    def _prepare(self, input_ids, attention_mask, config: GenerationConfig | None, options: dict) -> tuple:
-        """The options, completed and checked, the prompts and their mask."""
-        config = (config or GenerationConfig()).resolved(self.config, **options)
-        if input_ids is None:
-            if config.bos_token_id is None:
-                raise ValueError("without `input_ids` a text begins with `bos_token_id`: give one of them.")
-            input_ids = [[config.bos_token_id]]
-        ids = ops.convert_to_tensor(input_ids)
-        require_rank(ids, 2, "input_ids", "(batch, length)")
-        require_integer(ids, "input_ids")
-        if 0 in ids.shape:
-            raise ValueError(f"`input_ids` must hold at least one token a row; got shape {tuple(ids.shape)}.")
-        require_below(ids, self.prompt_vocab_size, "input_ids", "vocab_size")
-        if attention_mask is None:
-            pad = config.pad_token_id
-            padded = pad is not None and pad not in config.ends
-            mask = ids != pad if padded else ops.ones(ids.shape, "bool")
+        The functions are compiled, and made once; in a graph of the user's they are as they stand.
+        """
+        config, prompts = request.config, request.prompts
+        length = config.length(prompts.length, _positions(self, request.assistant))
+        choices = request.decoding(length), request.assistant
+        if prompts.traced:
+            functions = tuple(compiled.function for compiled in compiled_method(self, *choices))
         else:
-            mask = ops.convert_to_tensor(attention_mask)
-        if tuple(mask.shape) != tuple(ids.shape):
-            raise ValueError(
-                f"`attention_mask` must have the shape of `input_ids` {tuple(ids.shape)}; got {tuple(mask.shape)}."
-            )
-        if not ops.convert_to_numpy(mask).any(axis=1).all():
-            raise ValueError("`attention_mask` hides every token of a row: give each row at least one.")
-        return config, ops.cast(ids, "int32"), ops.cast(mask, "int32")
+            loops = self.__dict__.setdefault("_loops", {})
+            if choices not in loops:
+                loops[choices] = compiled_method(self, *choices)
+            functions = loops[choices]
+        controls = config.controls(prompts.length, length)
+        controls = {name: ops.cast(ops.convert_to_tensor(x), "float32") for name, x in controls.items()}
+        seed = drawn_seed(request.seed, needed=bool(config.do_sample), traced=prompts.traced)
+        return length, functions, (controls, seed)
 
 
-def _require_fit(model, assistant, config: GenerationConfig) -> None:
-    """Raises ValueError for an assistant that cannot draft for the model with these options."""
-    if config.num_beams > 1 or config.contrastive:
-        raise ValueError("`assistant_model` drafts single sequences: leave out `num_beams` and `penalty_alpha`.")
-    sizes = assistant.config.vocab_size, model.config.vocab_size
-    if sizes[0] != sizes[1]:
+def _best(found: Found, config: GenerationConfig) -> GenerateOutput:
+    """The best beams of each prompt, in all columns."""
+    count = config.num_return_sequences
+    kept = (x[:, :count] for x in (found.best.tokens, found.best.scores))
+    return GenerateOutput(*(ops.reshape(x, (-1, *ops.shape(x)[2:])) for x in kept))
+
+
+def _scores(scores, prompt: Any, filled: Any) -> tuple | None:
+    """The logits of the new tokens, with -inf for what must not come; None if they were not kept."""
+    if isinstance(scores, tuple):
+        return None
+    if not isinstance(prompt, int) or not isinstance(filled, int):
+        raise ValueError("`output_scores` in a function of your own need prompts of a fixed length: one for each step.")
+    scores = ops.where(scores <= REMOVED / 2, -np.inf, scores)
+    return tuple(scores[:, i] for i in range(prompt, filled))
+
+
+def _require_one_beam(config: GenerationConfig) -> None:
+    if config.beams > 1:
         raise ValueError(
-            f"`assistant_model` has a vocabulary of {sizes[0]} tokens and this model one of {sizes[1]}: it must be the "
-            "same one."
+            "beams cannot be streamed: which one is the best is known at the end. Call `generate`, or stream with "
+            "`num_beams=1`."
         )
 
 
@@ -223,11 +288,3 @@ def _positions(*models) -> int | None:
     """Returns how many positions every one of the models has; None if there is no limit."""
     limits = (model.max_positions for model in models if model is not None)
     return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _seed(seed: int | None) -> int:
-    if seed is None:
-        return int(keras.random.randint((), 0, 2**31 - 1))
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must lie in [0, 2**32); got {seed}.")
-    return seed

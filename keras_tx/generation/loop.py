@@ -17,8 +17,9 @@ from keras import ops
 
 from keras_tx.generation.processors import occurring, process
 from keras_tx.generation.rows import repeat_rows
-from keras_tx.generation.sampling import next_token, step_seed
+from keras_tx.generation.sampling import next_token, scored, step_seed
 from keras_tx.generation.state import DecodeState, Decoding
+from keras_tx.generation.stopping import is_stopped
 from keras_tx.ops.primitives import write
 
 
@@ -37,6 +38,8 @@ def prefill(step: Callable, decoding: Decoding, ids, attention_mask, cache, cont
     logits, state = read(step, decoding, ids, attention_mask, cache)
     state = note_seen(state, ids, attention_mask, logits.shape[-1], controls)
     logits, state = repeat_rows((logits, state), decoding.num_samples)
+    if decoding.output_scores:
+        state = state._replace(scores=ops.zeros((ops.shape(logits)[0], decoding.slots, logits.shape[-1])))
     return choose(state, decoding, logits, controls, seed)
 
 
@@ -103,14 +106,25 @@ def choose(state: DecodeState, decoding: Decoding, logits, controls: dict, seed)
     logits = process(ops.cast(logits, "float32"), state, decoding, controls)
     draws = step_seed(seed, state.index)
     chosen = next_token(logits, controls, do_sample=decoding.do_sample, top_k=decoding.top_k, seed=draws)
+    if decoding.output_scores:
+        scores = scored(logits, controls, decoding)
+        state = state._replace(scores=write(state.scores, scores[:, None], state.index, axis=1))
     return append(state, decoding, chosen)
 
 
 def append(state: DecodeState, decoding: Decoding, chosen) -> DecodeState:
-    """Puts tokens `(B,)` into the next column, padding in finished rows, and sees which rows that ends."""
-    chosen = ops.where(state.finished, decoding.pad_token_id, chosen)
+    """Puts tokens `(B,)` into the next column, padding in finished rows, and sees which rows that ends.
+
+    Without end tokens there is no padding, as in Transformers: a row that a stopping criterion ended is filled with
+    what would have followed.
+    """
+    if decoding.eos_token_ids:
+        chosen = ops.where(state.finished, decoding.pad_token_id, chosen)
+    state = put(state, chosen)
     finished = ops.logical_or(state.finished, is_end(chosen, decoding))
-    return put(state, chosen)._replace(finished=finished)
+    if decoding.stopping_criteria:
+        finished = ops.logical_or(finished, is_stopped(state.tokens, state.index, decoding))
+    return state._replace(finished=finished)
 
 
 def put(state: DecodeState, tokens) -> DecodeState:

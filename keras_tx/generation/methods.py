@@ -13,8 +13,9 @@ from keras_tx.generation.state import Decoding
 def compiled_method(model, decoding: Decoding, assistant=None) -> tuple[Compiled, ...]:
     """The functions of the method that these choices mean, compiled when they are first called.
 
-    Beam search is one function, of `(ids, attention_mask, controls, seed)`, which gives `Hypotheses`. All others are
-    two on `DecodeState`s: the start of a loop, of the same, and its continuation, of `(state, until, controls, seed)`.
+    Beam search is one function, of `(ids, attention_mask, decoder, controls, seed)`, which gives `Found`. All
+    others are two on `DecodeState`s: the start of a loop, of the same, and its continuation, of
+    `(state, until, controls, seed)`. The first three arguments are those of `Prompts`.
 
     Raises:
         ValueError: for a method that needs more of the model than it has.
@@ -31,8 +32,8 @@ def _search(model, decoding: Decoding) -> Compiled:
             f"{model.config.vocab_size}: leave out `num_beams`, or some of `eos_token_id`."
         )
 
-    def search(ids, mask, controls, seed):
-        prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots)
+    def search(ids, mask, decoder, controls, seed):
+        prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots, decoder)
         return beam_search(model.decode_step, decoding, prompt, prompt_mask, cache, controls, seed)
 
     return Compiled(search, model)
@@ -41,9 +42,9 @@ def _search(model, decoding: Decoding) -> Compiled:
 def _loop(model, decoding: Decoding, assistant) -> tuple[Compiled, Compiled]:
     method, steps, models = _method(model, decoding, assistant)
 
-    def start(ids, mask, controls, seed):
-        prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots)
-        caches = [cache, *(other.begin(ids, mask, decoding.slots)[-1] for other in models[1:])]
+    def start(ids, mask, decoder, controls, seed):
+        prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots, decoder)
+        caches = [cache, *(other.begin(ids, mask, decoding.slots, decoder)[-1] for other in models[1:])]
         return method.prefill(*steps, decoding, prompt, prompt_mask, *caches, controls, seed)
 
     def continuation(state, until, controls, seed):

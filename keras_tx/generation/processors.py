@@ -17,15 +17,18 @@ def process(logits, state: DecodeState, decoding: Decoding, controls: dict):
     Args:
         logits: `(B, V)` float32.
         state: the tokens so far, their number, and which have been seen.
-        decoding: `no_repeat_ngram_size` forbids to complete a run of so many tokens a second time, in prompt and
-            continuation together; `bad_words_ids` forbids to complete any of these runs.
+        decoding: has the rules, as `GenerationConfig` explains them.
         controls: `repetition_penalty` divides the positive and multiplies the negative logits of tokens seen
-            (Keskar et al. 2019); `min_length` forbids end tokens until so many columns are filled.
+            (Keskar et al. 2019). The others are columns: `min_length`, before which end tokens must not come;
+            `forced_bos`, `forced_eos` and `begin`, of the tokens that are forced or suppressed there; `decay_start`,
+            after which end tokens become likelier by `decay_factor`.
 
     Returns:
         `(B, V)` float32.
     """
     vocab_size = logits.shape[-1]
+    if decoding.sequence_bias:
+        logits = logits + _bias(state, decoding.sequence_bias, vocab_size)
     if "repetition_penalty" in controls:
         penalty = controls["repetition_penalty"]
         logits = ops.where(state.seen, ops.where(logits < 0, logits * penalty, logits / penalty), logits)
@@ -35,10 +38,70 @@ def process(logits, state: DecodeState, decoding: Decoding, controls: dict):
     if decoding.bad_words_ids:
         logits = ops.where(_completed_words(state, decoding.bad_words_ids, vocab_size), REMOVED, logits)
     if "min_length" in controls:
-        ends = np.isin(np.arange(vocab_size), decoding.eos_token_ids)
-        short = ops.cast(state.index, "float32") < controls["min_length"]
-        logits = ops.where(ops.logical_and(short, ends), REMOVED, logits)
+        short = _column(state) < controls["min_length"]
+        logits = ops.where(ops.logical_and(short, _among(decoding.eos_token_ids, vocab_size)), REMOVED, logits)
+    return _constrain(logits, state, decoding, controls)
+
+
+def _constrain(logits, state: DecodeState, decoding: Decoding, controls: dict):
+    """The rules that do not ask which tokens have come, but for the user's own; see `process`."""
+    vocab_size = logits.shape[-1]
+    if decoding.prefix_allowed_tokens_fn is not None:
+        logits = _allowed(logits, state, decoding)
+    for name, tokens in (("forced_bos", decoding.forced_bos_token_ids), ("forced_eos", decoding.forced_eos_token_ids)):
+        if name in controls:
+            alone = ops.where(_among(tokens, vocab_size), 0.0, REMOVED)
+            logits = ops.where(_column(state) == controls[name], alone, logits)
+    if "decay_start" in controls:
+        since = ops.maximum(_column(state) - controls["decay_start"], 0.0)
+        nearer = ops.abs(logits) * (controls["decay_factor"] ** since - 1.0)
+        ends = ops.logical_and(_among(decoding.eos_token_ids, vocab_size), logits > REMOVED / 2)
+        logits = ops.where(ends, logits + nearer, logits)
+    if decoding.suppress_tokens:
+        logits = ops.where(_among(decoding.suppress_tokens, vocab_size), REMOVED, logits)
+    if "begin" in controls:
+        first = _column(state) == controls["begin"]
+        barred = ops.logical_and(first, _among(decoding.begin_suppress_tokens, vocab_size))
+        logits = ops.where(barred, REMOVED, logits)
+    for processor in decoding.logits_processor:
+        logits = ops.cast(processor(tokens_so_far(state.tokens, state.index), logits), "float32")
     return logits
+
+
+def tokens_so_far(tokens, count):
+    """The tokens for a function of the user's: `(B, S)`, the last of them in the last column, -1 before the first.
+
+    So the function may take them from the end, as in Transformers, whatever their number.
+
+    Args:
+        tokens: `(B, S)`.
+        count: int32 scalar, how many columns are filled.
+    """
+    return _last_tokens(tokens, count, ops.shape(tokens)[1])
+
+
+def _allowed(logits, state: DecodeState, decoding: Decoding):
+    """The logits with the tokens removed that the user's function does not allow.
+
+    Where nothing that it allows was left by other rules, in any beam of a prompt, what it allows comes all the same.
+    """
+    rows = ops.arange(ops.shape(logits)[0], dtype="int32") // decoding.num_beams
+    allowed = decoding.prefix_allowed_tokens_fn(rows, tokens_so_far(state.tokens, state.index))  # type: ignore[misc]
+    alone = ops.where(ops.cast(allowed, "bool"), 0.0, REMOVED)
+    logits = logits + alone
+    hopeless = ops.reshape(ops.max(logits, axis=-1) <= REMOVED / 2, (-1, decoding.num_beams))
+    hopeless = ops.repeat(ops.all(hopeless, axis=1), decoding.num_beams)[:, None]
+    return ops.where(hopeless, alone, logits)
+
+
+def _column(state: DecodeState):
+    """The column that the next token fills, float32, as controls are."""
+    return ops.cast(state.index, "float32")
+
+
+def _among(tokens: tuple[int, ...], vocab_size: int) -> np.ndarray:
+    """`(V,)` boolean: which tokens are among these."""
+    return np.isin(np.arange(vocab_size), tokens)
 
 
 def occurring(ids, vocab_size: int, where=None):
@@ -68,7 +131,7 @@ def _completed_ngrams(state: DecodeState, size: int, vocab_size: int):
         return ops.zeros((1, vocab_size), "bool")
     repeated = ops.arange(starts, dtype="int32") + size <= state.index
     repeated = ops.broadcast_to(repeated, (ops.shape(state.tokens)[0], starts))
-    last = _last_tokens(state, size - 1)
+    last = _last_tokens(state.tokens, state.index, size - 1)
     for i in range(size - 1):
         repeated = ops.logical_and(repeated, state.tokens[:, i : i + starts] == last[:, i : i + 1])
     return occurring(state.tokens[:, size - 1 :], vocab_size, where=repeated)
@@ -76,16 +139,28 @@ def _completed_ngrams(state: DecodeState, size: int, vocab_size: int):
 
 def _completed_words(state: DecodeState, words: tuple[tuple[int, ...], ...], vocab_size: int):
     """`(B, V)` boolean: the last tokens of the words whose others have just come."""
+    complete, ends = _complete(state, words)
+    return occurring(ops.broadcast_to(ends, ops.shape(complete)), vocab_size, where=complete)
+
+
+def _bias(state: DecodeState, biases: tuple[tuple[tuple[int, ...], float], ...], vocab_size: int):
+    """`(B, V)`: the sum of the biases of the runs that a token completes."""
+    complete, ends = _complete(state, tuple(run for run, _ in biases))
+    of_token = (ends[:, None] == np.arange(vocab_size)) * np.array([[bias] for _, bias in biases])
+    return ops.matmul(ops.cast(complete, "float32"), of_token.astype("float32"))
+
+
+def _complete(state: DecodeState, words: tuple[tuple[int, ...], ...]) -> tuple:
+    """`(B, N)` boolean, the words of which all tokens but the last have just come, and their last tokens, `(N,)`."""
     longest = max(map(len, words))
     anything = -2
     padded = np.array([(anything,) * (longest - len(word)) + word for word in words], "int32")
     starts, ends = padded[:, :-1], padded[:, -1]
-    last = _last_tokens(state, longest - 1)[:, None]  # (B, 1, longest - 1)
-    complete = ops.all(ops.logical_or(starts == anything, last == starts), axis=-1)
-    return occurring(ops.broadcast_to(ends, ops.shape(complete)), vocab_size, where=complete)
+    last = _last_tokens(state.tokens, state.index, longest - 1)[:, None]  # (B, 1, longest - 1)
+    return ops.all(ops.logical_or(starts == anything, last == starts), axis=-1), ends
 
 
-def _last_tokens(state: DecodeState, count: int):
-    """`(B, count)`, -1 before the first column."""
-    columns = state.index - count + ops.arange(count, dtype="int32")
-    return ops.where(columns >= 0, ops.take(state.tokens, ops.maximum(columns, 0), axis=1), -1)
+def _last_tokens(tokens, filled, count):
+    """The last `count` of the `filled` columns: `(B, count)`, -1 before the first column."""
+    columns = filled - count + ops.arange(count, dtype="int32")
+    return ops.where(columns >= 0, ops.take(tokens, ops.maximum(columns, 0), axis=1), -1)

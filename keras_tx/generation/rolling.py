@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_tx.generation.request import asked
+
 
 def window_size(max_positions: int | None) -> int:
     """Returns how many tokens are read at a time; the positions after them are for new tokens.
@@ -40,7 +42,8 @@ def stream_rolling(
     """Streams any number of new tokens, as `model.stream` does within the model's positions.
 
     The first window holds the end of the prompt. Each time all positions are used, the last half of them becomes the
-    next window, so a token is always drawn from between a half and all of the positions.
+    next window, so a token is always drawn from between a half and all of the positions. When an end token has come in
+    every row of a window, that is the end.
 
     Args:
         model: has `stream`, and positions up to `config.max_positions`.
@@ -58,7 +61,9 @@ def stream_rolling(
     mask = np.ones_like(ids) if attention_mask is None else np.asarray(attention_mask, "int32")
     size = window_size(model.config.max_positions)
     room = model.config.max_positions - size
+    ends = asked(model, ids, mask, **options).config.ends
     for turn, left in enumerate(range(max_new_tokens, 0, -room)):
+        begun = ids.shape[1]
         window, seen = last_window(ids, mask, size)
         draws = {"seed": (seed + turn) % 2**32, "max_new_tokens": room, "chunk": chunk}
         for new in model.stream(window, attention_mask=seen, **draws, **options):
@@ -69,3 +74,5 @@ def stream_rolling(
             yield new
             if not left:
                 return
+        if np.isin(ids[:, begun:], ends).any(axis=1).all():
+            return

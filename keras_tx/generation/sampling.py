@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_tx.generation.processors import REMOVED
+from keras_tx.generation.state import Decoding
 from keras_tx.ops.dropout import FixedSeed
 from keras_tx.ops.primitives import argmax
 
@@ -61,7 +62,9 @@ def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
         logits: `(B, V)` float32.
         controls: float scalars by name, or `(B, 1)`: `temperature` divides the logits; `top_p` keeps the likeliest
             tokens that together reach that probability (Holtzman et al. 2020); `min_p` drops tokens less likely than
-            that share of the likeliest one; `top_k` is as below, for graphs in which it may change. One that is absent
+            that share of the likeliest one; `typical_p` keeps those nearest to the expected surprise that together
+            reach that probability (Meister et al. 2022); `epsilon_cutoff` and `eta_cutoff` drop those of less
+            probability (Hewitt et al. 2022); `top_k` is as below, for graphs in which it may change. One that is absent
             costs nothing.
         top_k: keep this many of the likeliest tokens; None or 0 for all.
         keep: so many of the likeliest stay in any case.
@@ -78,17 +81,56 @@ def warp(logits, controls: dict, top_k: int | None = None, *, keep: int = 1):
             least = ops.min(ops.where(among, best, -REMOVED), axis=-1, keepdims=True)
             best = ops.where(among, best, REMOVED)
         if "top_p" in controls:
-            probabilities = ops.softmax(best, axis=-1)
-            before = ops.cumsum(probabilities, axis=-1) - probabilities
+            shares = probabilities(best)
+            before = ops.cumsum(shares, axis=-1) - shares
             kept = ops.sum(ops.cast(before < controls["top_p"], "int32"), axis=-1, keepdims=True)
             least = ops.maximum(least, ops.take_along_axis(best, ops.maximum(kept, keep) - 1, axis=-1))
         logits = ops.where(logits < least, REMOVED, logits)
     if "min_p" in controls:
-        least = ops.max(logits, axis=-1, keepdims=True) + ops.log(controls["min_p"])
-        if keep > 1:
-            least = ops.minimum(least, ops.top_k(logits, keep)[0][:, -1:])
-        logits = ops.where(logits < least, REMOVED, logits)
+        few = ops.max(logits, axis=-1, keepdims=True) + ops.log(controls["min_p"]) > logits
+        logits = _without(logits, few, keep)
+    if "typical_p" in controls:
+        logits = _typical(logits, controls["typical_p"], keep)
+    if "epsilon_cutoff" in controls:
+        logits = _without(logits, probabilities(logits) < controls["epsilon_cutoff"], keep)
+    if "eta_cutoff" in controls:
+        cutoff, p = controls["eta_cutoff"], probabilities(logits)
+        cutoff = ops.minimum(cutoff, ops.sqrt(cutoff) * ops.exp(-_entropy(logits)))
+        logits = _without(logits, p < cutoff, keep)
     return logits
+
+
+def scored(logits, controls: dict, decoding: Decoding, *, keep: int = 1):
+    """The logits after `process` as the choice sees them: warped where tokens are drawn, and made to sum to 1 if asked.
+
+    Args:
+        logits: `(B, V)` float32.
+        controls, keep: see `warp`.
+        decoding: the loop's fixed choices.
+    """
+    if decoding.do_sample:
+        logits = warp(logits, controls, decoding.top_k, keep=keep)
+    return ops.log_softmax(logits, axis=-1) if decoding.renormalize_logits else logits
+
+
+def _without(logits, removed, keep: int):
+    """The logits without the tokens of a mask, but for the `keep` likeliest, which stay."""
+    return ops.where(ops.logical_and(removed, logits < ops.top_k(logits, keep)[0][:, -1:]), REMOVED, logits)
+
+
+def _typical(logits, mass, keep: int):
+    """The logits of the tokens whose surprise is nearest to the expected one and that together reach a probability."""
+    distance = ops.abs(-ops.log_softmax(logits, axis=-1) - _entropy(logits))
+    nearest, order = ops.top_k(-distance, distance.shape[-1])
+    reached = ops.cumsum(ops.take_along_axis(probabilities(logits), ops.cast(order, "int32"), axis=-1), axis=-1)
+    kept = ops.sum(ops.cast(reached < mass, "int32"), axis=-1, keepdims=True)
+    kept = ops.clip(kept, keep - 1, distance.shape[-1] - 1)
+    return ops.where(-distance < ops.take_along_axis(nearest, kept, axis=-1), REMOVED, logits)
+
+
+def _entropy(logits):
+    """`(B, 1)`: the expected surprise, in nats."""
+    return -ops.sum(probabilities(logits) * ops.log_softmax(logits, axis=-1), axis=-1, keepdims=True)
 
 
 def draw(logits, seed: FixedSeed):

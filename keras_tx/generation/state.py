@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 
@@ -23,6 +24,12 @@ class Decoding:
         no_repeat_ngram_size: runs of so many tokens occur once; 0 for no such rule.
         bad_words_ids: runs of tokens that must not occur.
         candidates: tokens tried at a time, C: drafted, or by contrastive search. The buffers are as much wider.
+        sequence_bias: runs of tokens, and what is added to the logits of their last tokens.
+        suppress_tokens, begin_suppress_tokens: tokens that must not come, or not first.
+        forced_bos_token_ids, forced_eos_token_ids: tokens that come first, and last.
+        renormalize_logits: make the probabilities sum to 1 after all rules.
+        output_scores: keep the logits that each token is chosen by.
+        prefix_allowed_tokens_fn, logits_processor, stopping_criteria: the user's own rules, as `generate` takes them.
     """
 
     length: Any
@@ -36,6 +43,16 @@ class Decoding:
     no_repeat_ngram_size: int = 0
     bad_words_ids: tuple[tuple[int, ...], ...] = ()
     candidates: int = 0
+    sequence_bias: tuple[tuple[tuple[int, ...], float], ...] = ()
+    suppress_tokens: tuple[int, ...] = ()
+    begin_suppress_tokens: tuple[int, ...] = ()
+    forced_bos_token_ids: tuple[int, ...] = ()
+    forced_eos_token_ids: tuple[int, ...] = ()
+    renormalize_logits: bool = False
+    output_scores: bool = False
+    prefix_allowed_tokens_fn: Callable[[Any, Any], Any] | None = None
+    logits_processor: tuple[Callable[[Any, Any], Any], ...] = ()
+    stopping_criteria: tuple[Callable[[Any, Any], Any], ...] = ()
 
     @property
     def slots(self) -> Any:
@@ -58,6 +75,7 @@ class DecodeState(NamedTuple):
         finished: `(B,)` boolean: rows that met an end token.
         seen: `(B, V)` boolean, the tokens so far, if there is a repetition penalty; `()` otherwise.
         cache: the model's cache; for some strategies, with more beside it.
+        scores: `(B, S, V)`, the logits that each column's token was chosen by, with `output_scores`; `()` otherwise.
     """
 
     tokens: Any
@@ -66,3 +84,4 @@ class DecodeState(NamedTuple):
     finished: Any
     seen: Any
     cache: Any
+    scores: Any = ()

@@ -96,7 +96,7 @@ def test_no_arguments_show_the_help(capfd):
         ("train --colour blue", "--colour"),
         ("train --text a --dataset b", "give --text or --dataset, not both"),
         ("train --resume --name none", "there is no run in runs/none: begin one with `keras-tx train`"),
-        ("generate", "'run'|'RUN'"),
+        ("generate", "'RUN_OR_CHECKPOINT'"),
         ("generate none", "there is no run in none"),
         ("generate none --length 0", "'--length'"),
         ("generate none --prompt ''", "--prompt must not be empty"),

@@ -26,7 +26,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def functions(model):
-    return traced(model, TOKENIZER, xla=True, max_new_tokens=21, temperature=0.5)
+    return traced(model, TOKENIZER, xla=True, max_new_tokens=21, temperature=0.5, seed=0)
 
 
 def traced(model, tokenizer, *, xla: bool = False, **options) -> dict:
@@ -97,6 +97,15 @@ def test_options_that_are_left_out_are_those_of_the_export(functions):
     texts = generated(functions, PROMPTS)
     assert texts == generated(functions, PROMPTS, "serve_text") == generated(functions, PROMPTS, **OPTIONS)
     assert [len(text) for text in texts] == [len(prompt) + 21 for prompt in PROMPTS]
+
+
+def test_draws_differ_unless_a_seed_is_given(model):
+    functions = traced(model, TOKENIZER, max_new_tokens=9, temperature=2.0)
+    for signature in ("serve_text", "generate"):
+        first, second = (generated(functions, ["lake"] * 3, signature) for _ in range(2))
+        assert len({*first, *second}) > 3
+    first, second = (generated(functions, PROMPTS, seed=1) for _ in range(2))
+    assert first == second
 
 
 def test_seeds_and_no_new_tokens(functions):

@@ -37,7 +37,7 @@ def test_enough_beams_find_the_best_texts(model, penalty):
     options = {"early_stopping": "never", "length_penalty": penalty, "num_beams": beams, "num_return_sequences": 7}
     got = model.generate([[0], [2]], max_new_tokens=count, eos_token_id=END, **options, return_dict_in_generate=True)
     assert isinstance(got, GenerateOutput)
-    sequences, scores = (numpy(x).reshape(2, 7, -1) for x in got)
+    sequences, scores = (numpy(x).reshape(2, 7, -1) for x in got[:2])
     for start, rows, found in zip((0, 2), sequences.tolist(), scores[:, :, 0], strict=True):
         score = {
             tuple(text + [END] * (count + 1 - len(text))): p / (len(text) - 1) ** penalty

@@ -128,9 +128,25 @@ class Pretrained:
                 progress=progress,
             )
         found.model.keep(checkpoint, found.saved)
-        for note in found.account.notes:
+        for note in [*found.account.notes, *found.model.restore(checkpoint, found.saved)]:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return found.model
+
+    def restore(self, checkpoint: convert.CheckpointDirectory, saved: Config) -> list[str]:
+        """Takes what a checkpoint holds for the model besides config and weights.
+
+        Args:
+            checkpoint: the directory.
+            saved: its config.
+
+        Returns:
+            What is to be warned of.
+        """
+        return []
+
+    def generation_options(self) -> dict[str, Any]:
+        """Returns what `generation_config.json` is to hold; nothing of a model that does not generate."""
+        return {}
 
     @classmethod
     def examine(
@@ -279,8 +295,10 @@ class Pretrained:
                 **({"options": self.options} if self.options else {}),
             }
             config, beside = self.with_kept(config, format)
+            generation = self.generation_options() or None
             weights = self._effective_weights()
-            convert.write_directory(directory, config, weights, beside=beside, sums=True, **options)
+            options |= {"beside": beside, "generation_config": generation}
+            convert.write_directory(directory, config, weights, sums=True, **options)
             return
         writable = {
             format: [family for family in families if not family.read_only] for format, families in self.formats.items()
@@ -293,7 +311,9 @@ class Pretrained:
         rules = [*family.backbone(fields), *family.head(name).rules(fields)]
         tokens = {key: value for key, value in config.items() if key.endswith("_token_id")}
         tensors = convert.sources(self._effective_weights(), rules)
-        convert.write_directory(directory, config, tensors, beside=beside, generation_config=tokens or None, **options)
+        generation = tokens | self.generation_options()
+        options |= {"beside": beside, "generation_config": generation or None}
+        convert.write_directory(directory, config, tensors, **options)
 
     def weights_by_path(self) -> dict[str, keras.Variable]:
         """Returns the weights by their paths below the model."""

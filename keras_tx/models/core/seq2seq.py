@@ -10,9 +10,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import keras
 from keras import ops
 
-from keras_tx.generation import GenerationMixin
 from keras_tx.layers import BlockCache, TransformerDecoder
 from keras_tx.models.core.backbone import Backbone
+from keras_tx.models.core.generating import GeneratingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.inputs import present, text_inputs
 from keras_tx.ops.attention.cache import Cache, least_capacity
@@ -200,17 +200,22 @@ class EncoderDecoderBackbone(Backbone):
         source = {"context": context, "context_mask": context_mask}
         return self.hidden(ids, decoder_attention_mask, **source, training=training)["hidden_states"][-1]
 
-    def begin(self, ids, attention_mask, length: int) -> tuple[Any, Any, SourceCache]:
-        """Returns what generation begins with: the start token, its mask, and a cache of `length` slots.
+    def begin(
+        self, ids, attention_mask, length: int, decoder: tuple[Any, Any] | None = None
+    ) -> tuple[Any, Any, SourceCache]:
+        """Returns what generation begins with: the target so far, its mask, and a cache of `length` slots.
 
         Args:
             ids, attention_mask: the sources, `(B, S)`, whose keys and values the cache holds.
             length: tokens of the target at most.
+            decoder: ids and mask of the target so far; the start token unless given.
         """
         context = self.encoded(ids, attention_mask)["hidden_states"][-1]
-        start = ops.full((ops.shape(ids)[0], 1), self.config.decoder_start_token_id, "int32")
+        if decoder is None:
+            start = ops.full((ops.shape(ids)[0], 1), self.config.decoder_start_token_id, "int32")
+            decoder = start, ops.ones_like(start)
         blocks = self.decoder.init_cache(ops.shape(ids)[0], length, context)
-        return start, ops.ones_like(start), SourceCache(blocks, ops.cast(attention_mask, "bool"))
+        return *decoder, SourceCache(blocks, ops.cast(attention_mask, "bool"))
 
 
 class EncoderDecoderModel(HeadModel):
@@ -301,7 +306,7 @@ class EncoderDecoderModel(HeadModel):
         return self.backbone.decode(*arguments, **options)
 
 
-class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):
+class Seq2SeqLanguageModel(GeneratingModel, EncoderDecoderModel):
     """A target given a source: each token given the source and the tokens before it."""
 
     shifted = "labels"
@@ -320,11 +325,11 @@ class Seq2SeqLanguageModel(GenerationMixin, EncoderDecoderModel):
         super()._symbolic_build(data_batch=self._by_name(data_batch))
 
     def prompt_length(self, ids):
-        """The decoder begins with one token."""
+        """The decoder begins with one token, unless `decoder_input_ids` are given."""
         return 1
 
-    def begin(self, ids, attention_mask, length):
-        return self.backbone.begin(ids, attention_mask, length)
+    def begin(self, ids, attention_mask, length, decoder=None):
+        return self.backbone.begin(ids, attention_mask, length, decoder)
 
     def hidden_step(self, ids, position_ids, attention_mask, cache):
         outputs = self.backbone.hidden(ids, attention_mask, position_ids=position_ids, cache=cache)

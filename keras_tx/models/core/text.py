@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import keras
 
-from keras_tx.generation import GenerationMixin
 from keras_tx.models.core.backbone import cache_slots
+from keras_tx.models.core.generating import GeneratingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.inputs import as_rows, present, text_inputs
 
@@ -118,7 +118,7 @@ class TextModel(HeadModel):
         return outputs | self.own_losses(outputs, given)
 
 
-class CausalLanguageModel(GenerationMixin, TextModel):
+class CausalLanguageModel(GeneratingModel, TextModel):
     """A language model that looks back alone, and so writes on."""
 
     takes_cache = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import keras
-from keras import ops
 
 from keras_tx.layers import Experts
 from keras_tx.layers.attention.variants import MultiHead, SlidingWindow, variants_of
@@ -16,6 +15,7 @@ from keras_tx.models.gpt import huggingface, keras_hub, llama
 from keras_tx.models.gpt.backbone import GPTBackbone
 from keras_tx.models.gpt.config import TINY, TINY_HEAD, TINY_LLAMA
 from keras_tx.models.gpt.heads import DoubleHead, LastTokenHead
+from keras_tx.ops.checks import known_values
 
 
 @register_model(
@@ -41,15 +41,15 @@ class GPTModel(CausalLanguageModel):
 
     backbone_class, head_class = GPTBackbone, CausalLanguageModelHead
 
-    def _prepare(self, input_ids, attention_mask, generation_config, options):
-        config, ids, mask = super()._prepare(input_ids, attention_mask, generation_config, options)
+    def check_prompts(self, attention_mask):
+        super().check_prompts(attention_mask)
+        values = known_values(attention_mask)
         counting = [type(variant).__name__ for variant in variants_of(self.config.attention) if variant.by_distance]
-        if counting and not ops.convert_to_numpy(mask)[:, -1].all():
+        if counting and values is not None and not values[:, -1].all():
             raise ValueError(
                 f"{counting[0]} attention counts how far apart tokens stand: pad prompts on the left, so that "
                 "`attention_mask` ends with 1 in each row."
             )
-        return config, ids, mask
 
 
 @register_model(TINY_HEAD)
