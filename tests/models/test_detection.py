@@ -54,6 +54,29 @@ def test_every_block_is_trained(model, given):
     assert "auxiliary_outputs" not in vit_with(auxiliary_loss=False)(given["images"], training=True)
 
 
+@pytest.mark.slow
+def test_batches_without_objects(rng):
+    """As `padded_batch` makes them, of no slots at all, among others; compiled for lengths that are not known."""
+    import tensorflow as tf
+
+    counts = [2, 0, 0, 0]
+
+    def examples():
+        for count in counts:
+            labels = {"class_labels": np.ones(count, "int32"), "boxes": np.full((count, 4), 0.4, "float32")}
+            yield normal(rng, 11, 19, 2), labels
+
+    specs = {"class_labels": tf.TensorSpec((None,), tf.int32), "boxes": tf.TensorSpec((None, 4), tf.float32)}
+    data = tf.data.Dataset.from_generator(examples, output_signature=(tf.TensorSpec((11, 19, 2)), specs))
+    empty = {"class_labels": np.int32(-100), "boxes": np.float32(0)}
+    data = data.padded_batch(2, padding_values=(np.float32(0), empty))
+    data = data.apply(tf.data.experimental.assert_cardinality(2))
+    model = vit_with()
+    model.compile("sgd")
+    history = model.fit(data, epochs=2, shuffle=False, verbose=0).history["loss"]
+    assert np.isfinite(history).all() and history[0] != history[1]
+
+
 @pytest.mark.any_backend
 @pytest.mark.parametrize("model", ["vit"], indirect=True, scope="module")
 def test_the_configs_weights_count(model, given):

@@ -60,6 +60,7 @@ def test_without_objects():
     """All are to say "no object"."""
     expected = -np.log(softmax(PREDICTED[0])[..., -1]).mean()
     assert loss(*PREDICTED, np.full_like(OBJECTS[0], -100), OBJECTS[1]) == pytest.approx(expected, abs=1e-5)
+    assert loss(*PREDICTED, *(x[:, :0] for x in OBJECTS)) == pytest.approx(expected, abs=1e-5)  # as padded_batch gives
 
 
 def test_weights_count():

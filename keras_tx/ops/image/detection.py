@@ -17,6 +17,7 @@ from keras import ops
 from keras_tx.ops.checks import known_values, require_below, require_shape
 from keras_tx.ops.image.boxes import center_to_corners, generalized_box_iou
 from keras_tx.ops.image.matching import linear_sum_assignment
+from keras_tx.ops.image.windows import are_zero
 from keras_tx.ops.losses import IGNORED, as_classes, weighted
 from keras_tx.ops.replicas import mean
 
@@ -45,7 +46,7 @@ def detection_loss(
     Args:
         logits: `(B, Q, C + 1)`, the last one of "no object".
         pred_boxes: `(B, Q, 4)`.
-        class_labels: integers `(B, M)`, `IGNORED` (-100) for slots without an object; M <= Q.
+        class_labels: integers `(B, M)`, `IGNORED` (-100) for slots without an object; M <= Q, and may be 0.
         boxes: `(B, M, 4)`; not read in those slots.
         class_cost, bbox_cost, giou_cost: what the parts of the cost of a match are multiplied by.
         bbox_loss_coefficient, giou_loss_coefficient: likewise of the loss.
@@ -60,6 +61,7 @@ def detection_loss(
             numbers of boxes outside [0, 1] if known. Inside a compiled graph, which cannot raise, those give NaN.
     """
     classes = logits.shape[-1] - 1
+    class_labels, boxes = _with_a_slot(class_labels, boxes)
     labels, counts, right = _check(class_labels, boxes, logits.shape[1], classes)
     boxes = ops.where(ops.expand_dims(counts, -1), ops.cast(boxes, "float32"), 0.5)
     pred_boxes = ops.cast(pred_boxes, "float32")
@@ -80,6 +82,19 @@ def detection_loss(
     box_losses = weighted(bbox_loss_coefficient * distance + giou_loss_coefficient * (1 - overlap), sample_weight)
     box_loss = mean(box_losses, ops.cast(counts, "float32"))
     return (class_loss + box_loss) * ops.where(ops.all(right), 1.0, float("nan"))
+
+
+def _with_a_slot(class_labels, boxes) -> tuple:
+    """Labels and boxes with one empty slot where there is none, as in a batch in which no image has an object."""
+    class_labels, boxes = ops.convert_to_tensor(class_labels), ops.convert_to_tensor(boxes)
+    if len(class_labels.shape) != 2 or len(boxes.shape) != 3:  # which is told below
+        return class_labels, boxes
+    slots = ops.shape(class_labels)[1]
+    more = max(1 - slots, 0) if isinstance(slots, int) else ops.maximum(1 - slots, 0)
+    if are_zero(more):
+        return class_labels, boxes
+    labels = ops.pad(class_labels, ((0, 0), (0, more)), constant_values=IGNORED)
+    return labels, ops.pad(boxes, ((0, 0), (0, more), (0, 0)))
 
 
 def _matching_cost(logs, pred_boxes, labels, boxes, class_cost, bbox_cost, giou_cost):
