@@ -75,7 +75,8 @@ def linear_attention(query, key, value, *, causal: bool = False, state: LinearSt
     before = None if state is None else state.sums
     if causal:
         length = key.shape[2]
-        mixed, after = _causal(query, key, value, before, min(chunk_size, length or chunk_size))
+        size = min(chunk_size, length) if isinstance(length, int) else chunk_size
+        mixed, after = _causal(query, key, value, before, size)
     else:
         after = ops.einsum("bksf,bksd->bkfd", key, value)
         after = after if before is None else before + after

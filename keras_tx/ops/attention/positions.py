@@ -77,11 +77,10 @@ def by_key(x, keys):
 
 def by_offset(x):
     """The inverse of `by_key`: `(B, H, T, S)` as `(B, H, T, T + S - 1)`, zeros where an offset has no key."""
-    batch, heads, queries, keys = ops.shape(x)
-    offsets = queries + keys - 1
-    flat = ops.reshape(ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, queries - 1))), (batch, heads, queries * offsets))
-    flat = ops.pad(flat, ((0, 0), (0, 0), (queries - 1, 1)))
-    return ops.reshape(flat, (batch, heads, queries, offsets + 1))[..., :offsets]
+    queries, keys = ops.shape(x)[2:]
+    # Upside down the rows move to the right. On JAX a shape of unknown lengths has to be one that `by_key` has, too.
+    upside_down = ops.pad(ops.flip(x, axis=2), ((0, 0), (0, 0), (0, 0), (queries - 1, 0)))
+    return ops.flip(by_key(upside_down, queries + keys - 1), axis=2)
 
 
 def relative_position_buckets(offsets, num_buckets: int = 32, max_distance: int = 128, *, bidirectional: bool = True):
