@@ -6,7 +6,6 @@ result is `NAME.BACKEND.npz`: `loaded_I` of the `.keras` file, and `weights_I` o
 
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -15,17 +14,12 @@ from contract import arrays
 
 from keras_tx.models.core.registry import MODELS
 
-compiled_passes = nullcontext
-if keras.backend.backend() == "jax":
-    from jax_passes import compiled_passes  # as the suite does: what is compiled as a whole is rounded otherwise
-
 for path in sorted(Path(sys.argv[1]).glob("*.keras")):
     given = dict(np.load(path.with_suffix(".npz")))
     saved = json.loads(path.with_suffix(".json").read_text())
     loaded = keras.saving.load_model(path)
     model = MODELS[saved["class"]].cls.from_config(saved["config"])
     model.load_weights(path.with_suffix(".weights.h5"))
-    with compiled_passes(loaded), compiled_passes(model):
-        results = {"loaded": arrays(loaded(given)), "weights": arrays(model(given))}
+    results = {"loaded": arrays(loaded(given)), "weights": arrays(model(given))}
     named = {f"{kind}_{i}": x for kind, result in results.items() for i, x in enumerate(result)}
     np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), **named)

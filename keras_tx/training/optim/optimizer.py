@@ -30,8 +30,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         if not len(variables) == len(self.scales) == len(self.weight_decays):
             raise ValueError(
                 f"`scales` and `weight_decays` must be one for each of {len(variables)} weights; got "
-                f"{len(self.scales)} and {len(self.weight_decays)}. Freeze before the optimizer is made, and load what "
-                "was frozen after it with `compile=False`."
+                f"{len(self.scales)} and {len(self.weight_decays)}. Freeze before the optimizer is made; load what was "
+                "frozen after it with `compile=False`."
             )
         super().build(variables)
 
