@@ -64,7 +64,7 @@ def _load(source: str, revision: str | None) -> tuple:
     if run is not None:
         return run.load_model()
     path = locate(source, revision=revision, also=TOKENIZER_FILES)
-    with warnings_as_lines(), progress_bar("reading") as progress:
+    with warnings_as_lines(err=True), progress_bar("reading") as progress:
         model = load_pretrained(path, progress=progress)
     if not isinstance(model, GenerationMixin):
         raise ValueError(f"{source} holds a {type(model).__name__}, which does not generate text.")
