@@ -60,8 +60,7 @@ def attended_patches(model: VisionTransformer, images, *, rollout: bool = True) 
     passed: np.ndarray = attention_rollout(maps) if rollout else np.asarray(maps[-1], "float64")
     queries = passed[..., :1, :] if config.pooling == "token" else passed[..., config.prefix_tokens :, :]
     patches = queries.mean(axis=-2)[..., config.prefix_tokens :]
-    sides = zip(np.shape(images)[1:3], config.stride, strict=True)
-    return patches.reshape(*patches.shape[:-1], *(-(-length // part) for length, part in sides))
+    return patches.reshape(*patches.shape[:-1], *model.backbone.grid_of(ops.convert_to_tensor(images)))
 
 
 def attended_tokens(block: SwinBlock, maps, size: tuple[int, int]) -> np.ndarray:

@@ -97,8 +97,8 @@ def test_digits_on_a_swin(tmp_path, capfd):
         ("train vit --epochs 0", "'--epochs'"),
         ("train vit --learning-rate -1", "`learning_rate` must be above 0; got -1.0"),
         ("train vit --learning-rate nan", "`learning_rate` must be above 0; got nan"),
-        ("train vit --patch-size 3", "`image_size` must be a multiple of `patch_size`"),
-        ("train swin --patch-size 3", "`image_size` must be a multiple of `patch_size`"),
+        ("train vit --patch-size 9", "`image_size` must be no smaller than a patch"),
+        ("train swin --patch-size 9", "`image_size` must be no smaller than a patch"),
     ],
 )
 def test_bad_options(fails, arguments, words, tmp_path, monkeypatch):

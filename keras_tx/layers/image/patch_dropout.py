@@ -25,9 +25,7 @@ class PatchDropout(Layer):
         self.rate = rate
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape=None):
-        """Nothing to make: the seed generator is the only state."""
+        self.built = True  # there is nothing else to make
 
     def call(self, x, training=None):
         require_rank(x, 3, "x", "(batch, patches, width)")

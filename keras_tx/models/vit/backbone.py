@@ -134,13 +134,13 @@ class ViTEncoder(ImageBackbone):
         images = pad(images, c.stride) if c.pad_images else images
         if c.stem is not None or masked is not None:  # pixels that are left out could not be painted
             require_whole_patches(images, c.stride)
-        new = self._grid(images)
+        new = self.grid_of(images)
         x = self.patch_embedding(images if c.stem is None else self.stem(images))
         x = x if masked is None else hide_patches(x, masked, self.mask_token)
         table = resample_positions(ops.cast(self.position_embedding, x.dtype), c.position_rows, c.grid, new)
         return x + table[:, c.position_rows :], table[:, : c.position_rows]
 
-    def _grid(self, images) -> tuple:
+    def grid_of(self, images) -> tuple:
         """Returns how many patches images are high and wide, padded ones too; tensors where that is not known yet."""
         size, stride = ops.shape(images)[1:3], self.config.stride
         if not self.config.pad_images:
@@ -177,7 +177,7 @@ class ViTEncoder(ImageBackbone):
     def feature_maps(self, outputs, images, levels):
         """The patches of some blocks' outputs, after the final norm."""
         c = self.config
-        shape = (-1, *self._grid(images), c.d_model)
+        shape = (-1, *self.grid_of(images), c.d_model)
         last, states = outputs["last_hidden_state"], outputs["hidden_states"]
         normed = [last if level == self.num_levels else self.norm(states[level]) for level in levels]
         return tuple(ops.reshape(x[:, c.prefix_tokens :], shape) for x in normed)
