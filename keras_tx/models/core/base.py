@@ -101,13 +101,14 @@ class Model(Pretrained, TrainingStep, KerasExport):
         return padded(named, self.config.to_dict().get("pad_token_id") or 0)
 
     def _by_place(self, inputs):
-        """Inputs in the order of `input_names`; what is one input cut into its rows stays as it is."""
-        rank = len(self.input_signature()[self.main_input].shape)
-        if not inputs or len(inputs[0].shape) != rank:
+        """Inputs in the order of `input_names`, those that are exported first; one cut into its rows stays as it is."""
+        signature = self.input_signature()
+        if not inputs or len(inputs[0].shape) != len(signature[self.main_input].shape):
             return inputs
-        if len(inputs) > len(self.input_names):
-            raise ValueError(f"the inputs are {', '.join(self.input_names)}; got {len(inputs)} of them in a list.")
-        return dict(zip(self.input_names, inputs, strict=False))
+        names = sorted(self.input_names, key=lambda name: name not in signature)
+        if len(inputs) > len(names):
+            raise ValueError(f"the inputs are {', '.join(names)}; got {len(inputs)} of them in a list.")
+        return dict(zip(names, inputs, strict=False))
 
     def compute_output_spec(self, *arguments, **options):
         return keras.Operation.compute_output_spec(self, *arguments, **options)  # its dtypes, too, which shapes lack
