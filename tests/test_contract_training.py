@@ -211,7 +211,7 @@ def test_weights_multiply_the_losses_of_samples(case):
     assert own_loss(model, {**given, **y}, None, weights) == pytest.approx(float(weights @ of_rows), rel=1e-5)
 
 
-@cases(labels_rows=True, is_first=True, quick=KINDS)
+@cases(labels_rows=True, is_first=True, quick=KINDS[:1])
 def test_labels_in_columns_and_in_floating_point(case):
     model = case.make()
     given = inputs(model)
@@ -223,7 +223,7 @@ def test_labels_in_columns_and_in_floating_point(case):
     assert own_loss(model, given, tuple(column.values())) == pytest.approx(expected, rel=1e-6)
 
 
-@cases(labels_rows=True, is_first=True, quick=KINDS)
+@cases(labels_rows=True, is_first=True, quick=KINDS[:1])
 def test_labels_among_the_inputs_have_metrics_and_those_of_minus_100_no_part(case):
     model = case.make()
     given = inputs(model)
@@ -258,7 +258,7 @@ def test_classes_have_weights(case):
         assert found == pytest.approx([loss], rel=1e-5)
 
 
-@cases(has_head=True, is_first=True, quick=KINDS)
+@cases(has_head=True, is_first=True, quick=KINDS[:1])
 def test_labels_that_no_class_has_stop_fit(case):
     """In arrays, and in any batch of a dataset: a compiled step could but give NaN."""
     import tensorflow as tf
@@ -266,8 +266,9 @@ def test_labels_that_no_class_has_stop_fit(case):
     model = case.make()
     given = inputs(model)
     y = labels(model, given)
-    model.compile(run_eagerly=True)
     for name in set(y) & set(model.head.num_classes_of):
+        model = case.make()  # on JAX an error in a step leaves a model without its weights
+        model.compile(run_eagerly=True)
         wrong = {**y, name: y[name] + 1000}
         for fit, error in (
             (lambda: model.fit(given, wrong, verbose=0), ValueError),  # noqa: B023

@@ -185,7 +185,7 @@ class GenerationConfig:
             ValueError: for options out of range or that exclude each other, and rules on tokens outside the model's
                 vocabulary. End tokens there just never come.
         """
-        fields = model_config.to_dict()
+        fields = dataclasses.asdict(model_config)
         tokens = {name: fields.get(name) for name in SPECIAL_TOKENS}
         found: dict[str, Any] = {**DEFAULTS, **tokens}
         for config in (defaults, self):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import keras
@@ -13,6 +12,7 @@ from helpers import numpy, randomize
 
 from keras_tx import BigramModel, GPTModel
 from keras_tx.generation import GenerationConfig
+from keras_tx.models.bigram.model import BigramConfig
 from keras_tx.models.gpt.config import TINY
 
 SUCCESSOR = np.array([3, 5, 0, 6, 2, 4, 1])
@@ -130,7 +130,7 @@ def test_padding_is_told_by_its_token_unless_that_is_an_end():
 
 def test_special_tokens_are_the_models_unless_given(model):
     prompts = np.array([[0], [5]])
-    special = SimpleNamespace(vocab_size=7, bos_token_id=4, eos_token_id=(1, 2), pad_token_id=6)
+    special = BigramConfig(vocab_size=7, bos_token_id=4, eos_token_id=(1, 2), pad_token_id=6)
     with patch.object(model, "config", special):
         np.testing.assert_array_equal(model.generate(prompts, max_new_tokens=5), [[0, 3, 6, 1], [5, 4, 2, 6]])
         np.testing.assert_array_equal(model.generate(max_new_tokens=2), [[4, 2]])
@@ -142,7 +142,7 @@ def test_special_tokens_are_the_models_unless_given(model):
 def test_none_by_itself_switches_off_and_in_a_config_is_not_given(model):
     """As in Transformers: of `generate`'s own arguments None survives, of a config's fields it does not."""
     prompts = np.array([[0], [6]])  # 0 3 6 1 5 4, 6 1 5 4 2 0
-    special = SimpleNamespace(vocab_size=7, bos_token_id=4, eos_token_id=(1, 2), pad_token_id=6)
+    special = BigramConfig(vocab_size=7, bos_token_id=4, eos_token_id=(1, 2), pad_token_id=6)
     with patch.object(model, "config", special):
         ended = [[0, 3, 6, 1], [6, 1, 6, 6]]
         unset = GenerationConfig(max_new_tokens=5, eos_token_id=None, pad_token_id=None)
@@ -182,9 +182,9 @@ def test_none_of_the_other_options(model):
 def test_top_k_of_none_draws_from_all():
     config = GenerationConfig(do_sample=True, top_k=None)
     none = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
-    size = SimpleNamespace(vocab_size=101, **none)
+    size = BigramConfig(vocab_size=101, **none)
     assert config.resolved(size).top_k == 50 and config.resolved(size, top_k=None).top_k is None
-    assert config.resolved(SimpleNamespace(vocab_size=7, **none)).top_k == 7
+    assert config.resolved(BigramConfig(vocab_size=7, **none)).top_k == 7
 
 
 def test_a_config_survives_json():

@@ -269,7 +269,7 @@ def test_files_that_we_cannot_follow(change, message, tmp_path):
 def test_plain_files_that_are_damaged(tmp_path):
     directory = shutil.copytree(GOLDEN / "uncased", tmp_path / "uncased")
     (directory / "vocab.txt").write_text("[PAD]\n[UNK]\nthe\n")
-    with pytest.raises(ValueError, match=r"vocab.txt has no token '\[SEP\]'"):
+    with pytest.raises(ValueError, match=r"has no token '\[SEP\]', the tokenizer's `sep_token`"):
         load_tokenizer(directory)
     with pytest.raises(ValueError, match=r"has neither tokenizer.json nor vocab.txt"):
         WordPieceTokenizer.from_pretrained(tmp_path)

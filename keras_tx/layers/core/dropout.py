@@ -28,7 +28,10 @@ class Dropout(Layer):
         self.seed = seed
         if rate:
             self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True  # there is nothing else to make
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Nothing to make: the seed generator is the only state."""
 
     def call(self, x, training=None):
         return dropout(x, self.rate, self.seed_generator) if training and self.rate else x
@@ -55,7 +58,10 @@ class DropPath(Layer):
         self.rate = rate
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True  # there is nothing else to make
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Nothing to make: the seed generator is the only state."""
 
     def call(self, x, training=None):
         if not training or not self.rate:

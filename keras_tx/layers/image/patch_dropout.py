@@ -25,7 +25,10 @@ class PatchDropout(Layer):
         self.rate = rate
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True  # there is nothing else to make
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Nothing to make: the seed generator is the only state."""
 
     def call(self, x, training=None):
         require_rank(x, 3, "x", "(batch, patches, width)")
