@@ -103,6 +103,7 @@ def test_records_of_other_sides_have_other_names(arguments, name):
     assert __main__.record_name(args, datetime.date(2026, 3, 5)) == name
 
 
+@pytest.mark.slow
 def test_a_job_is_timed_in_child_processes(fake_job):
     done = benchmarks("fake.naps", "--a", "quick", "--b", "slow", "quick", "--rounds", "2", modules=fake_job)
     assert done.returncode == 0, done.stderr

@@ -90,6 +90,7 @@ def test_a_file_survives_a_kill(tmp_path, moment):
     assert path.read_text() == "old"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", range(6))
 def test_a_directory_survives_a_kill(tmp_path, moment):
     """At each step on the way; between the two renames the old one lies beside, as documented."""

@@ -132,6 +132,7 @@ def classes_to_save() -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
 def test_keras_files_load_in_a_fresh_process(saved, order, tmp_path):
     """Keras's own `load_model` finds every class of ours after the two imports, in either order."""

@@ -44,6 +44,7 @@ def exported(model, format, path, **inputs) -> dict[str, np.ndarray]:
 SLOW_SAVED_MODEL = pytest.param(SAVED_MODEL, marks=pytest.mark.slow, id="saved_model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -94,6 +95,7 @@ def quantized() -> BERTForSequenceClassification:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", [SLOW_SAVED_MODEL, ONNX], ids=lambda format: format.name)
 def test_quantized_layers_stay_quantized(format, tmp_path):
     model, inputs = quantized(), TOKENS | {"token_type_ids": 1 - MASK}

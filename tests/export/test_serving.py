@@ -37,6 +37,7 @@ def test_it_writes_english(loaded):
     assert len(words) > 5 and {"the", "of", "a", "is", "to", "an", "in", "and"} & set(words)
 
 
+@pytest.mark.slow
 def test_rest_client(loaded):
     predict = runpy.run_path(str(CLIENTS / "rest_client.py"))["predict"]
     inputs = {"prompt": ["The ", "A"], "temperature": 0.0, "max_new_tokens": 9}

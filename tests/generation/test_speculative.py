@@ -73,6 +73,7 @@ def softmax_rows(x: np.ndarray) -> np.ndarray:
     return np.stack([softmax(row) for row in x])
 
 
+@pytest.mark.slow
 def test_texts_are_distributed_as_the_models(model):
     """All texts of three tokens, in batches of three rows; the draft's own distribution would not pass."""
     controls = {"top_k": 4, "temperature": 2.0}

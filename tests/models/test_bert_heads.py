@@ -95,11 +95,11 @@ def test_heads_on_the_pooled_output(rng, ids, cls, layer):
 
 
 def test_the_loss_of_a_problem(rng, ids):
-    """Told from the labels; the cases are those of `SequenceClassification`."""
+    """Told from `num_labels` or named; the cases are those of `SequenceClassification`."""
     numbers, several = normal(rng, 3), rng.integers(0, 2, (3, 5)).astype("float32")
     for fields, y, definition in (
         ({"num_labels": 1}, numbers, lambda x: ((x[:, 0] - numbers) ** 2).mean()),
-        ({}, several, lambda x: (np.log1p(np.exp(x)) - several * x).mean()),
+        ({"problem_type": "multi_label_classification"}, several, lambda x: (np.log1p(np.exp(x)) - several * x).mean()),
     ):
         outputs = made(BERTForSequenceClassification, rng, **fields)(ids, labels=y)
         assert float(outputs["loss"]) == pytest.approx(definition(numpy(outputs["logits"])), rel=1e-5)

@@ -41,18 +41,14 @@ def test_a_text_is_classified_by_its_last_token(rng):
 def test_the_loss_of_a_problem(rng):
     """Named by `problem_type`, or told from the number of labels and their dtype."""
     numbers, classes = normal(rng, 3), np.array([4, 0, 2])
-    several = rng.integers(0, 2, (3, 5)).astype("float32")
+    several, several_of = rng.integers(0, 2, (3, 5)).astype("float32"), {"problem_type": "multi_label_classification"}
     for fields, y, definition in (
         ({"num_labels": 1}, numbers, lambda x: ((x[:, 0] - numbers) ** 2).mean()),
         ({"num_labels": 1}, numbers[:, None], lambda x: ((x[:, 0] - numbers) ** 2).mean()),
         ({"problem_type": "regression"}, several, lambda x: ((x - several) ** 2).mean()),
         ({}, classes, lambda x: -np.log(softmax(x)[np.arange(3), classes]).mean()),
-        ({}, several, lambda x: (np.log1p(np.exp(x)) - several * x).mean()),
-        (
-            {"problem_type": "multi_label_classification"},
-            several.astype("int32"),
-            lambda x: (np.log1p(np.exp(x)) - several * x).mean(),
-        ),
+        (several_of, several, lambda x: (np.log1p(np.exp(x)) - several * x).mean()),
+        (several_of, several.astype("int32"), lambda x: (np.log1p(np.exp(x)) - several * x).mean()),
     ):
         model = made(GPTForSequenceClassification, rng, **fields)
         outputs = model(IDS, labels=y)

@@ -155,7 +155,7 @@ def test_bad_masked_images(rng):
         ({"window_size": 0}, "`window_size` must be a whole number of at least 1"),
         ({"pretrained_window_size": (3, 3, 3)}, "`pretrained_window_size` must be one number"),
         ({"window_fit": "both"}, "`window_fit` must be one of axes, shorter_side, height"),
-        ({"image_size": 25}, "`image_size` must be a multiple of `patch_size`"),
+        ({"image_size": 1}, "`image_size` must be no smaller than a patch"),
         ({"window_fit": "height", "image_size": (2, 34)}, "`window_size` must be a whole number of at least 1; got 0"),
         ({"mlp_ratio": 0.0}, "`mlp_ratio` must be above 0"),
         ({"drop_path": 1.0}, "`drop_path` must be a rate"),

@@ -227,13 +227,6 @@ def test_token_types_are_unknown(rng):
         T5ForTokenClassification(TINY)(ids, token_type_ids=np.zeros_like(ids))
 
 
-def test_labels_alone_among_the_targets_of_fit():
-    model = T5Model(TINY)
-    model.compile("sgd")
-    with pytest.raises(ValueError, match="In `fit` labels count for that only among the inputs"):
-        model.fit(np.ones((2, 7), "int32"), np.ones((2, 5), "int32"), verbose=0)
-
-
 # === Precision ===
 
 

@@ -234,7 +234,7 @@ def test_the_loss_of_two_heads_is_the_mean_of_both(rng, images):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"image_size": (9, 15)}, "`image_size` must be a multiple of `patch_size`"),
+        ({"image_size": (1, 15)}, "`image_size` must be no smaller than a patch"),
         ({"image_size": 0}, "`image_size` must be"),
         ({"patch_size": 0}, "`patch_size` must be"),
         ({"channels": 0}, "`channels` must be"),

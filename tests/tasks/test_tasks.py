@@ -425,6 +425,7 @@ def test_asking_needs_no_training():
 # === Training ===
 
 
+@pytest.mark.slow
 def test_fit_learns_from_strings_and_comes_back_from_a_directory(tokenizer, tmp_path):
     nouns = ["film", "baker", "Paris", "Rome", "Oslo", "Anna", "Bob"]
     texts = [f"the {noun} is {word}" for noun in nouns for word in ("good", "bad")]

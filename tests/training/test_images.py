@@ -60,6 +60,7 @@ class Weights(keras.callbacks.Callback):
         self.validated.append(numpy(self.model.trainable_variables[0]).copy())
 
 
+@pytest.mark.slow
 def test_training_leaves_averages_and_metrics(data, tmp_path):
     train, validation = data
     model, seen = vit(), Weights()

@@ -283,6 +283,7 @@ def test_documents_of_a_row_are_kept_apart():
         masked_batches({"input_ids": np.zeros((0, 7), "int32")}, **options)
 
 
+@pytest.mark.slow
 def test_bert_learns_from_them():
     """A row is one word again and again, so that what is hidden can be read off the others."""
     ids = np.repeat(np.random.default_rng(1).integers(0, 13, (211, 1)), 11, 1).astype("int32") + FIRST_WORD

@@ -157,6 +157,7 @@ def test_ends_of_documents_hide_nothing_of_a_source(objective):
         assert (batch["attention_mask"].numpy() == (batch["input_ids"].numpy() != 0)).all()
 
 
+@pytest.mark.slow
 def test_t5_learns_from_them():
     """A text of two words that alternate, which are read off their neighbours."""
     ids = np.tile(np.array([5, 9], "int32"), 501)

@@ -87,8 +87,8 @@ def find_layer(model: keras.Model, name: str) -> keras.Layer:
     Raises:
         ValueError: if there is none, or several.
     """
-    layers = [layer for layer in model._flatten_layers(include_self=False) if layer.built]
-    known = {layer.path: layer for layer in layers}
+    layers = model._flatten_layers(include_self=False)
+    known = {layer.path: layer for layer in layers if layer.path}  # which those have that Keras built
     found = [path for path in known if path == name or path.endswith(f"/{name}")]
     if len(found) == 1:
         return known[found[0]]
