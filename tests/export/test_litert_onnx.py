@@ -94,6 +94,7 @@ if ON_TENSORFLOW:
         if two:
             assert {file.name for file in path.iterdir()} == {"encoder.onnx", "decoder.onnx"}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("attention", "export"),
         [
@@ -183,6 +184,7 @@ if ON_TENSORFLOW:
 
         return runpy.run_path(str(EXAMPLE))["generate"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sizes", [{}, {"batch_size": 3, "cache_length": 11}])
     def test_the_example_gives_the_tokens_of_generate(example, tmp_path, sizes):
         model = small_gpt()
