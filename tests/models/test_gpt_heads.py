@@ -53,7 +53,7 @@ def test_the_loss_of_a_problem(rng):
         model = made(GPTForSequenceClassification, rng, **fields)
         outputs = model(IDS, labels=y)
         assert float(outputs["loss"]) == pytest.approx(definition(numpy(outputs["logits"]).astype("float64")), abs=1e-5)
-    with pytest.raises(ValueError, match="`labels` must be integers"):
+    with pytest.raises(ValueError, match="`labels` must be whole numbers"):
         made(GPTForSequenceClassification, rng, problem_type="single_label_classification")(IDS, labels=numbers)
 
 
