@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,8 +34,8 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives what moves a bar on stderr: a function of how much is done, and of how much in all."""
-    with typer.progressbar(length=1, label=label, file=sys.stderr) as bar:
+    """Gives what moves a bar: a function of how much is done, and of how much in all."""
+    with typer.progressbar(length=1, label=label) as bar:
 
         def move(done: int, total: int) -> None:
             bar.length = total
@@ -46,15 +45,11 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def warnings_as_lines(*, err: bool = False) -> Iterator[None]:
-    """Prints the warnings of a block, when it has ended, without the place in the code that they came from.
-
-    Args:
-        err: print to stderr, where what the command prints to stdout is its result.
-    """
+def warnings_as_lines() -> Iterator[None]:
+    """Prints the warnings of a block, when it has ended, without the place in the code that they came from."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
     for warning in caught:
         if warning.category is UserWarning:
-            typer.echo(f"note: {warning.message}", err=err)
+            typer.echo(f"note: {warning.message}")
