@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_tx.cli.console import named, progress_bar, quiet, warnings_as_lines
+from keras_tx.cli.console import named, quiet
 from keras_tx.cli.options import MAX_SEED, RevisionOption, is_given, not_negative, probability
 from keras_tx.cli.sources import RunOrCheckpoint, run_of
 
@@ -64,8 +64,7 @@ def _load(source: str, revision: str | None) -> tuple:
     if run is not None:
         return run.load_model()
     path = locate(source, revision=revision, also=TOKENIZER_FILES)
-    with warnings_as_lines(), progress_bar("reading") as progress:
-        model = load_pretrained(path, progress=progress)
+    model = load_pretrained(path)  # what it warns of goes to the error output, and the text alone to the other
     if not isinstance(model, GenerationMixin):
         raise ValueError(f"{source} holds a {type(model).__name__}, which does not generate text.")
     return model, load_tokenizer(path)
