@@ -1,4 +1,4 @@
-"""What a command is given to work on: a run of ours, a checkpoint's directory or a hub id."""
+"""The source argument of commands: the directory of a run or of a checkpoint, or a hub id."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras_tx.convert.tensors import Tensor
 
 _DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
-"""What h5py raises where a file's bytes are not what they should be; which of them depends on the place."""
+"""The errors that h5py raises on damaged files; which one it is depends on where the damage lies."""
 
 
 def read_h5(path: Path) -> dict[str, Tensor]:

@@ -171,7 +171,7 @@ CLASSES = {
     "Segformer": ImageProcessor({"size": {"height": 512, "width": 512}, **_IMAGENET}),
     "Siglip": ImageProcessor({"resample": _BICUBIC}, square=False),
 }
-"""By the names that the classes begin with."""
+"""The classes, keyed by their names without "ImageProcessor"."""
 
 OF_MODELS = {
     "vit": "ViT",

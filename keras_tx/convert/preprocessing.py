@@ -1,4 +1,4 @@
-"""How checkpoints say that images are preprocessed: Transformers' `preprocessor_config.json` and timm's `config.json`.
+"""The preprocessing of images in checkpoints: Transformers' `preprocessor_config.json` and timm's `config.json`.
 
 A document is what one of them holds; fields are those of `vision.ImagePreprocessor`.
 """
@@ -70,7 +70,7 @@ def preprocessing_at_size(document: Mapping[str, Any], before: tuple, after: tup
 # === Transformers ===
 
 _COMMON = {"resize_mode": "stretch", "crop_rounding": "floor", "fill": (0.0,)}
-"""What all of Transformers' classes do."""
+"""The fields that have the same value for all of Transformers' classes."""
 
 
 def _from_transformers(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def as_timm(document: Mapping[str, Any]) -> dict[str, Any]:
 
 _SIZE = "input_size"
 _ROUNDING = "crop_rounding"
-"""In which timm and Transformers differ by a pixel at most."""
+"""The field that `as_timm` does not warn of: both ways to round differ by one pixel at most."""
 
 
 def _share(size: tuple[int, int], resized: tuple[int, int]) -> float:

@@ -1,4 +1,4 @@
-"""What every exporter does: gets the model to be exported, writes it whole, and checks it before it is kept."""
+"""The frame of all exporters: prepare the model, write the artifact whole, and check it before it is kept."""
 
 from __future__ import annotations
 

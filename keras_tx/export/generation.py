@@ -352,7 +352,7 @@ class TextGenerator:
         """Which ids are the tokenizer's, and not special."""
         import tensorflow as tf
 
-        special = getattr(self.tokenizer, "all_special_ids", [])
+        special = self.tokenizer.all_special_ids
         is_special = tf.reduce_any(ids[..., None] == tf.constant(special, tf.int32), axis=-1)
         return (ids < self.tokenizer.vocab_size) & ~is_special
 

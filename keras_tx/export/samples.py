@@ -15,7 +15,7 @@ CHOICES = 2
 
 def sample_texts(tokenizer: Tokenizer, rng: np.random.Generator, count: int, length: int) -> np.ndarray:
     """Random texts of at most `length` tokens, as bytes `(count,)`."""
-    special = set(getattr(tokenizer, "all_special_ids", ()))
+    special = set(tokenizer.all_special_ids)
     ids = [i for i in range(tokenizer.vocab_size) if i not in special]
     texts: list[bytes] = []
     for _ in range(100 * count):

@@ -19,7 +19,7 @@ from keras_tx.models.core.seq2seq import Seq2SeqLanguageModel
 from keras_tx.models.core.text import TextModel
 
 Inside = Literal["hidden_states", "attentions", "embedding"]
-"""What is inside a model and can have a signature of its own."""
+"""The inner tensors of a model that can have a signature of their own."""
 
 
 def tensor_signatures(

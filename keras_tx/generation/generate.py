@@ -175,10 +175,6 @@ class GenerationMixin:
             yield ops.convert_to_numpy(state.tokens)[:, shown:filled]
             shown = filled
 
-    def prompt_length(self, ids) -> int:
-        """Returns how many tokens the decoder begins with, after prompts `(B, P)`: P in a model without encoder."""
-        return ids.shape[1]
-
     def begin(self, ids, attention_mask, length: int, decoder: tuple[Any, Any] | None = None) -> tuple:
         """Returns what the decoder begins with: ids, their mask, and an empty cache of `length` slots.
 

@@ -71,7 +71,7 @@ def stop_strings(texts: tuple[str, ...], tokenizer: Any) -> StopStrings:
 
 def _pieces(tokenizer) -> list[bytes]:
     """The bytes that each token adds to a text, by id: those after another token's."""
-    special = set(getattr(tokenizer, "all_special_ids", ()))
+    special = set(tokenizer.all_special_ids)
     plain = (i for i in range(tokenizer.vocab_size) if i not in special)
     before, shown = next((i, x) for i in plain if (x := _detokenized(tokenizer, [[i]])[0]))
     rows = [[before, i] for i in range(tokenizer.vocab_size)]

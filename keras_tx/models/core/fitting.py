@@ -76,6 +76,7 @@ class FittedModel(Model):
                 do not count.
             options: as in Keras.
         """
+        metrics = self.compiled_metrics(metrics)
         loss, loss_weights = (self._alone(self._by_logits(of)) for of in (loss, loss_weights))
         metrics, weighted_metrics = map(self._by_logits, (metrics, weighted_metrics))
         if self.targets:
@@ -84,6 +85,10 @@ class FittedModel(Model):
                 counted(of, ignored, names_classes=names_classes) for of in (metrics, weighted_metrics)
             )
         super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **options)
+
+    def compiled_metrics(self, metrics: Any) -> Any:
+        """Returns those of the metrics given to `compile` that Keras takes."""
+        return metrics
 
     def _by_logits(self, named):
         """What `compile` is given by name, by the names of the logits."""

@@ -27,9 +27,11 @@ class GeneratingModel(GenerationMixin, HeadModel):
         known = saved.to_dict()
         same = [name for name in SPECIAL_TOKENS if getattr(found, name) == known.get(name)]
         self.generation_config = found.replace(**dict.fromkeys(same))
-        if not lacking:
-            return []
-        return [f"{convert.GENERATION_CONFIG} asks for {', '.join(lacking)}, which `generate` does not have: left out"]
+        notes = super().restore(checkpoint, saved)
+        if lacking:
+            names = ", ".join(lacking)
+            notes.append(f"{convert.GENERATION_CONFIG} asks for {names}, which `generate` does not have: left out")
+        return notes
 
     def generation_options(self) -> dict[str, Any]:
         tokens = {name: value for name, value in self.config.to_dict().items() if name in SPECIAL_TOKENS}

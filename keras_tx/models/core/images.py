@@ -82,10 +82,10 @@ def require_a_patch(config: ImageConfig) -> None:
         raise ValueError(f"`image_size` must be no smaller than a patch, {config.stride}; got {config.image_size}.")
 
 
-def _or_none(convert: Callable[..., Any], *arguments: Any) -> Any:
+def _or_none(conversion: Callable[..., Any], *arguments: Any) -> Any:
     """Returns a document of preprocessing; None, with a warning, where we do not have what it asks for."""
     try:
-        return convert(*arguments)
+        return conversion(*arguments)
     except ValueError as error:
         warnings.warn(f"the preprocessing of images is left out: {error}", stacklevel=4)
         return None
@@ -101,12 +101,13 @@ class Preprocessed(Pretrained):
     preprocessing: dict[str, Any] | None = None
     config: Any
 
-    def keep(self, checkpoint, saved: Any):
+    def restore(self, checkpoint, saved: Any) -> list[str]:
         document = convert.read_preprocessing(checkpoint.path)
         before, after = pair(saved.image_size), pair(self.config.image_size)
         if document is not None and before != after:
             document = _or_none(convert.preprocessing_at_size, document, before, after)
         self.preprocessing = document
+        return super().restore(checkpoint, saved)
 
     def with_kept(self, config, format):
         if self.preprocessing is None:

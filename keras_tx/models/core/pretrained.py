@@ -127,7 +127,6 @@ class Pretrained:
                 adapt=lambda path, values: cls.adapt(path, values, found.saved, found.model.config),
                 progress=progress,
             )
-        found.model.keep(checkpoint, found.saved)
         for note in [*found.account.notes, *found.model.restore(checkpoint, found.saved)]:
             warnings.warn(f"{cls.__name__} from {checkpoint.path}: {note}.", stacklevel=3)
         return found.model
@@ -191,9 +190,6 @@ class Pretrained:
             after: the model's.
         """
         return values
-
-    def keep(self, checkpoint: convert.CheckpointDirectory, saved: Config) -> None:
-        """Keeps what else a checkpoint holds that `save_pretrained` is to write; `saved` is its config."""
 
     def with_kept(self, config: dict[str, Any], format: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns a `config.json` with what was kept of a checkpoint, and the contents of further files by name."""

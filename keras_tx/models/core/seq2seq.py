@@ -324,10 +324,6 @@ class Seq2SeqLanguageModel(GeneratingModel, EncoderDecoderModel):
             data_batch = batches[0] if isinstance(batches, (list, tuple)) else next(batches)
         super()._symbolic_build(data_batch=self._by_name(data_batch))
 
-    def prompt_length(self, ids):
-        """The decoder begins with one token, unless `decoder_input_ids` are given."""
-        return 1
-
     def begin(self, ids, attention_mask, length, decoder=None):
         return self.backbone.begin(ids, attention_mask, length, decoder)
 

@@ -34,19 +34,10 @@ class EvaluatedInSets(FittedModel):
 
     _set_metrics: tuple[SetMetric, ...] = ()
 
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **options: Any,
-    ) -> None:
+    def compiled_metrics(self, metrics: Any) -> Any:
         given = list(metrics or ())
         self._set_metrics = tuple(metric for metric in given if isinstance(metric, SetMetric))
-        others = [metric for metric in given if not isinstance(metric, SetMetric)] if self._set_metrics else metrics
-        super().compile(optimizer, loss, loss_weights, others, weighted_metrics, **options)
+        return [metric for metric in given if not isinstance(metric, SetMetric)] if self._set_metrics else metrics
 
     def evaluate(self, x=None, y=None, batch_size=None, *arguments, return_dict: bool = False, **options):
         """Returns the loss and the metrics as `keras.Model.evaluate` does, those of sets among them."""

@@ -96,6 +96,11 @@ class Tokenizer:
         """Number of ids, added tokens included."""
         raise NotImplementedError
 
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of the special tokens; none unless a subclass has some."""
+        return []
+
     def tokenize(self, texts):
         """The ids of TensorFlow strings `(B,)` of UTF-8, nothing put around them: a ragged int32 tensor `(B, None)`."""
         raise NotImplementedError
