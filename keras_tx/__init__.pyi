@@ -26,6 +26,7 @@ from .generation import (
     GenerateOutput as GenerateOutput,
     GenerationConfig as GenerationConfig,
     TextStreamer as TextStreamer,
+    compilation_cache as compilation_cache,
 )
 from .layers import (
     GEGLU as GEGLU,

@@ -255,6 +255,11 @@ def row_alone(given: dict[str, np.ndarray], row: int, length: int) -> dict[str, 
     return alone
 
 
+def columns_begun(model: Model, ids: np.ndarray) -> int:
+    """How many columns of `generate`'s result stand before the new tokens, after prompts `(B, P)`."""
+    return ids.shape[1] if model.reads_prompt else 1
+
+
 def greedy(model: Model, prompts: list[np.ndarray], count: int) -> np.ndarray:
     """The likeliest `count` tokens after each prompt, by whole passes without cache, mask or compiled loop."""
     if isinstance(model, EncoderDecoderModel):

@@ -13,6 +13,7 @@ from contract import (
     SHORTER,
     arrays,
     cases,
+    columns_begun,
     every_generator,
     every_pair,
     every_target,
@@ -231,9 +232,9 @@ def test_generates_as_by_whole_passes_and_compiles_once(case, model, side):
     given = inputs(model, 2, PROMPT)
     model.__dict__.pop("_loops", None)
     whole = model.generate(given["input_ids"], max_new_tokens=NEW)
-    loops = [(compiled, compiled.traces) for pair in model._loops.values() for compiled in pair]
-    assert len(loops) == 2 and {traces for _, traces in loops} == {1}
-    shown = model.prompt_length(given["input_ids"])
+    loops = [(compiled, compiled.traces) for loop in model._loops.values() for compiled in loop]
+    assert [traces for _, traces in loops] == [1, 0, 0]
+    shown = columns_begun(model, given["input_ids"])
     begun = case.config.decoder_start_token_id if case.has_two_stacks else given["input_ids"]
     assert (numpy(whole)[:, :shown] == begun).all()
     np.testing.assert_array_equal(numpy(whole)[:, shown:], greedy(model, list(given["input_ids"]), NEW))
@@ -246,7 +247,7 @@ def test_generates_as_by_whole_passes_and_compiles_once(case, model, side):
     continued = model.generate(ragged["input_ids"], attention_mask=ragged["attention_mask"], max_new_tokens=NEW)
     prompts = [given["input_ids"][0], given["input_ids"][1, :3]]
     np.testing.assert_array_equal(numpy(continued)[:, shown:], greedy(model, prompts, NEW))
-    assert [(compiled, compiled.traces) for pair in model._loops.values() for compiled in pair] == loops
+    assert [(compiled, compiled.traces) for loop in model._loops.values() for compiled in loop] == loops
 
 
 @every_generator
@@ -256,7 +257,7 @@ def test_stream_equals_generate(case, model):
     for chunk, count in ((1, NEW), (4, 3)):
         parts = list(model.stream(ids, max_new_tokens=NEW, chunk=chunk))
         assert len(parts) == count and all(part.shape[1] <= chunk for part in parts)
-        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, model.prompt_length(ids) :])
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, columns_begun(model, ids) :])
 
 
 @every_generator

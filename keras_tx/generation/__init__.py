@@ -1,5 +1,6 @@
 """Generation: options, the controls of sampling, the compiled decode loops, and `generate` over them."""
 
+from keras_tx.generation.compiled import compilation_cache
 from keras_tx.generation.config import GenerateOutput, GenerationConfig
 from keras_tx.generation.generate import GenerationMixin
 from keras_tx.generation.loop import decode, prefill
@@ -15,6 +16,7 @@ __all__ = [
     "GenerationConfig",
     "GenerationMixin",
     "TextStreamer",
+    "compilation_cache",
     "decode",
     "next_token",
     "prefill",

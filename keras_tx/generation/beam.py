@@ -95,16 +95,18 @@ class Found(NamedTuple):
     index: Any
 
 
-def beam_search(step: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed) -> Found:
+def beam_search(
+    step: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed, prompt=None
+) -> Found:
     """Continues prompts by the sequences with the highest sum of log-probabilities that beams find.
 
     Takes what `loop.prefill` takes. Of the controls, `length_penalty` is the power of the number of new tokens that
     the sum is divided by. With `do_sample`, continuations are drawn without replacement.
     """
-    logits, running = read(step, decoding, ids, attention_mask, cache)
+    logits, running = read(step, decoding, ids, attention_mask, cache, prompt)
     running = note_seen(running, ids, attention_mask, logits.shape[-1], controls)
     logits, running = repeat_rows((logits, running), decoding.num_beams)
-    search = _Search(decoding, controls, seed, prompt=ops.shape(ids)[1])
+    search = _Search(decoding, controls, seed, prompt=running.index)
 
     def body(*state):
         state = BeamState(*state)

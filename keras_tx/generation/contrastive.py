@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_tx.generation.loop import append, next_position, note_seen, read, repeat_until
+from keras_tx.generation.loop import append, last_logits, next_position, note_seen, read_into, repeat_until
 from keras_tx.generation.processors import process
 from keras_tx.generation.rows import rewind
 from keras_tx.generation.sampling import probabilities
 from keras_tx.generation.state import DecodeState, Decoding
+from keras_tx.ops.gather import take_positions
 from keras_tx.ops.primitives import argmax, write
 
 
@@ -30,7 +31,7 @@ class Context(NamedTuple):
 
 
 def prefill(
-    step: Callable, project: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed
+    step: Callable, project: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed, prompt=None
 ) -> DecodeState:
     """Reads the prompt and chooses the first token.
 
@@ -38,14 +39,27 @@ def prefill(
         step: as of `loop`, but gives the hidden states of all T ids, `(B, T, D)`, and takes masks `(B, T, S)`.
         project: from hidden states to logits.
         decoding: `candidates` is how many of the likeliest tokens are compared.
-        ids, attention_mask, cache: as for `loop.prefill`.
+        ids, attention_mask, cache, prompt: as for `loop.prefill`.
         controls: with `penalty_alpha`, the weight of the likeness against the probability.
         seed: not used; nothing is drawn.
     """
-    hidden, state = read(step, decoding, ids, attention_mask, cache)
-    last = ops.max(ops.arange(ids.shape[1], dtype="int32") * ops.cast(attention_mask, "int32"), axis=1)
-    logits = project(ops.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0])
-    directions = ops.pad(_unit(hidden), ((0, 0), (0, decoding.slots - ids.shape[1]), (0, 0)))
+
+    def read_all(ids, positions, valid, cache, last):
+        hidden, cache = step(ids, positions, valid, cache, last)
+        return (project(take_positions(hidden, last)), _unit(hidden)), cache
+
+    def directions_of_all(kept, outputs, start, last):
+        logits, new = outputs
+        if kept is None:
+            return logits, ops.pad(new, ((0, 0), (0, decoding.slots - ops.shape(new)[1]), (0, 0)))
+        return last_logits(kept[0], logits, start, last), write(kept[1], new, start, axis=1)
+
+    kept = None
+    if decoding.chunk is not None:
+        shapes = (decoding.vocab_size,), (decoding.slots, decoding.width)
+        kept = tuple(ops.zeros((ops.shape(ids)[0], *shape), "float32") for shape in shapes)
+    reading = read_all, decoding, ids, attention_mask, cache, prompt
+    (logits, directions), state = read_into(kept, directions_of_all, *reading)
     state = note_seen(state, ids, attention_mask, logits.shape[-1], controls)
     context = Context(rewind(state.cache, state.index - 1), logits, directions)
     return _advance(step, project, decoding, state._replace(cache=context), controls)

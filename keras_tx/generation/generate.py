@@ -11,11 +11,13 @@ import numpy as np
 from keras import ops
 
 from keras_tx.generation.beam import Found
+from keras_tx.generation.buckets import Extent, filled_up, of_buckets
+from keras_tx.generation.compiled import Compiled
 from keras_tx.generation.config import GenerateOutput, GenerationConfig
 from keras_tx.generation.methods import compiled_method
 from keras_tx.generation.processors import REMOVED
 from keras_tx.generation.request import Request, asked, drawn_seed
-from keras_tx.generation.state import DecodeState
+from keras_tx.generation.state import DecodeState, Decoding
 from keras_tx.ops.checks import known_values
 from keras_tx.ops.gather import take_positions
 from keras_tx.ops.primitives import portable_graph
@@ -29,6 +31,8 @@ class GenerationMixin:
 
     config: Any
     """The model's config. It has `vocab_size`, and may have `bos_token_id`, `eos_token_id` and `pad_token_id`."""
+    backbone: Any
+    """The model below the head; its `width` is that of the hidden states."""
     max_positions: int | None
     """The largest number of tokens in a text; None if there is no limit."""
     prompt_vocab_size: int
@@ -91,12 +95,13 @@ class GenerationMixin:
         """Continues prompts: greedily, by drawing, by beam search, contrastive search or speculative decoding.
 
         Names and meaning of the arguments are Transformers', and equal arguments give equal tokens. The loop is
-        compiled by XLA once for each shape of the prompts, length of the result and choice of method; a second such
-        call compiles nothing. Inside a function of the user's, `tf.function` or `jax.jit`, the loop becomes part of it,
-        and the result has all columns that it may have.
+        compiled by XLA once for each choice of method, number of rows and power of two that the length of the result
+        fits into (see `generation.buckets`); a second such call compiles nothing. With `output_scores`, and inside a
+        function of the user's, `tf.function` or `jax.jit`, sizes are exact. There the loop becomes part of the
+        function, and the result has all columns that it may have.
 
         The rules of the user's own are functions of tensors, which are compiled with the loop. The `input_ids` that
-        they get are the tokens so far of all rows, `(R, L)` int32: the last one in the last column, -1 before the
+        they get are the tokens so far of all rows, `(R, S)` int32: the last one in the last column, -1 before the
         first. Give the same function again rather than a new one like it, or the loop is compiled again.
 
         Args:
@@ -171,9 +176,9 @@ class GenerationMixin:
         _require_one_beam(request.config)
         shown = request.prompts.length
         for state in self._advance(request, chunk=chunk):
-            filled = int(state.index)
-            yield ops.convert_to_numpy(state.tokens)[:, shown:filled]
-            shown = filled
+            tokens = self._shown(request, state)
+            yield tokens[:, shown:]
+            shown = tokens.shape[1]
 
     def begin(self, ids, attention_mask, length: int, decoder: tuple[Any, Any] | None = None) -> tuple:
         """Returns what the decoder begins with: ids, their mask, and an empty cache of `length` slots.
@@ -185,74 +190,88 @@ class GenerationMixin:
         """
         return ids, attention_mask, self.init_cache(ops.shape(ids)[0], length)
 
+    def padded_length(self, prompt: int, slots: int) -> int:
+        """Returns to how many columns prompts are filled up, for programs of so many slots.
+
+        A model that goes on with its prompt reads no more of them than the prompt has.
+        """
+        return slots
+
     def _search(self, request: Request) -> GenerateOutput:
         """The best beams of each prompt, as long as the longest of them."""
-        _, (search,), values = self._ready(request)
-        found, prompt = search(*request.prompts, *values), request.prompts.length
-        output = _best(found, request.config)
-        longest = int(ops.max(found.best.lengths[:, : request.config.num_return_sequences]))
-        scores = _scores(found.record, prompt, int(found.index))
-        return output._replace(sequences=output.sequences[:, : prompt + longest], scores=scores)
+        _, (search,), arguments = self._ready(request)
+        found, prompt = search(*arguments), request.prompts.length
+        rows, count = len(request.prompts.ids), request.config.num_return_sequences
+        kept = (ops.convert_to_numpy(x)[:rows, :count] for x in found.best)
+        tokens, scores, lengths = (x.reshape(-1, *x.shape[2:]) for x in kept)
+        sequences = ops.convert_to_tensor(tokens[:, : prompt + int(lengths.max())])
+        record = _scores(found.record, prompt, int(found.index))
+        return GenerateOutput(sequences, ops.convert_to_tensor(scores), record)
 
     def _continued(self, request: Request, streamer: Any) -> GenerateOutput:
         """The prompts and what follows, as long as the longest row; shown to a streamer as it comes."""
         prompt = request.prompts.length
         if streamer is None:
-            *_, state = self._advance(request, chunk=None)
+            _, (whole, *_), arguments = self._ready(request)
+            state = whole(*arguments)
         else:
             begun = request.prompts.ids if request.prompts.decoder is None else request.prompts.decoder[0]
             streamer.put(ops.convert_to_numpy(begun))
             for state in self._advance(request, chunk=1):
-                streamer.put(ops.convert_to_numpy(state.tokens)[:, int(state.index) - 1])
+                streamer.put(self._shown(request, state)[:, -1])
             streamer.end()
-        filled = int(state.index)
-        return GenerateOutput(state.tokens[:, :filled], scores=_scores(state.scores, prompt, filled))
+        tokens = self._shown(request, state)
+        return GenerateOutput(ops.convert_to_tensor(tokens), scores=_scores(state.scores, prompt, tokens.shape[1]))
+
+    def _shown(self, request: Request, state: DecodeState) -> np.ndarray:
+        """The tokens of the rows that were asked for, in the columns that are filled."""
+        rows = len(request.prompts.ids) * (request.config.num_return_sequences or 1)
+        return ops.convert_to_numpy(state.tokens)[:rows, : int(state.index)]
 
     def _in_graph(self, request: Request) -> GenerateOutput:
         """The result as part of a graph of the user's: all columns, and no operation that only XLA runs."""
-        length, functions, values = self._ready(request)
+        length, (whole, *_), arguments = self._ready(request)
+        prompt = request.prompts.length
         with portable_graph() if keras.backend.backend() == "tensorflow" else nullcontext():
-            if request.config.beams > 1:
-                found = functions[0](*request.prompts, *values)
-                scores = _scores(found.record, request.prompts.length, length)
-                return _best(found, request.config)._replace(scores=scores)
-            start, step = functions
-            state = step(start(*request.prompts, *values), ops.convert_to_tensor(length, "int32"), *values)
-        return GenerateOutput(state.tokens[:, :length], scores=_scores(state.scores, request.prompts.length, length))
+            result = whole.function(*arguments)
+        if request.config.beams > 1:
+            return _best(result, request.config)._replace(scores=_scores(result.record, prompt, length))
+        return GenerateOutput(result.tokens[:, :length], scores=_scores(result.scores, prompt, length))
 
-    def _advance(self, request: Request, *, chunk: int | None) -> Iterator[DecodeState]:
-        """The states after every `chunk` tokens, or only the last one."""
-        length, (start, step), values = self._ready(request)
-        state = start(*request.prompts, *values)
-        filled = request.prompts.length + 1
-        while filled < length:
-            if chunk is not None:
-                yield state
-                if bool(ops.all(state.finished)):
-                    return
-            filled = length if chunk is None else min(filled + chunk, length)
+    def _advance(self, request: Request, *, chunk: int) -> Iterator[DecodeState]:
+        """The states after every `chunk` tokens."""
+        length, (_, start, step), arguments = self._ready(request)
+        state, values, filled = start(*arguments), arguments[3:], request.prompts.length + 1
+        while True:
+            yield state
+            if filled >= length or bool(ops.all(state.finished)):
+                return
+            filled = min(filled + chunk, length)
             state = step(state, ops.convert_to_tensor(filled, "int32"), *values)
-        yield state
 
-    def _ready(self, request: Request) -> tuple:
-        """Columns of the result, the functions, and the controls and the seed as tensors.
-
-        The functions are compiled, and made once; in a graph of the user's they are as they stand.
-        """
-        config, prompts = request.config, request.prompts
-        length = config.length(prompts.length, _positions(self, request.assistant))
-        choices = request.decoding(length), request.assistant
-        if prompts.traced:
-            functions = tuple(compiled.function for compiled in compiled_method(self, *choices))
-        else:
-            loops = self.__dict__.setdefault("_loops", {})
-            if choices not in loops:
-                loops[choices] = compiled_method(self, *choices)
-            functions = loops[choices]
-        controls = config.controls(prompts.length, length)
+    def _ready(self, request: Request) -> tuple[Any, tuple[Compiled, ...], tuple]:
+        """Columns of the result, the functions, made once, and what they take: see `compiled_method`."""
+        config, prompts, positions = request.config, request.prompts, _positions(self, request.assistant)
+        prompt, length = prompts.length, config.length(prompts.length, positions)
+        decoding = request.decoding(length)
+        if not (prompts.traced or decoding.output_scores):
+            decoding = of_buckets(decoding, self, prompt, positions)
+            columns = self.padded_length(prompts.ids.shape[1], decoding.slots)
+            prompts = filled_up(prompts, decoding, columns)
+        choices = decoding, request.assistant
+        functions = compiled_method(self, *choices) if prompts.traced else self._kept(*choices)
+        extent = Extent(*(ops.convert_to_tensor(count, "int32") for count in (prompt, length)))
+        controls = config.controls(prompt, length)
         controls = {name: ops.cast(ops.convert_to_tensor(x), "float32") for name, x in controls.items()}
         seed = drawn_seed(request.seed, needed=bool(config.do_sample), traced=prompts.traced)
-        return length, functions, (controls, seed)
+        return length, functions, (*prompts, extent, controls, seed)
+
+    def _kept(self, decoding: Decoding, assistant: Any) -> tuple[Compiled, ...]:
+        """The functions of these choices, kept for the next call."""
+        loops = self.__dict__.setdefault("_loops", {})
+        if (decoding, assistant) not in loops:
+            loops[decoding, assistant] = compiled_method(self, decoding, assistant)
+        return loops[decoding, assistant]
 
 
 def _best(found: Found, config: GenerationConfig) -> GenerateOutput:

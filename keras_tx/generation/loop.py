@@ -16,26 +16,29 @@ from collections.abc import Callable
 from keras import ops
 
 from keras_tx.generation.processors import occurring, process
-from keras_tx.generation.rows import repeat_rows
+from keras_tx.generation.rows import ending_at, filled, repeat_rows
 from keras_tx.generation.sampling import next_token, scored, step_seed
 from keras_tx.generation.state import DecodeState, Decoding
 from keras_tx.generation.stopping import is_stopped
 from keras_tx.ops.primitives import write
 
 
-def prefill(step: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed) -> DecodeState:
+def prefill(
+    step: Callable, decoding: Decoding, ids, attention_mask, cache, controls: dict, seed, prompt=None
+) -> DecodeState:
     """Reads the prompt and chooses the first token.
 
     Args:
         step: see above.
         decoding: the loop's fixed choices.
-        ids: the prompts, int32 `(B, P)`, P < L.
-        attention_mask: `(B, P)`, 0 at padding; at least one column of each row is not.
+        ids: the prompts, int32 `(B, P)`, P < L; or what they lie at the start of, `(B, S)`.
+        attention_mask: of the same shape, 0 at padding; at least one column of each row is not.
         cache: empty, S slots long.
         controls: float scalars by name, whose values may change without compiling again; see `process` and `warp`.
         seed: uint32 scalar that all draws derive from.
+        prompt: P, an int32 scalar, of ids `(B, S)`.
     """
-    logits, state = read(step, decoding, ids, attention_mask, cache)
+    logits, state = read(step, decoding, ids, attention_mask, cache, prompt)
     state = note_seen(state, ids, attention_mask, logits.shape[-1], controls)
     logits, state = repeat_rows((logits, state), decoding.num_samples)
     if decoding.output_scores:
@@ -63,19 +66,59 @@ def repeat_until(until, advance: Callable[[DecodeState], DecodeState], state: De
     return DecodeState(*ops.while_loop(unfinished, lambda *state: tuple(advance(DecodeState(*state))), tuple(state)))
 
 
-def read(step: Callable, decoding: Decoding, ids, attention_mask, cache) -> tuple:
-    """Returns the outputs of `step` after the prompt, and the state before the first token is chosen."""
-    batch, prompt = ops.shape(ids)
+def read(step: Callable, decoding: Decoding, ids, attention_mask, cache, prompt=None) -> tuple:
+    """Returns the logits after the prompt, `(B, V)`, and the state before the first token is chosen."""
+    kept = None if decoding.chunk is None else ops.zeros((ops.shape(ids)[0], decoding.vocab_size), "float32")
+    return read_into(kept, last_logits, step, decoding, ids, attention_mask, cache, prompt)
+
+
+def last_logits(kept, logits, start, last):
+    """The logits after each row's last token, `(B, V)` float32, of those before a chunk and the chunk's."""
+    logits = ops.cast(logits, "float32")
+    return logits if kept is None else ops.where((last >= start)[:, None], logits, kept)
+
+
+def read_into(
+    kept, keep: Callable, step: Callable, decoding: Decoding, ids, attention_mask, cache, prompt=None
+) -> tuple:
+    """Reads the prompt, at once or in chunks.
+
+    Args:
+        kept: what there is of the outputs before the first chunk; not used where the prompt is read at once.
+        keep: from that, a chunk's outputs, the chunk's first column and each row's last one `(B,)`, to what there is
+            after the chunk.
+        step, decoding, ids, attention_mask, cache, prompt: as for `prefill`.
+
+    Returns:
+        What there is in the end, and the state before the first token is chosen.
+    """
+    batch, given = ops.shape(ids)
+    prompt = given if prompt is None else prompt
     mask = ops.cast(attention_mask, "int32")
-    free = decoding.slots - prompt
-    tokens = ops.concatenate([ids, ops.full((batch, free), decoding.pad_token_id, "int32")], axis=1)
-    valid = ops.concatenate([ops.cast(mask, "bool"), ops.zeros((batch, free), "bool")], axis=1)
     positions = ops.maximum(ops.cumsum(mask, axis=1) - 1, 0)
-    last = ops.max(ops.arange(prompt, dtype="int32") * mask, axis=1)
-    outputs, cache = step(ids, positions, valid, cache, last)
-    index = ops.convert_to_tensor(prompt, "int32")
-    finished = ops.zeros((batch,), "bool")
-    return outputs, DecodeState(tokens, valid, index, finished, (), cache)
+    last = ops.max(ops.arange(given, dtype="int32") * mask, axis=1)
+    free = decoding.slots - given
+    tokens, valid = ids, ops.cast(mask, "bool")
+    if not isinstance(free, int) or free:
+        tokens = ops.concatenate([ids, ops.full((batch, free), decoding.pad_token_id, "int32")], axis=1)
+        valid = ops.concatenate([valid, ops.zeros((batch, free), "bool")], axis=1)
+    if decoding.chunk is None:
+        outputs, cache = step(ids, positions, valid, cache, last)
+        kept = keep(None, outputs, 0, last)
+    else:
+        count = decoding.chunk
+
+        def read_chunk(start, kept, cache):
+            columns = (ops.slice(x, (0, start), (batch, count)) for x in (ids, positions))
+            outputs, cache = step(*columns, valid, cache, ops.clip(last - start, 0, count - 1))
+            cache = filled(cache, ops.minimum(start + count, prompt))
+            return start + count, keep(kept, outputs, start, last), cache
+
+        carried = ops.zeros((), "int32"), kept, ending_at(cache, prompt)
+        _, kept, cache = ops.while_loop(lambda start, *_: start < prompt, read_chunk, carried)
+        cache = ending_at(cache, ops.convert_to_tensor(decoding.slots, "int32"))
+    index, finished = ops.convert_to_tensor(prompt, "int32"), ops.zeros((batch,), "bool")
+    return kept, DecodeState(tokens, valid, index, finished, (), cache)
 
 
 def note_seen(state: DecodeState, ids, attention_mask, vocab_size: int, controls: dict) -> DecodeState:
@@ -83,7 +126,8 @@ def note_seen(state: DecodeState, ids, attention_mask, vocab_size: int, controls
     if "repetition_penalty" not in controls:
         return state
     begun = ops.cumsum(ops.cast(attention_mask, "int32"), axis=1) > 0
-    return state._replace(seen=occurring(ids, vocab_size, where=begun))
+    prompt = ops.arange(ops.shape(ids)[1], dtype="int32") < state.index
+    return state._replace(seen=occurring(ids, vocab_size, where=ops.logical_and(begun, prompt)))
 
 
 def forward(step: Callable, decoding: Decoding, state: DecodeState) -> tuple:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from keras_tx.generation import contrastive, loop, speculative
 from keras_tx.generation.beam import beam_search
+from keras_tx.generation.buckets import Extent
 from keras_tx.generation.compiled import Compiled
 from keras_tx.generation.state import Decoding
 
@@ -13,9 +16,10 @@ from keras_tx.generation.state import Decoding
 def compiled_method(model, decoding: Decoding, assistant=None) -> tuple[Compiled, ...]:
     """The functions of the method that these choices mean, compiled when they are first called.
 
-    Beam search is one function, of `(ids, attention_mask, decoder, controls, seed)`, which gives `Found`. All
-    others are two on `DecodeState`s: the start of a loop, of the same, and its continuation, of
-    `(state, until, controls, seed)`. The first three arguments are those of `Prompts`.
+    Beam search is one function, of `(ids, attention_mask, decoder, extent, controls, seed)`, which gives `Found`. All
+    others are three: the whole loop, of the same, which gives the last state, without its cache; its start, of the
+    same, which gives a `DecodeState`; and its continuation, of `(state, until, extent, controls, seed)`. The first
+    three arguments are those of `Prompts`.
 
     Raises:
         ValueError: for a method that needs more of the model than it has.
@@ -32,25 +36,39 @@ def _search(model, decoding: Decoding) -> Compiled:
             f"{model.config.vocab_size}: leave out `num_beams`, or some of `eos_token_id`."
         )
 
-    def search(ids, mask, decoder, controls, seed):
+    def search(ids, mask, decoder, extent, controls, seed):
         prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots, decoder)
-        return beam_search(model.decode_step, decoding, prompt, prompt_mask, cache, controls, seed)
+        told, count = _told(decoding, extent)
+        return beam_search(model.decode_step, told, prompt, prompt_mask, cache, controls, seed, count)
 
     return Compiled(search, model)
 
 
-def _loop(model, decoding: Decoding, assistant) -> tuple[Compiled, Compiled]:
+def _loop(model, decoding: Decoding, assistant) -> tuple[Compiled, ...]:
     method, steps, models = _method(model, decoding, assistant)
 
-    def start(ids, mask, decoder, controls, seed):
+    def start(ids, mask, decoder, extent, controls, seed):
         prompt, prompt_mask, cache = model.begin(ids, mask, decoding.slots, decoder)
         caches = [cache, *(other.begin(ids, mask, decoding.slots, decoder)[-1] for other in models[1:])]
-        return method.prefill(*steps, decoding, prompt, prompt_mask, *caches, controls, seed)
+        told, count = _told(decoding, extent)
+        return method.prefill(*steps, told, prompt, prompt_mask, *caches, controls, seed, count)
 
-    def continuation(state, until, controls, seed):
-        return method.decode(*steps, decoding, state, until, controls, seed)
+    def continuation(state, until, extent, controls, seed):
+        told, _ = _told(decoding, extent)
+        return method.decode(*steps, told, state, until, controls, seed)
 
-    return Compiled(start, *models), Compiled(continuation, *models)
+    def whole(ids, mask, decoder, extent, controls, seed):
+        state = start(ids, mask, decoder, extent, controls, seed)
+        return continuation(state, extent.length, extent, controls, seed)._replace(cache=())
+
+    return tuple(Compiled(function, *models) for function in (whole, start, continuation))
+
+
+def _told(decoding: Decoding, extent: Extent) -> tuple[Decoding, Any]:
+    """The options with the length, as a program is told it, and how long a prompt is that lies in a buffer."""
+    if decoding.columns is None:
+        return decoding, None
+    return dataclasses.replace(decoding, length=extent.length), None if decoding.chunk is None else extent.prompt
 
 
 def _method(model, decoding: Decoding, assistant) -> tuple:

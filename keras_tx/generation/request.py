@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_tx.generation.config import GenerationConfig
@@ -22,7 +23,7 @@ class Prompts(NamedTuple):
     """The texts that are continued, or the sources of an encoder-decoder.
 
     Attributes:
-        ids: int32 `(B, P)`.
+        ids: int32 `(B, P)`, of NumPy but where a graph of the user's is being traced.
         mask: int32 `(B, P)`, 0 at padding.
         decoder: ids and mask that the decoder of an encoder-decoder begins with, `(B, T)` each; None without encoder.
     """
@@ -128,12 +129,12 @@ def _prompts(model, given: dict[str, Any], config: GenerationConfig) -> Prompts:
     if given["attention_mask"] is None:
         pad = config.pad_token_id
         padded = pad is not None and pad not in config.ends
-        mask = ids != pad if padded else ops.ones_like(ids)
+        mask = ids != pad if padded else _module(ids).ones_like(ids)
     else:
         mask = _mask(given["attention_mask"], ids, "attention_mask")
     model.check_prompts(mask)
-    ids = ops.cast(ids, "int32")
-    return Prompts(ids, ops.cast(mask, "int32"), _decoder(model, ids, given, config))
+    ids = _int32(ids)
+    return Prompts(ids, _int32(mask), _decoder(model, ids, given, config))
 
 
 def _decoder(model, ids, given: dict[str, Any], config: GenerationConfig) -> tuple[Any, Any] | None:
@@ -143,19 +144,19 @@ def _decoder(model, ids, given: dict[str, Any], config: GenerationConfig) -> tup
         if begun is not None or mask is not None:
             raise ValueError(f"a {type(model).__name__} has no encoder: give `input_ids`, not `decoder_input_ids`.")
         return None
-    batch, start = ops.shape(ids)[0], ops.convert_to_tensor(config.decoder_start_token_id, "int32")
+    of, start = _module(ids), _array(config.decoder_start_token_id)
     if len(start.shape):
         require_shape(start, (ids.shape[0],), "decoder_start_token_id")
-    starts = ops.broadcast_to(ops.reshape(start, (-1, 1)), (batch, 1))
+    starts = of.broadcast_to(of.reshape(_int32(start), (-1, 1)), (ops.shape(ids)[0], 1))
     if begun is None:
-        return starts, ops.ones_like(starts)
-    begun = ops.cast(_ids(begun, "decoder_input_ids", model.config.vocab_size), "int32")
+        return starts, of.ones_like(starts)
+    begun = _int32(_ids(begun, "decoder_input_ids", model.config.vocab_size))
     require_shape(begun, (ids.shape[0], begun.shape[1]), "decoder_input_ids")
-    mask = ops.ones_like(begun) if mask is None else ops.cast(_mask(mask, begun, "decoder_attention_mask"), "int32")
+    mask = _module(begun).ones_like(begun) if mask is None else _int32(_mask(mask, begun, "decoder_attention_mask"))
     first = known_values(begun[:, :1] != starts)
     if first is None or not first.all():  # as in Transformers, which looks at the whole batch
         return begun, mask
-    return ops.concatenate([starts, begun], axis=1), ops.concatenate([ops.ones_like(starts), mask], axis=1)
+    return of.concatenate([starts, begun], axis=1), of.concatenate([of.ones_like(starts), mask], axis=1)
 
 
 def _named(given: dict[str, Any]) -> dict[str, Any]:
@@ -170,8 +171,8 @@ def _named(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ids(ids, name: str, vocab_size: int):
-    """The ids as a tensor `(B, T)`, checked."""
-    ids = ops.convert_to_tensor(ids)
+    """The ids as an array `(B, T)`, checked."""
+    ids = _array(ids)
     require_rank(ids, 2, name, "(batch, length)")
     require_integer(ids, name)
     if 0 in ids.shape:
@@ -181,11 +182,27 @@ def _ids(ids, name: str, vocab_size: int):
 
 
 def _mask(mask, ids, name: str):
-    """The mask of ids as a tensor, checked."""
-    mask = ops.convert_to_tensor(mask)
+    """The mask of ids as an array, checked."""
+    mask = _array(mask)
     if len(mask.shape) != 2 or any(a != b and None not in (a, b) for a, b in zip(mask.shape, ids.shape, strict=True)):
         raise ValueError(f"`{name}` must have the shape of the ids, {tuple(ids.shape)}; got {tuple(mask.shape)}.")
     return mask
+
+
+def _array(x):
+    """As NumPy has it, for which JAX compiles nothing; a tensor where no value is known."""
+    x = ops.convert_to_tensor(x)
+    known = known_values(x)
+    return x if known is None else known
+
+
+def _module(x) -> Any:
+    """The module of the operations on such an array."""
+    return np if isinstance(x, np.ndarray) else ops
+
+
+def _int32(x):
+    return x.astype("int32") if isinstance(x, np.ndarray) else ops.cast(x, "int32")
 
 
 def _require_fit(model, assistant, config: GenerationConfig) -> None:

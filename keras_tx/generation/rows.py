@@ -28,6 +28,16 @@ def take_rows(structure, rows):
     )
 
 
+def ending_at(structure, end):
+    """The structure whose caches take in positions before `end` alone."""
+    return map_caches(lambda cache: cache.until(end), lambda x: x, structure)
+
+
+def filled(structure, index):
+    """The structure in whose caches `index` positions count, where no others but masked ones have been appended."""
+    return map_caches(lambda cache: cache.filled(index), lambda x: x, structure)
+
+
 def rewind(structure, index):
     """The structure with `index` positions filled in each of its caches.
 

@@ -49,6 +49,7 @@ def prefill(
     draft_cache,
     controls: dict,
     seed,
+    prompt=None,
 ) -> DecodeState:
     """Reads the prompt with both models and chooses the first token.
 
@@ -58,10 +59,10 @@ def prefill(
         decoding: `candidates` is how many tokens are drafted at a time.
         ids, attention_mask: as for `loop.prefill`.
         cache, draft_cache: of the two models, both empty and S slots long.
-        controls, seed: as for `loop.prefill`.
+        controls, seed, prompt: as for `loop.prefill`.
     """
-    logits, state = read(step, decoding, ids, attention_mask, cache)
-    _, drafted = read(draft, decoding, ids, attention_mask, draft_cache)
+    logits, state = read(step, decoding, ids, attention_mask, cache, prompt)
+    _, drafted = read(draft, decoding, ids, attention_mask, draft_cache, prompt)
     vocab_size = logits.shape[-1]
     odds = ops.zeros((ops.shape(ids)[0], decoding.candidates + 1, vocab_size)) if decoding.do_sample else ()
     state = state._replace(cache=Caches(state.cache, drafted.cache, odds))

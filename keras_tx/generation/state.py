@@ -13,7 +13,7 @@ class Decoding:
 
     Attributes:
         length: columns of the result, L: the prompt's and the new tokens'. A scalar tensor where a graph is traced for
-            any length.
+            any length; None in the options of a program that is told when it runs.
         do_sample: draw tokens, or take the likeliest.
         top_k: draw from this many of the likeliest; None or 0 for all.
         eos_token_ids: tokens that end a row.
@@ -30,6 +30,9 @@ class Decoding:
         renormalize_logits: make the probabilities sum to 1 after all rules.
         output_scores: keep the logits that each token is chosen by.
         prefix_allowed_tokens_fn, logits_processor, stopping_criteria: the user's own rules, as `generate` takes them.
+        columns: of the buffers, where they are not as many as are needed.
+        chunk: columns of the prompt that are read at a time; None for all at once.
+        vocab_size, width: of the logits and the hidden states, where a prompt is read in chunks.
     """
 
     length: Any
@@ -53,11 +56,15 @@ class Decoding:
     prefix_allowed_tokens_fn: Callable[[Any, Any], Any] | None = None
     logits_processor: tuple[Callable[[Any, Any], Any], ...] = ()
     stopping_criteria: tuple[Callable[[Any, Any], Any], ...] = ()
+    columns: int | None = None
+    chunk: int | None = None
+    vocab_size: int = 0
+    width: int = 0
 
     @property
     def slots(self) -> Any:
-        """Columns of the token buffer, and slots of the cache, S = L + C."""
-        return self.length + self.candidates
+        """Columns of the token buffer, and slots of the cache, S: at least L + C."""
+        return self.length + self.candidates if self.columns is None else self.columns
 
     @property
     def branches(self) -> int:

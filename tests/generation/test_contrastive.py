@@ -68,7 +68,7 @@ def test_streams_and_keeps_its_compilation(model):
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole[:, 5:])
     other = numpy(model.generate(PROMPTS[:1], **OPTIONS | {"penalty_alpha": 0.02}))
     assert not np.array_equal(other, whole)
-    assert [[compiled.traces for compiled in pair] for pair in model._loops.values()] == [[1, 1]]
+    assert [[compiled.traces for compiled in loop] for loop in model._loops.values()] == [[1, 1, 1]]
 
 
 def test_more_candidates_than_tokens(model):

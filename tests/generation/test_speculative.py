@@ -114,7 +114,7 @@ def test_compiles_once_for_an_assistant(model, constant):
     model.__dict__.pop("_loops", None)
     for prompt in PROMPTS:
         model.generate([prompt], max_new_tokens=5, assistant_model=constant)
-    assert [[compiled.traces for compiled in pair] for pair in model._loops.values()] == [[1, 1]]
+    assert [[compiled.traces for compiled in loop] for loop in model._loops.values()] == [[1, 0, 0]]
 
 
 def test_errors(model):

@@ -74,6 +74,19 @@ def test_taking_positions_back(name):
         cache.key_positions()
 
 
+@pytest.mark.parametrize("sinks", [0, 2])
+def test_a_ring_without_padding_at_the_end(sinks, rng):
+    """Chunks filled up with padding leave what the positions by themselves leave."""
+    x = normal(rng, B, K, 9, D)
+    whole = RingCache.empty(B, K, 4, D, sink_tokens=sinks).append(x, -x, sinks)
+    parts = RingCache.empty(B, K, 4, D, sink_tokens=sinks).until(np.int32(9))
+    for chunk in np.split(np.pad(x, ((0, 0), (0, 0), (0, 3), (0, 0)), constant_values=7.0), 2, axis=2):
+        parts = parts.append(chunk, -chunk, sinks)
+    assert int(parts.fill) == int(whole.fill) == 9
+    for have, want in zip(parts.tensors().values(), whole.tensors().values(), strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
 def test_those_of_a_block_and_of_all_layers(rng):
     """The context's keys and values stay where they are as beams change places."""
     own, context = KVCache.empty(B, K, S, D), KVCache(normal(rng, B, K, 4, D), normal(rng, B, K, 4, D), np.int32(4))

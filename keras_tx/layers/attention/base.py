@@ -40,10 +40,12 @@ class Attention(Layer):
     Attributes:
         without: the arguments of `MultiHeadAttention` that have no meaning here.
         by_distance: whether it counts how far apart two tokens stand in a row, so that padding between them changes it.
+        by_length: whether it counts, or limits, how long a row is, so that any padding changes it.
     """
 
     without: ClassVar[tuple[str, ...]] = ()
     by_distance: ClassVar[bool] = False
+    by_length: ClassVar[bool] = False
 
     causal: bool
     norm_epsilon: float

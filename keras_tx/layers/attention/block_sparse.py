@@ -45,6 +45,7 @@ class BlockSparseAttention(AttentionVariant):
     """
 
     by_distance: ClassVar[bool] = True
+    by_length: ClassVar[bool] = True
 
     def __init__(
         self,

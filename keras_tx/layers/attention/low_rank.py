@@ -18,6 +18,7 @@ class _LowRankAttention(AttentionVariant):
     """The base of both: neither causal nor with a cache, and with masks of keys alone."""
 
     without: ClassVar = (*AttentionVariant.without, "causal")
+    by_length: ClassVar[bool] = True
 
     def _attend(self, query, key, value, mask, bias, cache, *, return_attention, training):
         name = type(self).__name__

@@ -46,6 +46,12 @@ class BlockCache(_OfBlock, Cache):
     def rewind(self, index) -> Self:
         return self._replace(attention=self.attention.rewind(index))
 
+    def until(self, end) -> Self:
+        return self._replace(attention=self.attention.until(end))
+
+    def filled(self, index) -> Self:
+        return self._replace(attention=self.attention.filled(index))
+
     def repeat_rows(self, copies: int) -> Self:
         cross = self.cross.repeat_rows(copies) if self.cross else ()
         return self._replace(attention=self.attention.repeat_rows(copies), cross=cross)

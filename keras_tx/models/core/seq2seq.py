@@ -10,7 +10,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import keras
 from keras import ops
 
+from keras_tx.generation.buckets import LEAST_SOURCE, power_of_two
 from keras_tx.layers import BlockCache, TransformerDecoder
+from keras_tx.layers.attention.variants import variants_of
 from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.generating import GeneratingModel
 from keras_tx.models.core.head import HeadModel
@@ -47,6 +49,12 @@ class SourceCache(_OfDecoder, Cache):
 
     def rewind(self, index) -> Self:
         return self._replace(blocks=tuple(block.rewind(index) for block in self.blocks))
+
+    def until(self, end) -> Self:
+        return self._replace(blocks=tuple(block.until(end) for block in self.blocks))
+
+    def filled(self, index) -> Self:
+        return self._replace(blocks=tuple(block.filled(index) for block in self.blocks))
 
     def repeat_rows(self, copies: int) -> Self:
         blocks = tuple(block.repeat_rows(copies) for block in self.blocks)
@@ -323,6 +331,13 @@ class Seq2SeqLanguageModel(GeneratingModel, EncoderDecoderModel):
             _, _, batches = next(iter(iterator))
             data_batch = batches[0] if isinstance(batches, (list, tuple)) else next(batches)
         super()._symbolic_build(data_batch=self._by_name(data_batch))
+
+    def padded_length(self, prompt, slots):
+        if any(variant.layer.by_length for variant in variants_of(self.config.attention)):
+            return prompt
+        limit = self.max_positions
+        padded = power_of_two(prompt, LEAST_SOURCE)
+        return padded if limit is None else max(prompt, min(padded, limit))
 
     def begin(self, ids, attention_mask, length, decoder=None):
         return self.backbone.begin(ids, attention_mask, length, decoder)

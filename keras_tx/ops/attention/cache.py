@@ -40,6 +40,18 @@ class Cache:
         """
         raise NotImplementedError
 
+    def until(self, end) -> Self:
+        """The cache that takes in positions before `end` alone, an int32 scalar.
+
+        Padding may be appended after them. It is masked, leaves no trace in what a cache of no slots holds, and is
+        written over in the slots of others; `filled` then says how many positions there are.
+        """
+        raise NotImplementedError
+
+    def filled(self, index) -> Self:
+        """The cache of which `index` positions count, where no others but masked ones have been appended."""
+        raise NotImplementedError
+
     def repeat_rows(self, copies: int) -> Self:
         """Repeats each row `copies` times in succession."""
         raise NotImplementedError
@@ -97,6 +109,12 @@ class LayerCache(Cache):
                 f"tokens cannot be taken back from a {type(self).__name__}: neither an `assistant_model` nor "
                 "contrastive search goes with a sliding window or linear attention."
             )
+        return self.filled(index)
+
+    def until(self, end) -> Self:
+        return self
+
+    def filled(self, index) -> Self:
         return self.with_tensors({}, index)
 
     def repeat_rows(self, copies: int) -> Self:

@@ -13,11 +13,15 @@ from keras import ops
 from keras_tx.ops.attention.cache import LayerCache
 from keras_tx.ops.primitives import write
 
+NO_END = 2**30
+"""A position that is never reached."""
+
 
 class _Ring(NamedTuple):
     key: Any
     value: Any
     index: Any
+    end: Any
 
 
 class RingCache(_Ring, LayerCache):
@@ -30,6 +34,7 @@ class RingCache(_Ring, LayerCache):
         key: `(B, K, P + R, D)`: the slots of P sink tokens, then R in turn.
         value: `(B, K, P + R, D)`.
         index: int32 scalar, how many positions there have been.
+        end: int32 scalar, the first position that it does not take in.
     """
 
     __slots__ = ()
@@ -51,7 +56,14 @@ class RingCache(_Ring, LayerCache):
     ) -> Self:
         """An empty cache of `sink_tokens + slots` slots."""
         shape = (batch_size, num_kv_heads, sink_tokens + slots, head_dim)
-        return cls(ops.zeros(shape, dtype), ops.zeros(shape, dtype), ops.zeros((), "int32"))
+        index = ops.zeros((), "int32")
+        return cls(ops.zeros(shape, dtype), ops.zeros(shape, dtype), index, ops.full_like(index, NO_END))
+
+    def until(self, end) -> Self:
+        return self._replace(end=end)
+
+    def tensors(self) -> dict[str, Any]:
+        return {"key": self.key, "value": self.value}
 
     def held(self, sink_tokens: int = 0):
         """The position that each slot holds, `(P + R,)` int32; -1 where it is empty."""
@@ -69,7 +81,10 @@ class RingCache(_Ring, LayerCache):
         return key, value, ops.where(positions >= sink_tokens, positions, -1)
 
     def append(self, key, value, sink_tokens: int = 0) -> Self:
-        """Returns the cache with keys and values `(B, K, T, D)` of the next T positions over the oldest ones."""
+        """Returns the cache with keys and values `(B, K, T, D)` of the next T positions over the oldest ones.
+
+        Of more than one, those from `end` on are left out.
+        """
         count, slots = ops.shape(key)[2], self.key.shape[2]
         index = self.index + count
         if key.shape[2] == 1:
@@ -78,6 +93,7 @@ class RingCache(_Ring, LayerCache):
             pairs = ((self.key, key), (self.value, value))
             key, value = (write(old, ops.cast(new, old.dtype), slot, axis=2) for old, new in pairs)
             return self._replace(key=key, value=value, index=index)
+        index = ops.minimum(index, self.end)
         positions = self._held(index, sink_tokens)
         new = ops.reshape(positions >= self.index, (1, 1, slots, 1))
         source = ops.clip(positions - self.index, 0, count - 1)
