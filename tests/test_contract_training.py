@@ -27,6 +27,7 @@ from contract import (
 from helpers import numpy
 
 from keras_tx.models.core.base import Model
+from keras_tx.models.core.heads import ChoiceHead
 from keras_tx.ops.image.patches import pair
 
 
@@ -71,7 +72,9 @@ def trained(case: Case) -> Trained:
 def test_every_weight_gets_a_finite_gradient(trained):
     for path, step in trained.moved:
         assert np.isfinite(step).all(), path
-        assert step.any(), path
+        # What is the same for all choices goes out in their softmax: its gradient is zero but for rounding.
+        common = isinstance(getattr(trained.model, "head", None), ChoiceHead) and path.endswith("classifier/bias")
+        assert common or step.any(), path
 
 
 @pytest.mark.slow
@@ -219,7 +222,8 @@ def test_labels_in_columns_and_in_floating_point(case):
     expected = own_loss(model, given, y)
     column = {name: x[..., None].astype("float64") for name, x in y.items()}
     by_logits = {name: column[label] for name, label in model.targets.items()}
-    assert own_loss(model, list(given.values()), by_logits) == pytest.approx(expected, rel=1e-6)
+    in_order = list(given) == list(model.input_signature())[: len(given)]
+    assert own_loss(model, list(given.values()) if in_order else given, by_logits) == pytest.approx(expected, rel=1e-6)
     assert own_loss(model, given, tuple(column.values())) == pytest.approx(expected, rel=1e-6)
 
 

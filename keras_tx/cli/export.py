@@ -26,7 +26,10 @@ else:
 Form = Literal["float16", "dynamic_int8", "int8"]
 ARGUMENTS = {"length": "max_new_tokens", "cache": "use_cache", "text_length": "length"}
 """The exporters' names of those options that have another name here."""
-GENERATION = ("length", "temperature", "top_k", "top_p", "seed", "num_beams")
+GENERATION = (
+    *("length", "temperature", "top_k", "top_p", "seed", "num_beams"),
+    *("repetition_penalty", "no_repeat_ngram_size", "min_p", "penalty_alpha"),
+)
 """The options for models that generate text."""
 SAMPLES = 16
 """Batches with which int8 finds its ranges."""
@@ -120,6 +123,22 @@ def export(
     num_beams: Annotated[
         int, typer.Option(min=1, help="Add the signature `generate_beams` with so many beams; 1 for none.")
     ] = 1,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Make tokens that have come less likely, above 1; 1 for no such rule.")
+    ] = 1.0,
+    no_repeat_ngram_size: Annotated[
+        int, typer.Option(min=0, help="Let runs of so many tokens come once; 0 for no such rule.")
+    ] = 0,
+    min_p: Annotated[
+        float, typer.Option(help="Sample from tokens with at least this share of the likeliest one's probability.")
+    ] = 0.0,
+    penalty_alpha: Annotated[
+        float,
+        typer.Option(
+            help="Add the signature `generate_contrastive`, which chooses among --top-k tokens with this weight of "
+            "their likeness to the text; 0 for none."
+        ),
+    ] = 0.0,
     xla: Annotated[bool, typer.Option("--xla", help="Add signatures that XLA compiles.")] = False,
     revision: RevisionOption = None,
 ) -> None:

@@ -53,7 +53,19 @@ SAVED_MODEL = Format(
     "tensorflow",
     contents=("saved_model.pb", "variables", "assets", "assets.extra", "fingerprint.pb", "model_card.json"),
     one_file=False,
-    options=("max_new_tokens", "temperature", "top_k", "top_p", "seed", "num_beams", "xla"),
+    options=(
+        "max_new_tokens",
+        "temperature",
+        "top_k",
+        "top_p",
+        "seed",
+        "num_beams",
+        "repetition_penalty",
+        "no_repeat_ngram_size",
+        "min_p",
+        "penalty_alpha",
+        "xla",
+    ),
 )
 LITERT = Format(
     "litert",

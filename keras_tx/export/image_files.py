@@ -1,46 +1,57 @@
-"""Decodes JPEG and PNG files in the graph: turned upright by their Exif data, and refused if too large.
+"""Decodes JPEG and PNG files in the graph: turned upright by their Exif data, and not read if too large.
 
 Source: CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif Version 2.32", section 4.6.
 """
 
 from __future__ import annotations
 
-from keras_tx.export.signature import LONGEST_TEXT, after
-
-LARGEST_FILE = 16 * LONGEST_TEXT
-"""The most bytes of a file; a larger one is an error."""
+LARGEST_FILE = 2**24
+"""The most bytes of a file."""
 LARGEST_IMAGE = 2**26
-"""The most pixels of an image; more are an error, because a small file may hold very many."""
+"""The most pixels of an image, because a small file may hold very many."""
 PNG = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG file."""
 
 
-def image_of(file, channels: int):
-    """The upright image of a file, uint8 `(H, W, channels)`; InvalidArgumentError for a file that is not an image."""
+def fault_of(file):
+    """Why a file is not read, by its first bytes: a string, empty for a file that is."""
     import tensorflow as tf
 
     def jpeg():
-        checked = _with_few_pixels(file, tf.io.extract_jpeg_shape(file)[:2])
-        return upright(tf.io.decode_jpeg(checked, channels, dct_method="INTEGER_ACCURATE"), file)  # as Pillow's
+        return tf.io.extract_jpeg_shape(file)[:2]
 
     def png():
-        begins = tf.strings.substr(file, 0, len(PNG)) == PNG
-        checked = after([tf.debugging.Assert(begins, ["`image_bytes` must be JPEG or PNG files"])], file)
-        size = tf.io.decode_raw(tf.strings.substr(checked, 16, 8), tf.int32, little_endian=False)
-        return tf.io.decode_png(_with_few_pixels(checked, size), channels)
+        return tf.io.decode_raw(tf.strings.substr(file, 16, 8), tf.int32, little_endian=False)
 
-    image = tf.cond(tf.io.is_jpeg(file), jpeg, png)
-    image.set_shape((None, None, channels))
-    return image
+    is_jpeg = tf.io.is_jpeg(file)
+    is_png = (tf.strings.substr(file, 0, len(PNG)) == PNG) & (tf.strings.length(file) >= 24)
+    small = tf.strings.length(file) <= LARGEST_FILE
+    size = tf.cond(is_jpeg & small, jpeg, lambda: tf.cond(is_png & small, png, lambda: tf.zeros([2], tf.int32)))
+    few = tf.reduce_prod(tf.cast(size, tf.int64)) <= LARGEST_IMAGE
+    return tf.case(
+        [
+            (~small, lambda: tf.constant(f"`image_bytes` must be of {LARGEST_FILE} bytes at most")),
+            (~(is_jpeg | is_png), lambda: tf.constant("`image_bytes` must be JPEG or PNG files")),
+            (~few, lambda: tf.constant(f"`image_bytes` must have images of {LARGEST_IMAGE} pixels at most")),
+        ],
+        default=lambda: tf.constant(""),
+    )
 
 
-def _with_few_pixels(file, size):
-    """The file, checked to have an image that is not too large; `size` is height and width, in either order."""
+def image_of(file, channels: int):
+    """The upright image of a JPEG or PNG file, uint8 `(H, W, channels)`.
+
+    Raises:
+        InvalidArgumentError: when run on a file that is damaged.
+    """
     import tensorflow as tf
 
-    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
-    message = f"`image_bytes` must have images of {LARGEST_IMAGE} pixels at most"
-    return after([tf.debugging.assert_less_equal(pixels, tf.constant(LARGEST_IMAGE, tf.int64), message)], file)
+    def jpeg():
+        return upright(tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE"), file)  # as Pillow's
+
+    image = tf.cond(tf.io.is_jpeg(file), jpeg, lambda: tf.io.decode_png(file, channels))
+    image.set_shape((None, None, channels))
+    return image
 
 
 # === Exif ===

@@ -6,9 +6,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_tx.export.image_files import LARGEST_FILE, image_of
+from keras_tx.export.faults import Faults
+from keras_tx.export.image_files import fault_of, image_of
 from keras_tx.export.samples import sample_files
-from keras_tx.export.signature import Signature, after, strings
+from keras_tx.export.signature import Signature, strings
 from keras_tx.export.texts import label_outputs
 from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.image.boxes import center_to_corners
@@ -39,8 +40,10 @@ def image_signatures(model: ImageModel, preprocessor: ImagePreprocessor) -> dict
     names = config.label_names or [f"LABEL_{i}" for i in range(config.num_classes)]
 
     def serve(image_bytes):
-        images, sizes = decoded(image_bytes, preprocessor, config.channels)
-        outputs = model.named_outputs(model(preprocessor.normalize(images)))
+        images, sizes, faults = decoded(image_bytes, preprocessor, config.channels)
+        return faults.marked(answers(model.named_outputs(model(preprocessor.normalize(images))), sizes))
+
+    def answers(outputs, sizes):
         if "features" in outputs:
             return outputs
         if "pred_boxes" in outputs:
@@ -66,23 +69,21 @@ def decoded(files, preprocessor: ImagePreprocessor, channels: int):
     """The images of files `(B,)`, resized to the model's size and not yet normalized.
 
     Returns:
-        The images, float32 `(B, height, width, C)`, and the original height and width of each, int32 `(B, 2)`.
+        The images, float32 `(B, height, width, C)`, the original height and width of each, int32 `(B, 2)`, and what is
+        wrong with files that are no images.
     """
     import tensorflow as tf
 
-    checks = [
-        tf.debugging.assert_positive(tf.size(files), "`image_bytes` must hold a file"),
-        tf.debugging.assert_less_equal(
-            tf.strings.length(files), LARGEST_FILE, f"`image_bytes` must be of {LARGEST_FILE} bytes at most"
-        ),
-    ]
-
     def one(file):
-        image = image_of(file, channels)
-        return preprocessor.resized(image)[0], tf.shape(image)[:2]
+        fault = fault_of(file)
+        image = tf.cond(fault == "", lambda: image_of(file, channels), lambda: tf.zeros((1, 1, channels), tf.uint8))
+        return preprocessor.resized(image)[0], tf.shape(image)[:2], fault
 
-    specs = tf.TensorSpec((*pair(preprocessor.image_size), channels), tf.float32), tf.TensorSpec((2,), tf.int32)
-    return tf.map_fn(one, after(checks, files), fn_output_signature=specs)
+    faults = Faults(files, "image_bytes")
+    images = tf.TensorSpec((*pair(preprocessor.image_size), channels), tf.float32)
+    specs = images, tf.TensorSpec((2,), tf.int32), tf.TensorSpec((), tf.string)
+    images, sizes, faults.messages = tf.map_fn(one, files, fn_output_signature=specs)
+    return images, sizes, faults
 
 
 def detections(outputs: dict, names, preprocessor: ImagePreprocessor, sizes) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from keras_tx.export.card import write_card
 from keras_tx.export.check import check_saved_model, sample_requests
 from keras_tx.export.formats import SAVED_MODEL
 from keras_tx.export.frame import Progress, exportable, write_artifact
-from keras_tx.export.generation import TextOptions, text_signatures
+from keras_tx.export.generation import text_signatures
 from keras_tx.export.pictures import image_signatures
 from keras_tx.export.signature import Integers, Signature
 from keras_tx.export.tensors import Inside, tensor_signatures
+from keras_tx.export.text_generator import TextOptions
 from keras_tx.export.texts import embedding_signature, string_signatures
 from keras_tx.export.warmup import write_warmup
 from keras_tx.generation import GenerationMixin
@@ -21,6 +22,15 @@ from keras_tx.models.core.images import ImageModel
 from keras_tx.ops.primitives import portable_graph
 from keras_tx.text import Tokenizer
 from keras_tx.vision import ImagePreprocessor
+
+ONLY_GENERATING = {
+    "num_beams": 1,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "min_p": 0.0,
+    "penalty_alpha": 0.0,
+}
+"""The options that change what is exported, and their neutral values."""
 
 
 def export_saved_model(
@@ -36,6 +46,10 @@ def export_saved_model(
     seed: int = -1,
     eos_token_id: int | Sequence[int] | None = None,
     num_beams: int = 1,
+    repetition_penalty: float = 1.0,
+    no_repeat_ngram_size: int = 0,
+    min_p: float = 0.0,
+    penalty_alpha: float = 0.0,
     inside: Collection[Inside] = (),
     integers: Integers = "int32",
     xla: bool = False,
@@ -61,11 +75,15 @@ def export_saved_model(
             else is in the batch; with a `seed` below 0 texts are drawn anew each time.
         generate_batch: as `generate`, with options `(B,)`, so that a server may put requests together.
         generate_beams, with `num_beams` above 1: `prompt`, `max_new_tokens` and `length_penalty` to `text` and `score`.
+        generate_contrastive, with `penalty_alpha`: `prompt`, `max_new_tokens` and `penalty_alpha` to `text`.
         generate_xla, serving_default_xla, with `xla`: the same, compiled when they are first called with new sizes.
         serve_image, with a `preprocessor`: `image_bytes`, JPEG or PNG files `(B,)`, to `label`, `score` and `scores`;
             to `label`, `score` and `box` of every query; to the `classes` of all pixels; or to `features`.
 
-    Texts that are empty, not UTF-8 or longer than 1 MiB are errors, and so are files above 16 MiB or 67 million pixels.
+    What is asked with strings also says what is wrong with each row, `error`, empty where nothing is: a text without a
+    token, not UTF-8, longer than 1 MiB, or with characters that the tokenizer does not know; an option of its own out
+    of range; a file that is neither JPEG nor PNG, or above 16 MiB or 67 million pixels. The outputs of such a row are
+    "", -1 and NaN, and the other rows are answered.
 
     Beside the graph the directory has `model_card.json`, with signatures, versions, config, source and the checksums of
     the files, and requests with which TensorFlow Serving warms up.
@@ -81,6 +99,8 @@ def export_saved_model(
         eos_token_id: one or several tokens that end a text. Unless they are special they are part of it. None for those
             of the model's config; empty for none.
         num_beams: of `generate_beams`.
+        repetition_penalty, no_repeat_ngram_size, min_p: of all that generates, as of `GenerationConfig`.
+        penalty_alpha: of `generate_contrastive`, which chooses among the likeliest `top_k`.
         inside: which signatures to add for what is inside the model.
         integers: the dtype of ids and masks.
         xla: whether to add signatures that XLA compiles. TensorFlow Serving does not run these on CPUs by default.
@@ -95,7 +115,19 @@ def export_saved_model(
     import tensorflow as tf
 
     model = exportable(model, SAVED_MODEL)
-    options = TextOptions(max_new_tokens, temperature, top_k, top_p, seed, eos_token_id, num_beams)
+    options = TextOptions(
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        eos_token_id=eos_token_id,
+        num_beams=num_beams,
+        repetition_penalty=repetition_penalty,
+        no_repeat_ngram_size=no_repeat_ngram_size,
+        min_p=min_p,
+        penalty_alpha=penalty_alpha,
+    )
     signatures = model_signatures(model, tokenizer, preprocessor, options, inside=inside, integers=integers, xla=xla)
     requests = sample_requests(signatures)
 
@@ -152,9 +184,10 @@ def model_signatures(
         if not isinstance(model, ImageModel):
             raise ValueError(f"`preprocessor` is for image models, and a {type(model).__name__} is not one.")
         found |= image_signatures(model, preprocessor)
-    if options.num_beams > 1 and "generate_beams" not in found:
+    given = [name for name, default in ONLY_GENERATING.items() if getattr(options, name) != default]
+    if given and "generate" not in found:
         raise ValueError(
-            f"`num_beams` is for models that generate text, exported with their tokenizer; got {options.num_beams} for "
-            f"a {type(model).__name__}{'' if tokenizer else ' without one'}."
+            f"`{given[0]}` is for models that generate text, exported with their tokenizer; got "
+            f"{getattr(options, given[0])} for a {type(model).__name__}{'' if tokenizer else ' without one'}."
         )
     return found

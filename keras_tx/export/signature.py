@@ -12,8 +12,6 @@ import numpy as np
 from keras_tx.ops.primitives import portable_graph
 
 Integers = Literal["int32", "int64"]
-LONGEST_TEXT = 2**20
-"""Bytes of a text; a longer one is an error, so that no request can take a server's memory."""
 
 
 @dataclass(frozen=True)
@@ -92,26 +90,6 @@ def strings(*axes: int | None):
     import tensorflow as tf
 
     return tf.TensorSpec(axes or (None,), tf.string)
-
-
-def checked_texts(texts, name: str, *, empty: bool = False):
-    """Texts `(B, ...)` as they are; InvalidArgumentError, when the graph runs, for what is not a text.
-
-    Args:
-        texts: strings.
-        name: of the input.
-        empty: whether a text may be empty.
-    """
-    import tensorflow as tf
-
-    length = tf.strings.length(texts)
-    checks = [
-        tf.debugging.assert_positive(tf.size(texts), f"`{name}` must hold a text"),
-        tf.debugging.assert_less_equal(length, LONGEST_TEXT, f"`{name}` must be of {LONGEST_TEXT} bytes at most"),
-    ]
-    if not empty:
-        checks.append(tf.debugging.assert_positive(length, f"`{name}` must not be empty"))
-    return tf.strings.unicode_transcode(after(checks, texts), "UTF-8", "UTF-8", errors="strict")
 
 
 def after(checks: Iterable[Any], x):

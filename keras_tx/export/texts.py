@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_tx.export.faults import Faults
 from keras_tx.export.samples import CHOICES, sample_inputs, sample_texts
-from keras_tx.export.signature import Signature, by_row, checked_texts, strings
+from keras_tx.export.signature import Signature, by_row, strings
 from keras_tx.export.string_model import StringModel
 from keras_tx.export.tensors import embedded
 from keras_tx.export.words import answer_signatures, entity_signatures
@@ -62,24 +63,16 @@ def label_outputs(names, scores) -> dict[str, Any]:
 def label_signatures(served: StringModel) -> dict[str, Signature]:
     """From texts, or pairs of texts, to labels. Of a pair that is too long the longer text is cut first."""
 
-    def labelled(*texts) -> dict[str, Any]:
-        logits = served.model(served.tokens(*texts))["logits"]
-        return label_outputs(
-            served.label_names, label_scores(ops.cast(logits, "float32"), problem_type(served.model.config))
-        )
+    def labelled(**texts) -> dict[str, Any]:
+        faults = Faults(texts["text"], "text")
+        logits = ops.cast(served.model(served.tokens(faults, **texts))["logits"], "float32")
+        scores = label_scores(logits, problem_type(served.model.config))
+        return faults.marked(label_outputs(served.label_names, scores))
 
-    def one(text):
-        return labelled(checked_texts(text, "text"))
+    def signature(*names: str) -> Signature:
+        return Signature(labelled, dict.fromkeys(names, strings()), sample_inputs(served.tokenizer, *names))
 
-    def pair(text, text_pair):
-        return labelled(checked_texts(text, "text"), checked_texts(text_pair, "text_pair"))
-
-    return {
-        "serve_text": Signature(one, {"text": strings()}, sample_inputs(served.tokenizer, "text")),
-        "serve_text_pair": Signature(
-            pair, {"text": strings(), "text_pair": strings()}, sample_inputs(served.tokenizer, "text", "text_pair")
-        ),
-    }
+    return {"serve_text": signature("text"), "serve_text_pair": signature("text", "text_pair")}
 
 
 def choice_signatures(served: StringModel) -> dict[str, Signature]:
@@ -87,18 +80,17 @@ def choice_signatures(served: StringModel) -> dict[str, Signature]:
     import tensorflow as tf
 
     def choose(text, choices):
-        shape = tf.shape(choices)
-        texts = tf.repeat(checked_texts(text, "text"), shape[1])
-        batch = served.tokens(texts, tf.reshape(checked_texts(choices, "choices"), [-1]))
+        faults, shape = Faults(choices, "choices"), tf.shape(choices)
+        texts = tf.repeat(faults.texts(text, "text", served.tokenizer), shape[1])
+        options = tf.reshape(faults.texts(choices, "choices", served.tokenizer), [-1])
+        of_options = Faults(options, "choices")
+        batch = served.tokens(of_options, text=texts, choices=options)
+        faults.note(tf.reshape(~of_options.none, shape), "`text` and `choices` must have a token")
         batch = {name: tf.reshape(x, [shape[0], shape[1], tf.shape(x)[1]]) for name, x in batch.items()}
         scores = probabilities(ops.cast(served.model(batch)["logits"], "float32"))
         best = tf.argmax(scores, axis=-1, output_type=tf.int32)
-        return {
-            "choice": tf.gather(choices, best, batch_dims=1),
-            "index": best,
-            "score": tf.reduce_max(scores, axis=-1),
-            "scores": scores,
-        }
+        chosen = {"choice": tf.gather(choices, best, batch_dims=1), "index": best}
+        return faults.marked({**chosen, "score": tf.reduce_max(scores, axis=-1), "scores": scores})
 
     def sample(rng, rows, length):
         texts = sample_texts(served.tokenizer, rng, (1 + CHOICES) * rows, length)
@@ -122,23 +114,18 @@ def mask_signatures(served: StringModel) -> dict[str, Signature]:
         tf.debugging.Assert(
             (top_k >= 1) & (top_k <= served.tokenizer.vocab_size), ["`top_k` must be a count of tokens"]
         )
-        batch = served.tokens(checked_texts(text, "text"))
+        faults = Faults(text, "text")
+        batch = served.tokens(faults, text=text)
         masked = batch["input_ids"] == mask_id
-        tf.debugging.assert_equal(
-            tf.reduce_all(tf.reduce_any(masked, axis=1)),
-            True,
-            "`text` must have the mask token, and not among the tokens that are cut off",
-        )
+        unmasked = ~tf.reduce_any(masked, axis=1)
+        faults.note(unmasked, "`text` must have the mask token, and not among the tokens that are cut off")
         places, count = tf.where(masked), tf.shape(masked)[0]
         logits = tf.gather_nd(served.model(batch)["logits"], places)
         scores, ids = tf.math.top_k(probabilities(ops.cast(logits, "float32")), top_k)
         tokens = tf.reshape(served.tokenizer.detokenize(tf.reshape(ids, [-1, 1])), tf.shape(ids))
         tokens = tf.strings.unicode_transcode(tokens, "UTF-8", "UTF-8", errors="replace")
-        return {
-            "token": by_row(tokens, places[:, 0], count, ""),
-            "token_id": by_row(ids, places[:, 0], count, -1),
-            "score": by_row(scores, places[:, 0], count, 0.0),
-        }
+        found = {"token": (tokens, ""), "token_id": (ids, -1), "score": (scores, 0.0)}
+        return faults.marked({name: by_row(x, places[:, 0], count, fill) for name, (x, fill) in found.items()})
 
     top_k = tf.constant(5, name="top_k")
     mask = served.tokenizer.decode([mask_id]).encode()
@@ -157,8 +144,9 @@ def next_sentence_signatures(served: StringModel) -> dict[str, Signature]:
     """From pairs of texts to the probability that the second follows the first."""
 
     def follows(text, text_pair):
-        batch = served.tokens(checked_texts(text, "text"), checked_texts(text_pair, "text_pair"))
-        return {"score": probabilities(ops.cast(served.model(batch)["logits"], "float32"))[:, 0]}
+        faults = Faults(text, "text")
+        batch = served.tokens(faults, text=text, text_pair=text_pair)
+        return faults.marked({"score": probabilities(ops.cast(served.model(batch)["logits"], "float32"))[:, 0]})
 
     specs = {"text": strings(), "text_pair": strings()}
     return {"serve_text_pair": Signature(follows, specs, sample_inputs(served.tokenizer, *specs))}
@@ -168,8 +156,10 @@ def encoding_signatures(served: StringModel) -> dict[str, Signature]:
     """From texts to the outputs of a model without a head, and the `attention_mask` of the tokens, `(B, T)`."""
 
     def encode(text):
-        batch = served.tokens(checked_texts(text, "text"))
-        return {**served.model.named_outputs(served.model(batch)), "attention_mask": batch["attention_mask"]}
+        faults = Faults(text, "text")
+        batch = served.tokens(faults, text=text)
+        outputs = served.model.named_outputs(served.model(batch))
+        return faults.marked({**outputs, "attention_mask": batch["attention_mask"]})
 
     return {"serve_text": Signature(encode, {"text": strings()}, sample_inputs(served.tokenizer, "text"))}
 
@@ -179,7 +169,8 @@ def embedding_signature(model: Any, tokenizer: Tokenizer) -> Signature:
     served = StringModel(model, tokenizer)
 
     def embed(text):
-        return {"embedding": embedded(model, served.tokens(checked_texts(text, "text")))}
+        faults = Faults(text, "text")
+        return faults.marked({"embedding": embedded(model, served.tokens(faults, text=text))})
 
     return Signature(embed, {"text": strings()}, sample_inputs(tokenizer, "text"))
 

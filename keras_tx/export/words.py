@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_tx.export.faults import Faults
 from keras_tx.export.samples import sample_inputs
-from keras_tx.export.signature import Signature, after, by_row, checked_texts, strings
+from keras_tx.export.signature import Signature, after, by_row, strings
 from keras_tx.export.string_model import StringModel
 from keras_tx.generation.sampling import probabilities
 from keras_tx.ops.losses import IGNORED
@@ -110,7 +111,8 @@ def entity_signatures(served: StringModel) -> dict[str, Signature]:
     """
 
     def find(text):
-        return entities(served, checked_texts(text, "text"))
+        faults = Faults(text, "text")
+        return faults.marked(entities(served, faults.texts(text, "text", served.tokenizer)))
 
     return {"serve_text": Signature(find, {"text": strings()}, sample_inputs(served.tokenizer, "text"))}
 
@@ -175,14 +177,17 @@ def answer_signatures(served: StringModel) -> dict[str, Signature]:
     """From questions and contexts to `answer`, its characters `[start, end)` and its `score`, `(B,)` each."""
 
     def find(question, context):
-        return answers(served, checked_texts(question, "question"), checked_texts(context, "context"))
+        faults = Faults(question, "question")
+        given = {"question": question, "context": context}
+        texts = [faults.texts(text, name, served.tokenizer) for name, text in given.items()]
+        return faults.marked(answers(served, faults, *texts))
 
     specs = {"question": strings(), "context": strings()}
     return {"serve_text": Signature(find, specs, sample_inputs(served.tokenizer, *specs))}
 
 
-def answers(served: StringModel, questions, contexts) -> dict[str, Any]:
-    """What `QuestionAnsweringTask.predict` gives for questions and contexts `(B,)`, as tensors."""
+def answers(served: StringModel, faults: Faults, questions, contexts) -> dict[str, Any]:
+    """What `QuestionAnsweringTask.predict` gives for questions and contexts `(B,)`, as tensors; faults are noted."""
     import tensorflow as tf
 
     served = StringModel(served.model, served.tokenizer, max_length=min(served.max_length, MAX_LENGTH))
@@ -193,7 +198,7 @@ def answers(served: StringModel, questions, contexts) -> dict[str, Any]:
         ("question", ids.row_lengths()),
         ("context", tf.math.bincount(tf.cast(words.token_rows, tf.int32), minlength=count)),
     ):
-        tf.debugging.assert_positive(lengths, f"`{name}` must have a token")
+        faults.note(lengths == 0, f"`{name}` must have a token")
     question = ids.with_values(tf.stack([ids.values, tf.fill(tf.shape(ids.values), -1)], axis=1))
     context = words.table(tf.range(tf.size(words.ids)))
     found = window_tensors(served.tokenizer, question, context, max_length=served.max_length, stride=served.stride)

@@ -126,11 +126,13 @@ def occurring(ids, vocab_size: int, where=None):
 
 def _completed_ngrams(state: DecodeState, size: int, vocab_size: int):
     """`(B, V)` boolean: the tokens that make the last `size` tokens a run that occurred."""
-    starts = state.tokens.shape[1] - size + 1  # how many runs the buffer holds
-    if starts < 1:
+    batch, columns = ops.shape(state.tokens)
+    starts = columns - size + 1  # how many runs the buffer holds
+    if isinstance(starts, int) and starts < 1:
         return ops.zeros((1, vocab_size), "bool")
+    starts = starts if isinstance(starts, int) else ops.maximum(starts, 0)
     repeated = ops.arange(starts, dtype="int32") + size <= state.index
-    repeated = ops.broadcast_to(repeated, (ops.shape(state.tokens)[0], starts))
+    repeated = ops.broadcast_to(repeated, (batch, starts))
     last = _last_tokens(state.tokens, state.index, size - 1)
     for i in range(size - 1):
         repeated = ops.logical_and(repeated, state.tokens[:, i : i + starts] == last[:, i : i + 1])

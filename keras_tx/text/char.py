@@ -88,19 +88,30 @@ class CharTokenizer(Tokenizer):
         """
         import tensorflow as tf
 
-        order = np.argsort([ord(c) for c in self.characters])
-        known = tf.constant(np.array([ord(c) for c in self.characters], "int32")[order])
         points = tf.strings.unicode_decode(texts, "UTF-8", errors="strict")  # ragged (B, None)
-        place = tf.minimum(tf.searchsorted(known, points.flat_values), self.vocab_size - 1)
-        found = tf.gather(known, place) == points.flat_values
+        ids, found = self._found(points.flat_values)
         unknown = tf.unique(tf.boolean_mask(points.flat_values, ~found)).y
         unknown = tf.strings.unicode_encode(unknown[:, None], "UTF-8")
         check = tf.debugging.Assert(
             tf.reduce_all(found), ["characters outside the vocabulary:", unknown], summarize=self.vocab_size
         )
         with tf.control_dependencies([check] if check is not None else []):  # None when run eagerly
-            ids = tf.gather(tf.constant(order.astype("int32")), place)
-        return points.with_flat_values(ids)
+            return points.with_flat_values(tf.identity(ids))
+
+    def knows(self, texts):
+        import tensorflow as tf
+
+        points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
+        return tf.reduce_all(points.with_flat_values(self._found(points.flat_values)[1]), axis=1)
+
+    def _found(self, points):
+        """The ids of code points, and whether the alphabet has them."""
+        import tensorflow as tf
+
+        order = np.argsort([ord(c) for c in self.characters])
+        known = tf.constant(np.array([ord(c) for c in self.characters], "int32")[order])
+        place = tf.minimum(tf.searchsorted(known, points), self.vocab_size - 1)
+        return tf.gather(tf.constant(order.astype("int32")), place), tf.gather(known, place) == points
 
     def detokenize(self, ids):
         """The texts of ids, `(B, T)` or ragged: a TensorFlow string tensor `(B,)`."""

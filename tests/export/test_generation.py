@@ -10,7 +10,8 @@ from helpers import numpy, randomize
 from small_run import small_model
 
 from keras_tx import BigramModel, BPETokenizer, CharTokenizer, GPTModel, T5Model
-from keras_tx.export.generation import TextOptions, text_signatures
+from keras_tx.export.generation import text_signatures
+from keras_tx.export.text_generator import TextGenerator, TextOptions
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
 
@@ -132,30 +133,87 @@ def test_draws_have_the_distribution_of_top_k_and_top_p(model, functions):
         assert chi_square(np.bincount(ids, minlength=len(odds)), odds)
 
 
+OUT_OF_RANGE = [
+    ({"max_new_tokens": -1}, "`max_new_tokens` must not be negative"),
+    ({"max_new_tokens": 4097}, "`max_new_tokens` must be 4096 at most"),
+    ({"temperature": -1.0}, "`temperature` must be finite and at least 0"),
+    ({"temperature": np.inf}, "`temperature` must be finite and at least 0"),
+    ({"temperature": np.nan}, "`temperature` must be finite and at least 0"),
+    ({"top_k": -1}, "`top_k` must be at least 0"),
+    ({"top_p": 0.0}, "`top_p` must lie in"),
+    ({"top_p": np.nan}, "`top_p` must lie in"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), OUT_OF_RANGE)
+def test_options_of_a_request_out_of_range_are_its_error(functions, options, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        generated(functions, ["deaf"], **options)
+
+
 @pytest.mark.parametrize(
-    ("prompt", "options", "words"),
+    ("prompt", "words"),
     [
-        ("aZ", {}, "characters outside the vocabulary"),
-        ("", {}, "`prompt` must not be empty"),
-        (b"a\xff", {}, "[Ii]nvalid"),
-        ("a" * (2**20 + 1), {}, "`prompt` must be of 1048576 bytes at most"),
-        ("a", {"max_new_tokens": -1}, "`max_new_tokens` must not be negative"),
-        ("a", {"max_new_tokens": 4097}, "`max_new_tokens` must be 4096 at most"),
-        ("a", {"temperature": -1.0}, "`temperature` must be finite and at least 0"),
-        ("a", {"temperature": np.inf}, "`temperature` must be finite and at least 0"),
-        ("a", {"temperature": np.nan}, "`temperature` must be finite and at least 0"),
-        ("a", {"top_k": -1}, "`top_k` must be at least 0"),
-        ("a", {"top_p": 0.0}, "`top_p` must lie in"),
-        ("a", {"top_p": np.nan}, "`top_p` must lie in"),
+        ("aZ", "`prompt` must have characters of the vocabulary alone"),
+        ("", "`prompt` must have a token"),
+        (b"a\xff", "`prompt` must be UTF-8"),
+        ("a" * (2**20 + 1), "`prompt` must be of 1048576 bytes at most"),
     ],
 )
-def test_bad_inputs_are_errors(functions, prompt, options, words):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-        generated(functions, ["deaf", prompt], **options)
+def test_a_bad_prompt_is_its_row_s_error(functions, prompt, words):
+    options = {"max_new_tokens": 9, "temperature": 0.0}
+    found = functions["generate"](tf.constant(["deaf", prompt, "lake"]), **options)
+    assert found["error"].numpy().tolist()[::2] == [b"", b""] and words in found["error"].numpy()[1].decode()
+    alone = functions["generate"](tf.constant(["deaf", "lake"]), **options)["text"].numpy().tolist()
+    assert found["text"].numpy().tolist() == [alone[0], b"", alone[1]]
+
+
+def test_bad_options_of_a_row_are_its_error(functions):
+    neutral = {"max_new_tokens": 9, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 1}
+    rows = [neutral, *({**neutral, **options} for options, _ in OUT_OF_RANGE), neutral]
+    columns = {name: [row[name] for row in rows] for name in neutral}
+    found = functions["generate_batch"](tf.constant(["lake"] * len(rows)), **columns)
+    texts, errors = (found[name].numpy().tolist() for name in ("text", "error"))
+    [alone] = generated(functions, ["lake"], **neutral)
+    assert [text.decode() for text in texts] == [alone, *[""] * len(OUT_OF_RANGE), alone]
+    assert errors[0] == errors[-1] == b""
+    assert all(words in error.decode() for error, (_, words) in zip(errors[1:-1], OUT_OF_RANGE, strict=True))
+
+
+def test_a_row_that_has_its_tokens_holds_no_other_up(model):
+    """The loop ends when the longest row has met its end, though a shorter one has met none."""
+    steps = []
+
+    class Counted(type(model)):
+        def decode_step(self, ids, position_ids, attention_mask, cache, last):
+            steps.append(ids.shape)
+            return super().decode_step(ids, position_ids, attention_mask, cache, last)
+
+    counted = Counted(model.config)
+    counted.set_weights(model.get_weights())
+    [text] = generated(traced(model, TOKENIZER, eos_token_id=()), ["lake"], temperature=0.0, max_new_tokens=3)
+    end = TOKENIZER.encode(text[-1])[0]
+    generator = TextGenerator(counted, TOKENIZER, TextOptions(eos_token_id=end))
+    with eagerly():
+        for prompts, limits in ((["lake"], [3]), (["deaf", "lake"], [1, 3])):
+            steps.clear()
+            options = {"temperature": tf.zeros(len(prompts)), "top_k": 0, "top_p": 1.0, "seed": 1}
+            generator.generate(
+                tf.constant(prompts), tf.constant(limits), **{k: tf.constant(x) for k, x in options.items()}
+            )
+            assert len(steps) <= 3
 
 
 def test_options_out_of_range_are_refused():
-    for options in ({"max_new_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"num_beams": 0}):
+    for options in (
+        {"max_new_tokens": 0},
+        {"temperature": -1.0},
+        {"top_p": 0.0},
+        {"num_beams": 0},
+        {"repetition_penalty": 0.0},
+        {"min_p": 1.5},
+        {"penalty_alpha": 0.6},
+    ):
         with pytest.raises(ValueError, match="must"):
             TextOptions(**options)
 
@@ -194,8 +252,8 @@ def test_texts_are_those_of_generate_up_to_its_end_token(kind):
     functions = traced(model, tokenizer, max_new_tokens=count, temperature=0.0, eos_token_id=end)
     assert generated(functions, prompts, "serve_text") == expected
     if not tokenizer.byte_level:
-        with pytest.raises(tf.errors.InvalidArgumentError, match="`prompt` must have a token"):
-            generated(functions, ["the", " "])
+        found = functions["generate"](tf.constant(["the", " "]))
+        assert found["text"].numpy()[1] == b"" and b"`prompt` must have a token" in found["error"].numpy()[1]
 
 
 @pytest.mark.slow
@@ -219,22 +277,76 @@ def test_a_model_without_positions_never_rolls():
     assert found == [TOKENIZER.decode(ids)]
 
 
-def test_beams_are_asked_for_what_fits(model):
+@pytest.mark.parametrize(
+    ("signature", "options", "weight"),
+    [
+        ("generate_beams", {"num_beams": 2}, {"length_penalty": np.nan}),
+        ("generate_contrastive", {"penalty_alpha": 0.6, "top_k": 3}, {"penalty_alpha": np.inf}),
+    ],
+)
+def test_searches_read_the_end_of_long_prompts(model, signature, options, weight):
     """Of 8 positions, where requests are of as many tokens, or more."""
-    search = text_signatures(model, TOKENIZER, TextOptions(num_beams=2), xla=False)["generate_beams"]
+    search = text_signatures(model, TOKENIZER, TextOptions(**options), xla=False)[signature]
     given = search.sample(np.random.default_rng(0), 2, 13)
     found = search(**{name: tf.constant(x.tolist() if x.dtype.kind == "S" else x) for name, x in given.items()})
     texts = zip(given["prompt"], found["text"].numpy(), strict=True)
     assert all(text.startswith(prompt) and len(text) == len(prompt) + 3 for prompt, text in texts)
+
+    prompts = ["lake", "feedahagaleaf"]
+    whole = search(prompt=tf.constant(prompts), max_new_tokens=tf.constant(3))["text"].numpy()
+    ends = search(prompt=tf.constant([prompt[-5:] for prompt in prompts]), max_new_tokens=tf.constant(3))[
+        "text"
+    ].numpy()
+    assert [x[-3:] for x in whole] == [x[-3:] for x in ends]
+    by_default = search(prompt=tf.constant(prompts))["text"].numpy()  # 200, of which half of the positions are left
+    assert [len(text) for text in by_default] == [len(prompt) + 4 for prompt in prompts]
+
+    bad = search(prompt=tf.constant([prompts[0], ""]), max_new_tokens=tf.constant(3))
+    assert bad["text"].numpy()[0] == whole[0] and b"must have a token" in bad["error"].numpy()[1]
     for inputs, words in (
         ({"max_new_tokens": 0}, "`max_new_tokens` must be at least 1"),
-        ({"max_new_tokens": 8}, "the model has 8 positions"),
-        ({"length_penalty": np.nan}, "`length_penalty` must be a finite number"),
+        (weight, "must be a finite number"),
     ):
-        kinds = {"max_new_tokens": tf.int32, "length_penalty": tf.float32}
-        asked = {name: tf.constant(x, kinds[name]) for name, x in inputs.items()}
+        kinds = {"max_new_tokens": tf.int32}
+        asked = {name: tf.constant(x, kinds.get(name, tf.float32)) for name, x in inputs.items()}
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
             search(prompt=tf.constant(["a"]), **asked)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"repetition_penalty": 1.7},
+        {"no_repeat_ngram_size": 2},
+        {"num_beams": 3, "repetition_penalty": 1.7, "no_repeat_ngram_size": 2},
+        {"penalty_alpha": 0.6, "top_k": 4, "repetition_penalty": 1.7},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_rules_are_those_of_generate(options):
+    model = randomize(
+        GPTModel(vocab_size=13, max_positions=31, num_layers=1, num_heads=3, d_model=15), np.random.default_rng(4)
+    )
+    prompts, count = ["lake", "deaf"], 14
+    with eagerly():
+        rows = numpy(model.generate([TOKENIZER.encode(prompt) for prompt in prompts], max_new_tokens=count, **options))
+        plain = numpy(model.generate([TOKENIZER.encode(prompt) for prompt in prompts], max_new_tokens=count))
+    signature = (
+        "generate_beams" if "num_beams" in options else "generate_contrastive" if "top_k" in options else "generate"
+    )
+    found = traced(model, TOKENIZER, temperature=0.0, **options)
+    assert generated(found, prompts, signature, max_new_tokens=count) == [TOKENIZER.decode(row) for row in rows]
+    assert not np.array_equal(rows, plain)
+
+
+def test_draws_with_min_p_are_among_the_likeliest(model):
+    logits = numpy(model(np.array([TOKENIZER.encode("lake")]))["logits"])[0, -1].astype("float64") / 5.0
+    shares = np.exp(logits - logits.max())
+    odds = np.where(shares >= 0.4, shares, 0.0)
+    assert 1 < np.count_nonzero(odds) < len(odds)
+    texts = generated(traced(model, TOKENIZER, min_p=0.4), ["lake"] * 600, temperature=5.0, max_new_tokens=1, seed=-1)
+    found = np.bincount([TOKENIZER.encode(text[-1])[0] for text in texts], minlength=len(odds))
+    assert not found[odds == 0].any() and chi_square(found, odds / odds.sum())
 
 
 # === Encoder-decoders ===

@@ -11,8 +11,8 @@ from helpers import normal, numpy, randomize
 from PIL import Image, ImageOps
 
 from keras_tx import SwinTransformer, VisionTransformer
-from keras_tx.export.generation import TextOptions
 from keras_tx.export.saved_model import model_signatures
+from keras_tx.export.text_generator import TextOptions
 from keras_tx.models import ViTForMaskedImageModeling, ViTForObjectDetection, ViTForSemanticSegmentation
 from keras_tx.vision import ImagePreprocessor
 
@@ -71,7 +71,7 @@ def test_jpeg_is_decoded_as_pillow_does(classifier):
 
     image = picture(120, 163)
     file = file_of(image, "JPEG")
-    found, sizes = decoded(tf.constant([file]), ImagePreprocessor(image_size=(120, 163)), 3)
+    found, sizes, _ = decoded(tf.constant([file]), ImagePreprocessor(image_size=(120, 163)), 3)
     wanted = np.asarray(Image.open(io.BytesIO(file))).astype("float32")
     assert np.abs(numpy(found)[0] - wanted).max() <= 2 and np.mean(numpy(found)[0] != wanted) < 0.05
     assert sizes.numpy().tolist() == [[120, 163]]
@@ -95,7 +95,7 @@ def test_photographs_are_turned_as_they_were_taken(turned, order):
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data.getvalue())))
     size = (upright.height, upright.width)
     assert size == ((40, 24) if turned >= 5 else (24, 40))
-    found, sizes = decoded(tf.constant([data.getvalue()]), ImagePreprocessor(image_size=size), 3)
+    found, sizes, _ = decoded(tf.constant([data.getvalue()]), ImagePreprocessor(image_size=size), 3)
     assert sizes.numpy().tolist() == [[*size]]
     assert np.abs(numpy(found)[0] - np.asarray(upright).astype("float32")).max() <= 2
 
@@ -185,22 +185,29 @@ JPEG_OF_A_BILLION = JPEG[:SIZE] + struct.pack(">HH", 2**15, 2**15) + JPEG[SIZE +
 
 
 @pytest.mark.parametrize(
-    ("files", "words"),
+    ("file", "words"),
     [
-        ([b"no image"], "must be JPEG or PNG files"),
-        ([b""], "must be JPEG or PNG files"),
-        ([file_of(picture(9, 9), "GIF")], "must be JPEG or PNG files"),
-        ([file_of(picture(9, 9), "PNG")[:40]], ""),
-        ([JPEG[:40]], ""),
-        (np.array([], str), "must hold a file"),
-        ([b"\x89PNG\r\n\x1a\n" + bytes(2**24)], "must be of 16777216 bytes at most"),
-        ([PNG_OF_A_BILLION], "must have images of 67108864 pixels at most"),
-        ([JPEG_OF_A_BILLION], "must have images of 67108864 pixels at most"),
+        (b"no image", "must be JPEG or PNG files"),
+        (b"", "must be JPEG or PNG files"),
+        (b"\x89PNG\r\n\x1a\n", "must be JPEG or PNG files"),
+        (file_of(picture(9, 9), "GIF"), "must be JPEG or PNG files"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(2**24), "must be of 16777216 bytes at most"),
+        (PNG_OF_A_BILLION, "must have images of 67108864 pixels at most"),
+        (JPEG_OF_A_BILLION, "must have images of 67108864 pixels at most"),
     ],
-    ids=["text", "nothing", "GIF", "half PNG", "half JPEG", "no files", "large file", "large PNG", "large JPEG"],
+    ids=["text", "nothing", "eight bytes", "GIF", "large file", "large PNG", "large JPEG"],
 )
-def test_what_is_no_file_is_an_error(classifier, files, words):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+def test_what_is_no_image_is_its_row_s_error(classifier, file, words):
+    good = [file_of(picture(40, 61, seed=seed), kind) for seed, kind in enumerate(("PNG", "JPEG"))]
+    found, alone = (served(classifier, PREPROCESSORS[0], files) for files in ([good[0], file, good[1]], good))
+    assert found["error"][[0, 2]].tolist() == [b"", b""] and words in found["error"][1].decode()
+    assert found["label"][1] == b"" and np.isnan(found["score"][1]) and np.isnan(found["scores"][1]).all()
+    np.testing.assert_allclose(found["scores"][[0, 2]], alone["scores"], atol=1e-6)
+
+
+@pytest.mark.parametrize("files", [[file_of(picture(9, 9), "PNG")[:40]], [JPEG[:40]], np.array([], str)])
+def test_damaged_files_and_none_are_errors(classifier, files):
+    with pytest.raises(tf.errors.InvalidArgumentError):
         served(classifier, PREPROCESSORS[0], files)
 
 

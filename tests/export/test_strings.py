@@ -7,10 +7,17 @@ import tensorflow as tf
 from export_helpers import TEXT, wordpiece
 from helpers import randomize
 
-from keras_tx import BERTModel, BPETokenizer, CharTokenizer, GPTDoubleHeadsModel, GPTForTokenClassification
+from keras_tx import (
+    BERTModel,
+    BPETokenizer,
+    CharTokenizer,
+    GPTDoubleHeadsModel,
+    GPTForSequenceClassification,
+    GPTForTokenClassification,
+)
 from keras_tx.export.check import sample_requests
-from keras_tx.export.generation import TextOptions
 from keras_tx.export.saved_model import model_signatures
+from keras_tx.export.text_generator import TextOptions
 from keras_tx.models.bert.model import (
     BERTForMaskedLM,
     BERTForMultipleChoice,
@@ -135,8 +142,9 @@ def test_masked_tokens():
     assert found["token"][0][0] == [wordpiece().decode([i]) for i in best]
     np.testing.assert_allclose(found["score"][0][0], (shares / shares.sum())[best], atol=1e-6)
     assert found["token"][0][1] == ["", "", ""] and "" not in found["token"][1][1]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the mask token"):
-        served(model, text=["anna", "[MASK]"], top_k=3)
+    beside = served(model, text=["anna", *texts], top_k=3)
+    assert "must have the mask token" in beside["error"][0] and beside["error"][1:] == ["", ""]
+    assert beside["token"][0][0] == ["", "", ""] and beside["token_id"][1:] == found["token_id"]
 
 
 def test_masks_are_asked_for_where_no_model_cuts_them_off():
@@ -155,19 +163,60 @@ def test_next_sentences():
     np.testing.assert_allclose(found["score"], 1 / (1 + np.exp(logits[:, 1] - logits[:, 0])), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (["anna", ""], "`text` must not be empty"),
-        ([b"\xff"], "[Ii]nvalid"),
-        (np.array([], str), "`text` must hold a text"),
-        (["a" * (2**20 + 1)], "`text` must be of 1048576 bytes at most"),
-    ],
-)
-def test_what_is_no_text_is_an_error(text, words):
+BAD = {
+    b"\xff": "must be UTF-8",
+    b"a" * (2**20 + 1): "must be of 1048576 bytes at most",
+}
+
+
+def test_what_is_no_text_is_its_row_s_error():
     model = model_of(BERTForSequenceClassification)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-        served(model, text=text)
+    good = [text.encode() for text in TEXTS[:2]]
+    found, alone = served(model, text=[*good, *BAD]), served(model, text=good)
+    assert found["error"][:2] == ["", ""] and alone["error"] == ["", ""]
+    for (error, label, scores), words in zip(
+        zip(found["error"][2:], found["label"][2:], found["scores"][2:], strict=True), BAD.values(), strict=True
+    ):
+        assert words in error and label == "" and np.isnan(scores).all()
+    np.testing.assert_allclose(found["scores"][:2], alone["scores"], atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`text` must hold something"):
+        served(model, text=np.array([], str))
+
+
+def test_an_empty_text_is_answered_as_by_the_task():
+    model = model_of(BERTForSequenceClassification)
+    [wanted] = TextClassificationTask(model, wordpiece()).predict([""])
+    found = served(model, text=["", "anna"])
+    assert found["error"] == ["", ""] and found["label"][0] == wanted.label
+    np.testing.assert_allclose(found["score"][0], wanted.score, atol=1e-6)
+
+
+def test_a_text_without_a_token_is_its_row_s_error():
+    tokenizer = BPETokenizer.train([TEXT] * 2, 271)
+    model = model_of(GPTForSequenceClassification, vocab_size=tokenizer.vocab_size, pad_token_id=0)
+    found, alone = served(model, tokenizer, text=["", "anna"]), served(model, tokenizer, text=["anna"])
+    assert "must have a token" in found["error"][0] and np.isnan(found["scores"][0]).all()
+    np.testing.assert_allclose(found["scores"][1:], alone["scores"], atol=1e-6)
+    assert "must have a token" in served(model, tokenizer, text=[""])["error"][0]
+
+
+def test_answers_beside_texts_without_any():
+    model = model_of(BERTForQuestionAnswering)
+    good = {"question": ["who?", "where?"], "context": ["anna saw bob", "bob is in paris"]}
+    alone = served(model, **good)
+    bad = {"question": ["", "who?", b"\xff"], "context": ["anna", " ", "anna"]}
+    found = served(model, **{name: [*bad[name], *good[name]] for name in good})
+    assert ["question" in error for error in found["error"][:3]] == [True, False, True]
+    assert "`context` must have a token" in found["error"][1]
+    assert found["answer"] == ["", "", "", *alone["answer"]] and found["start"] == [-1, -1, -1, *alone["start"]]
+
+
+def test_choices_beside_one_that_is_no_text():
+    model = model_of(BERTForMultipleChoice)
+    found = served(model, text=[b"anna", b"anna"], choices=[[b"\xff", b"bob"], [b"saw bob", b"is in paris"]])
+    alone = served(model, text=["anna"], choices=[["saw bob", "is in paris"]])
+    assert "`choices` must be UTF-8" in found["error"][0] and found["index"][0] == -1 and found["choice"][0] == ""
+    np.testing.assert_allclose(found["scores"][1:], alone["scores"], atol=1e-6)
 
 
 def test_hidden_states():

@@ -14,8 +14,8 @@ from PIL import Image
 from transformers import pipeline
 
 from keras_tx import load_pretrained, load_tokenizer
-from keras_tx.export.generation import TextOptions
 from keras_tx.export.saved_model import model_signatures
+from keras_tx.export.text_generator import TextOptions
 from keras_tx.vision import ImagePreprocessor
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -155,6 +155,28 @@ class BPETokenizer(VocabularyTokenizer):
         """
         return self._tokenize(texts)
 
+    def knows(self, texts):
+        import tensorflow as tf
+
+        if self.unk_token is not None or (self.byte_level and UNKNOWN not in self._byte_ids):
+            return super().knows(texts)
+        points = self._points(texts)
+        marks, rows = is_mark(points.values), points.value_rowids()
+        if self.byte_level:
+            stray = tf.where(marks, number_of(points.values) - self.vocab_size, -1)  # a token's is below 0
+            missing = (stray >= 0) & (tf.gather(self._byte_ids, tf.maximum(stray, 0)) == UNKNOWN)
+            characters = tf.strings.unicode_encode(tf.where(marks, ord(" "), points.values)[:, None], "UTF-8")
+            data = tf.strings.bytes_split(characters)
+            ids = tf.gather(self._byte_ids, tf.cast(tf.io.decode_raw(data.values, tf.uint8)[:, 0], "int32"))
+            missing |= tf.reduce_any(data.with_values(ids == UNKNOWN), axis=1) & ~marks
+        else:
+            words = bert_words(points)
+            rows = tf.gather(words.value_rowids(), words.values.value_rowids())
+            ids = self._character_symbols(words.values)
+            missing = (ids == UNKNOWN) & ~is_mark(words.values.values)
+        unknown = tf.math.unsorted_segment_sum(tf.cast(missing, "int32"), rows, tf.size(texts))
+        return unknown == 0
+
     def detokenize(self, ids):
         """The texts of ids, `(B, T)` or ragged: a TensorFlow string tensor `(B,)`.
 
@@ -232,13 +254,18 @@ class BPETokenizer(VocabularyTokenizer):
             ids = self._known(tf.gather(self._byte_ids, data), data)
             return tf.RaggedTensor.from_row_lengths(ids, tf.cast(tf.strings.length(words), "int64"), validate=False)
         points = tf.strings.unicode_decode(words, "UTF-8")
+        return points.with_values(self._known(self._character_symbols(points), points.values))
+
+    def _character_symbols(self, points):
+        """The ids of the characters of words, ragged `(W, None)`: of all of them `(N,)`, `UNKNOWN` among them."""
+        import tensorflow as tf
+
         characters, inner, last = self._character_ids
         place = tf.minimum(tf.searchsorted(characters, points.values), len(characters) - 1)
         known = tf.gather(characters, place) == points.values
         rows = points.value_rowids()
         ends = rows != following(rows, -1)
-        ids = tf.where(known, tf.where(ends, tf.gather(last, place), tf.gather(inner, place)), UNKNOWN)
-        return points.with_values(self._known(ids, points.values))
+        return tf.where(known, tf.where(ends, tf.gather(last, place), tf.gather(inner, place)), UNKNOWN)
 
     def _known(self, ids, units):
         """The ids, `UNKNOWN` replaced by the unknown token's, or refused if there is none."""

@@ -105,6 +105,15 @@ class Tokenizer:
         """The ids of TensorFlow strings `(B,)` of UTF-8, nothing put around them: a ragged int32 tensor `(B, None)`."""
         raise NotImplementedError
 
+    def knows(self, texts):
+        """Which of TensorFlow strings `(B,)` of UTF-8 `tokenize` takes, boolean `(B,)`.
+
+        All, unless a subclass refuses characters outside its vocabulary.
+        """
+        import tensorflow as tf
+
+        return tf.fill(tf.shape(texts), True)
+
     def tokenize_with_offsets(self, texts):
         """Ragged int32 `(B, None, 4)`: of each token its id, its word, and the characters `[begin, end)` it is of."""
         raise ValueError(f"{type(self).__name__} gives no offsets: leave `return_offsets_mapping` out.")
