@@ -157,7 +157,8 @@ def _axes(name: str, inputs: Mapping[str, Any]) -> list[str | None]:
     rank = inputs[name].shape.rank
     if name.startswith(("past_", "cross_")):
         return ["batch", None, length, None]
-    middle = ["choices"] if rank == 3 else []
+    several = any(spec.dtype.is_integer and spec.shape.rank == 3 for spec in inputs.values())
+    middle = ["choices"] if several else []
     return ["batch", *middle, length, *[None] * rank][:rank]
 
 

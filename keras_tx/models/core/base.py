@@ -101,11 +101,11 @@ class Model(Pretrained, TrainingStep, KerasExport):
         return padded(named, self.config.to_dict().get("pad_token_id") or 0)
 
     def _by_place(self, inputs):
-        """Inputs in the order of `input_names`, those that are exported first; one cut into its rows stays as it is."""
+        """Inputs in the order of `input_signature`, then of `input_names`; one cut into its rows stays as it is."""
         signature = self.input_signature()
         if not inputs or len(inputs[0].shape) != len(signature[self.main_input].shape):
             return inputs
-        names = sorted(self.input_names, key=lambda name: name not in signature)
+        names = [*signature, *(name for name in self.input_names if name not in signature)]
         if len(inputs) > len(names):
             raise ValueError(f"the inputs are {', '.join(names)}; got {len(inputs)} of them in a list.")
         return dict(zip(names, inputs, strict=False))
