@@ -39,6 +39,14 @@ def fixed_seeds() -> None:
     keras.utils.set_random_seed(SEED)
 
 
+@pytest.fixture(autouse=True)
+def dropped_garbage(request: pytest.FixtureRequest):
+    """Models and graphs hold each other: without this the long tests' processes grow by gigabytes."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
