@@ -22,6 +22,8 @@ LEAST_SOURCE = 64
 """The fewest columns of a source, which an encoder reads whole."""
 CHUNKS = 8
 """Into how many parts the columns are divided for reading."""
+LEAST_CHUNK = 32
+"""The fewest columns read at a time: fewer take as long, for all weights are read with them."""
 SHARE = 10
 """One in how many rows may be added to a batch: what that costs is less than this share of the time."""
 
@@ -48,7 +50,7 @@ def of_buckets(decoding: Decoding, model: Any, prompt: int, positions: int | Non
         positions: that the models have; None if there is no limit.
     """
     columns = power_of_two(int(decoding.slots))
-    chunk = columns // CHUNKS
+    chunk = max(columns // CHUNKS, LEAST_CHUNK)
     if positions is not None:
         chunk = min(chunk, positions)
         columns = min(columns, multiple(positions + decoding.candidates, chunk))

@@ -15,7 +15,7 @@ from keras_tx.generation.buckets import filled_up, of_buckets, rows_of_buckets
 from keras_tx.generation.request import Prompts
 
 SIZES = {"vocab_size": 40, "num_heads": 2, "d_model": 8, "d_ff": 10}
-LONG = 37  # several chunks of 16, the last of which is not full
+LONG = 37  # two chunks of 32, the last of which is not full
 
 
 def exactly(model, *prompts, **options):
