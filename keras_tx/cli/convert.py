@@ -20,7 +20,8 @@ def convert(
     source: SourceArgument,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="Directory to write.", show_default=False)],
     format: Annotated[
-        Literal["keras_tx", "huggingface"], typer.Option(help="What to write: ours, or what Transformers loads.")
+        Literal["keras_tx", "huggingface", "timm"],
+        typer.Option(help="What to write: ours, or what Transformers or timm loads."),
     ] = "keras_tx",
     revision: RevisionOption = None,
     max_shard_size: Annotated[str, typer.Option(help="Weights of more than that become several files.")] = "5GB",
@@ -34,7 +35,7 @@ def convert(
     _require_free(destination, overwrite)
     with quiet():
         import keras  # noqa: F401
-    from keras_tx.convert import PREPROCESSOR, CheckpointDirectory, locate
+    from keras_tx.convert import PREPROCESSOR, CheckpointDirectory, locate, read_preprocessing
     from keras_tx.models.core.auto import model_class
     from keras_tx.text import TOKENIZER_FILES
 
@@ -49,12 +50,12 @@ def convert(
         with progress_bar("writing") as progress:
             model.save_pretrained(partial, format, max_shard_size=max_shard_size, progress=progress)
         tokenizer = _write_tokenizer(checkpoint, partial)
-        preprocessor = (partial / PREPROCESSOR).exists()
+        preprocessed = read_preprocessing(partial) is not None
     typer.echo(f"{cls.__name__}, {model.count_params():,} parameters")
     typer.echo(f"{path}: {size_of({tensor.file for tensor in checkpoint.tensors.values()}):,} bytes of weights")
     typer.echo(f"{destination}: {size_of(destination.glob('*.safetensors')):,} bytes of weights")
-    if preprocessor:
-        typer.echo(f"preprocessor: {PREPROCESSOR}")
+    if preprocessed:
+        typer.echo(f"preprocessor: {PREPROCESSOR if (destination / PREPROCESSOR).exists() else 'config.json'}")
     else:
         typer.echo(f"tokenizer: {', '.join(tokenizer) or 'none, for the source has none'}")
 

@@ -69,24 +69,24 @@ def preprocessing_at_size(document: Mapping[str, Any], before: tuple, after: tup
 
 # === Transformers ===
 
-_COMMON = {"resize_mode": "stretch", "crop_rounding": "floor", "fill": (0.0,)}
+_COMMON = {"crop_rounding": "floor", "fill": (0.0,)}
 """The fields that have the same value for all of Transformers' classes."""
 
 
 def _from_transformers(document: Mapping[str, Any]) -> dict[str, Any]:
     processor = class_named(document.get("image_processor_type") or document.get("feature_extractor_type"))
     config = {**processor.defaults, **{name: value for name, value in document.items() if value is not None}}
-    if not config["do_resize"]:
-        raise ValueError(f'"do_resize": false in {PREPROCESSOR} is not supported: images have to be of one size.')
     if config["resample"] not in INTERPOLATIONS:
         known = ", ".join(map(str, INTERPOLATIONS))
         raise ValueError(f'"resample" in {PREPROCESSOR} must be one of {known}; got {config["resample"]!r}.')
     image_size, resize = processor.geometry(config)
+    not_resized = "cut" if config["do_center_crop"] else "exact"
     mean, std = _normalization(config)
     return {
         **_COMMON,
         "image_size": image_size,
-        "resize": resize,
+        "resize": resize if config["do_resize"] else None,
+        "resize_mode": "stretch" if config["do_resize"] else not_resized,
         "interpolation": INTERPOLATIONS[config["resample"]],
         "bgr": bool(config.get("do_flip_channel_order")),
         "scale": config["rescale_factor"] if config["do_rescale"] else 1.0,
@@ -138,9 +138,14 @@ def to_transformers(fields: Mapping[str, Any]) -> dict[str, Any]:
         else:
             size = dict(zip(("height", "width"), resize, strict=True))
             document |= {"image_processor_type": "DeiTImageProcessor", "size": size}
+    elif fields["resize_mode"] == "cut":
+        document |= {"image_processor_type": "DeiTImageProcessor", "do_resize": False}
+        document |= {"do_center_crop": True, "crop_size": document["size"]}
+    elif fields["resize_mode"] == "exact":
+        document["do_resize"] = False
     if fields["bgr"]:
         document |= {"image_processor_type": "MobileViTImageProcessor", "do_flip_channel_order": True}
-        document |= {"do_center_crop": resize is not None}
+        document |= {"do_center_crop": resize is not None or fields["resize_mode"] == "cut"}
     if fields["mean"] == (0.0,) and fields["std"] == (1.0,):
         document = {name: x for name, x in document.items() if name not in ("image_mean", "image_std")}
         document["do_normalize"] = False
@@ -204,7 +209,7 @@ def as_timm(document: Mapping[str, Any]) -> dict[str, Any]:
         "mean": list(fields["mean"]),
         "std": list(fields["std"]),
         "crop_pct": _share(size, (resize, resize) if isinstance(resize, int) else resize),
-        "crop_mode": "center" if isinstance(resize, int) else crop_modes[fields["resize_mode"]],
+        "crop_mode": "center" if isinstance(resize, int) else crop_modes.get(fields["resize_mode"], "squash"),
     }
     said = _from_timm({**entries, _SIZE: (3, *size)})
     lost = [name for name, value in {**fields, "resize": resize}.items() if said[name] != value and name != _ROUNDING]
@@ -221,7 +226,8 @@ _ROUNDING = "crop_rounding"
 
 def _share(size: tuple[int, int], resized: tuple[int, int]) -> float:
     """The share of resized images that is kept, as few digits as say it."""
-    shares = [round(size[0] / resized[0], digits) for digits in range(1, 9)]
+    share = size[0] / resized[0]
+    shares = [whole(share * 10**digits) / 10**digits for digits in range(1, 9) for whole in (round, math.floor)]
     return next(
         (x for x in shares if x and all(math.floor(a / x) == b for a, b in zip(size, resized, strict=True))), shares[-1]
     )

@@ -23,8 +23,10 @@ from keras_tx.hub import locate_files
 from keras_tx.ops.checks import require_positive, require_rank
 from keras_tx.ops.image.patches import Size, pair
 
-_ResizeMode = Literal["stretch", "cover", "contain"]
+_ResizeMode = Literal["stretch", "cover", "contain", "cut", "exact"]
 _CropRounding = Literal["floor", "even"]
+_AS_THEY_ARE = ("cut", "exact")
+"""The modes in which images are not resized."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class ImagePreprocessor:
     None to resize it to `image_size`."""
     resize_mode: _ResizeMode = "stretch"
     """What a height and width in `resize` ask for: "stretch" for just these; "cover" and "contain" to keep the aspect
-    ratio, with neither side shorter or neither side longer."""
+    ratio, with neither side shorter or neither side longer. Without `resize`, "cut" leaves images as they are before
+    their centre is cut out, and "exact" takes images of `image_size` alone."""
     crop_rounding: _CropRounding = "floor"
     """How half a pixel is rounded where the centre is cut out: down, as Transformers does, or to even, as timm does."""
     fill: tuple[float, ...] = (0.0,)
@@ -79,6 +82,8 @@ class ImagePreprocessor:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}; got {getattr(self, name)!r}.")
+        if self.resize is not None and self.resize_mode in _AS_THEY_ARE:
+            raise ValueError(f"`resize` must be None with `resize_mode={self.resize_mode!r}`; got {self.resize}.")
         if len(self.mean) != len(self.std) or not all(x > 0 for x in self.std):
             raise ValueError(f"`mean` and `std` must be as many, `std` above 0; got {self.mean} and {self.std}.")
 
@@ -90,7 +95,8 @@ class ImagePreprocessor:
         """Preprocesses images.
 
         Raises:
-            ValueError: for another rank or number of channels.
+            ValueError: for another rank or number of channels, and by `resize_mode="exact"` for another size; in a
+                graph that does not know the size `InvalidArgumentError`, when run.
         """
         return self.normalize(self.resized(images))
 
@@ -101,9 +107,11 @@ class ImagePreprocessor:
         require_rank(images, 4, "images", "(height, width, channels) or (batch, height, width, channels)")
         whole = "int" in str(images.dtype)
         given = _sizes(images)
+        if self.resize_mode == "exact":
+            images = _of_size(images, given, self._size)
         size = self._resized_size(*given)
         images = _operations(images).cast(images, "float32")
-        if not (_known(*given) and size == given):
+        if self.resize_mode not in _AS_THEY_ARE and not (_known(*given) and size == given):
             steps = [(given[0], size[1]), size] if whole else [size]
             for step in steps:
                 images = self._resize(images, step)
@@ -116,6 +124,8 @@ class ImagePreprocessor:
 
     def _resized_size(self, height, width) -> tuple:
         """Returns the size that an image of this size is resized to; tensors where it is not known yet."""
+        if self.resize_mode in _AS_THEY_ARE:
+            return height, width
         if isinstance(self.resize, int):
             shorter = min(height, width) if _known(height, width) else _tensorflow().minimum(height, width)
             return self.resize * height // shorter, self.resize * width // shorter
@@ -273,6 +283,18 @@ def _at_ratio(given: tuple, size: tuple[int, int], mode: str) -> tuple:
 
 
 # === TensorFlow's tensors, which tf.data has on every backend, and whose sizes a graph need not know ===
+
+
+def _of_size(images, given: tuple, size: tuple[int, int]):
+    """The images, if they have this size."""
+    message = f"`images` must be of {size[0]} x {size[1]} pixels, for they are not resized"
+    if _known(*given):
+        if given != size:
+            raise ValueError(f"{message}; got {given[0]} x {given[1]}.")
+        return images
+    tf = _tensorflow()
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.stack(given), tf.constant(size), message)]):
+        return tf.identity(images)
 
 
 def _is_tensorflow(images) -> bool:

@@ -1,5 +1,6 @@
 """`keras-tx convert`: the whole checkpoint arrives, or nothing does and one line says why."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from helpers import numpy
 from program import DAMAGES, change, configure, files, not_finite, run
 from safetensors.numpy import load_file
 
+from keras_tx import ImagePreprocessor, VisionTransformer
 from keras_tx.models import GPTConfig, GPTDoubleHeadsModel, GPTModel, load_pretrained
 
 TOKENIZER = ("vocab.json", "merges.txt", "tokenizer_config.json")
@@ -48,6 +50,20 @@ def test_heads_and_labels_arrive(tmp_path):
     assert run("convert", tmp_path / "ours", tmp_path / "theirs", "--format", "huggingface") == 0
     copy = load_pretrained(tmp_path / "theirs")
     assert type(copy) is GPTDoubleHeadsModel and copy.config == model.config and equal_weights(copy, model)
+
+
+def test_images_for_timm_and_back(tmp_path, capfd):
+    model = VisionTransformer(image_size=8, patch_size=4, num_layers=1, num_heads=2, d_model=8, d_ff=12, num_classes=3)
+    model.save_pretrained(tmp_path / "ours")
+    preprocessor = ImagePreprocessor(image_size=8, resize=9, interpolation="bicubic", mean=(0.4,) * 3)
+    preprocessor.save_pretrained(tmp_path / "ours")
+    assert run("convert", tmp_path / "ours", tmp_path / "timm", "--format", "timm") == 0
+    assert "preprocessor: config.json" in capfd.readouterr().out
+    assert {path.name for path in (tmp_path / "timm").iterdir()} == {"config.json", "model.safetensors"}
+    assert run("convert", tmp_path / "timm", tmp_path / "back") == 0
+    assert equal_weights(VisionTransformer.from_pretrained(tmp_path / "back"), model)
+    found = ImagePreprocessor.from_pretrained(tmp_path / "back")
+    assert found == dataclasses.replace(preprocessor, crop_rounding="even")
 
 
 def test_shards(checkpoint, tmp_path):
