@@ -228,6 +228,7 @@ def _share(size: tuple[int, int], resized: tuple[int, int]) -> float:
     """The share of resized images that is kept, as few digits as say it."""
     share = size[0] / resized[0]
     shares = [whole(share * 10**digits) / 10**digits for digits in range(1, 9) for whole in (round, math.floor)]
+    shares.append(share - 1e-9)  # 14 / 0.56 is 24.99, of which timm takes 24
     return next(
         (x for x in shares if x and all(math.floor(a / x) == b for a, b in zip(size, resized, strict=True))), shares[-1]
     )

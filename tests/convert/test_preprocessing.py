@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 import keras_tx
+from keras_tx.convert.preprocessing import as_timm, preprocessing_fields, to_transformers
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILE = "preprocessor_config.json"
@@ -70,6 +72,16 @@ def test_timm_from_transformers(tmp_path):
     model.preprocessing = {"image_processor_type": "DonutImageProcessor"}
     with pytest.warns(UserWarning, match="preprocessing of images is left out: .* is of a DonutImageProcessor"):
         model.save_pretrained(tmp_path / "third", format="timm")
+
+
+def test_timm_reads_every_share_as_it_is_meant():
+    """It divides the size by the share and takes the whole pixels, 24 of 14 / 0.56."""
+    fields = preprocessing_fields(THEIRS)
+    for resize in range(1, 60):
+        for size in range(max(1, resize // 3), resize + 1):
+            document = to_transformers({**fields, "image_size": (size, size), "resize": resize})
+            share = as_timm(document)["crop_pct"]
+            assert math.floor(size / share) == resize, (size, resize)
 
 
 def test_images_of_another_size(tmp_path):

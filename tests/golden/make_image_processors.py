@@ -49,6 +49,8 @@ TRANSFORMERS = {
     "bgr": ("MobileViTImageProcessor", {"size": {"shortest_edge": 19}, "crop_size": SIZE}),
     "padded": ("CLIPImageProcessor", {"size": {"shortest_edge": 14}, "crop_size": {"height": 21, "width": 18}}),
     "odd": ("DeiTImageProcessor", {"size": {"height": 18, "width": 24}, "crop_size": SIZE}),
+    "not_resized": ("DeiTImageProcessor", {"do_resize": False, "crop_size": SIZE}),
+    "not_resized_bgr": ("MobileViTImageProcessor", {"do_resize": False, "crop_size": {"height": 51, "width": 70}}),
     "lanczos": ("ViTImageProcessor", {"size": SIZE, "resample": 1, "do_rescale": False, "image_mean": 100.0}),
 }
 SQUARE, OBLONG = [3, 13, 13], [3, 13, 18]
