@@ -76,6 +76,19 @@ def test_every_method_gives_the_same_tokens(kind, options):
     np.testing.assert_array_equal(model.generate(ids, mask, **options), exactly(model, ids, mask, **options))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}], ids=["greedy", "beams"])
+def test_targets_that_are_begun_lie_in_the_buffer(options):
+    """Of 11 rows, to which one is added, with padding within."""
+    model = randomize(T5Model(**SIZES, num_layers=2, d_kv=4), np.random.default_rng(2))
+    ids, mask = prompts(11)
+    begun, begun_mask = prompts(11, 7)
+    given = {"decoder_input_ids": begun, "decoder_attention_mask": begun_mask, "max_new_tokens": 6, **options}
+    got = numpy(model.generate(ids, mask, **given))
+    assert got.shape == (11, 1 + 7 + 6)
+    np.testing.assert_array_equal(got, exactly(model, ids, mask, **given))
+
+
 def test_a_source_is_not_padded_where_that_would_count():
     sizes = {"d_model": 8, "num_heads": 2, "num_layers": 1, "dim_feedforward": 10}
     assert Transformer(40, **sizes).padded_length(LONG, 128) == 64
