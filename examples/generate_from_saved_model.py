@@ -14,4 +14,7 @@ if len(sys.argv) != 3:
     sys.exit(__doc__)
 model = tf.saved_model.load(sys.argv[1])
 # `max_new_tokens`, `temperature`, `top_k`, `top_p` and `seed` have the defaults they were exported with.
-print(model.generate(tf.constant([sys.argv[2]]))["text"][0].numpy().decode())
+answer = model.generate(tf.constant([sys.argv[2]]))
+if error := answer["error"][0].numpy().decode():
+    sys.exit(error)
+print(answer["text"][0].numpy().decode())

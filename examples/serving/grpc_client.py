@@ -27,8 +27,9 @@ def main() -> None:
     # What is left out has the default that was exported.
     inputs = {name: value for name, value in arguments.items() if value is not None}
     with grpc.insecure_channel(address) as channel:
-        for text in predict(channel, model, "generate", inputs)["text"]:
-            print(text.decode())
+        answer = predict(channel, model, "generate", inputs)
+    for text, error in zip(answer["text"], answer["error"], strict=True):
+        print((text or error).decode())
 
 
 def predict(channel: grpc.Channel, model: str, signature: str, inputs: dict) -> dict:

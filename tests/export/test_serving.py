@@ -43,15 +43,18 @@ def test_rest_client(loaded):
     inputs = {"prompt": ["The ", "A"], "temperature": 0.0, "max_new_tokens": 9}
     with server(MODEL) as (port, _):
         address = f"http://127.0.0.1:{port}"
-        assert predict(address, "any", "generate", inputs) == loaded.predict("generate", inputs)["text"]
-        with pytest.raises(SystemExit, match=r"400: .*must not be empty"):
-            predict(address, "any", "generate", {"prompt": [""]})
+        assert predict(address, "any", "generate", inputs) == loaded.predict("generate", inputs)
+        beside = predict(address, "any", "generate", {**inputs, "prompt": ["The ", ""]})
+        assert beside["text"][1] == "" and "must have a token" in beside["error"][1] and not beside["error"][0]
+        with pytest.raises(SystemExit, match=r"400: .*`top_k` must be at least 0"):
+            predict(address, "any", "generate", {"prompt": ["The "], "top_k": -1})
         program = str(CLIENTS / "rest_client.py"), "any", "--address", address
         options = json.dumps({name: x for name, x in inputs.items() if name != "prompt"})
         printed = run_python(*program, *inputs["prompt"], "--options", options)
-        assert json.loads(printed) == loaded.predict("generate", inputs)["text"]
+        assert json.loads(printed) == loaded.predict("generate", inputs)
         printed = run_python(*program, "The ", "--signature", "serve_text", "--input", "prompt")
-        assert json.loads(printed) == loaded.predict("serve_text", {"prompt": ["The "]})["text"]
+        found = json.loads(printed)
+        assert found["text"][0].startswith("The ") and found["error"] == [""]
 
 
 def test_grpc_client(loaded):
