@@ -40,8 +40,11 @@ test: install
 	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 	$(JAX) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
+# TensorFlow keeps every program that XLA compiled until its process ends: training has processes of its own.
+TRAINING := tests/test_contract_training.py
 test-slow: install
-	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(TRAINING)
+	$(TENSORFLOW) $(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore $(TRAINING)
 	$(JAX) $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
