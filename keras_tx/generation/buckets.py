@@ -1,8 +1,8 @@
 """The sizes that loops are compiled for, in few steps, so that prompts and results of many sizes share a program.
 
-The token buffer and the cache have as many columns as a power of two. A prompt lies at the start of the buffer, and is
-read some columns at a time until its own end, so that one of any length costs what it did; padding of the last columns
-read leaves no trace, since the next tokens are written over it. How long prompt and result are is a run-time number.
+The token buffer and the cache have as many columns as a power of two, or half as many again. A prompt lies at the start
+of the buffer, and is read some columns at a time until its own end; padding of the last columns read leaves no trace,
+since the next tokens are written over it. How long prompt and result are is a run-time number.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ LEAST = 128
 """The fewest columns."""
 LEAST_SOURCE = 64
 """The fewest columns of a source, which an encoder reads whole."""
-CHUNKS = 8
-"""Into how many parts the columns are divided for reading."""
-LEAST_CHUNK = 32
-"""The fewest columns read at a time: fewer take as long, for all weights are read with them."""
+CHUNKS = 4
+"""Into how many parts the columns are divided for reading, at most."""
+LEAST_ROWS = 96
+"""The fewest rows, of all prompts together, that a pass reads: fewer take as long, for it reads all weights, too."""
 SHARE = 10
 """One in how many rows may be added to a batch: what that costs is less than this share of the time."""
 
@@ -40,17 +40,20 @@ class Extent(NamedTuple):
     length: Any
 
 
-def of_buckets(decoding: Decoding, model: Any, prompt: int, positions: int | None) -> Decoding:
+def of_buckets(decoding: Decoding, model: Any, rows: int, prompt: int, positions: int | None) -> Decoding:
     """Returns the options with the bucket's sizes in place of the length.
 
     Args:
         decoding: the options with the length that is wanted.
         model: whose loop it is.
+        rows: of prompts.
         prompt: columns that the decoder begins with. The start token of an encoder-decoder is read as it is.
         positions: that the models have; None if there is no limit.
     """
     columns = power_of_two(int(decoding.slots))
-    chunk = max(columns // CHUNKS, LEAST_CHUNK)
+    if model.reads_prompt and 3 * columns // 4 >= max(decoding.slots, LEAST):
+        columns = 3 * columns // 4
+    chunk = columns // min(CHUNKS, 2 ** (max(1, columns * rows // LEAST_ROWS).bit_length() - 1))
     if positions is not None:
         chunk = min(chunk, positions)
         columns = min(columns, multiple(positions + decoding.candidates, chunk))

@@ -255,7 +255,7 @@ class GenerationMixin:
         prompt, length = prompts.length, config.length(prompts.length, positions)
         decoding = request.decoding(length)
         if not (prompts.traced or decoding.output_scores):
-            decoding = of_buckets(decoding, self, prompt, positions)
+            decoding = of_buckets(decoding, self, len(prompts.ids), prompt, positions)
             columns = self.padded_length(prompts.ids.shape[1], decoding.slots)
             prompts = filled_up(prompts, decoding, columns)
         choices = decoding, request.assistant
