@@ -110,7 +110,7 @@ class TextGenerator:
         """The static options of the loop; their length is still to be filled in."""
         fields = {"top_k": None, "no_repeat_ngram_size": self.options.no_repeat_ngram_size, **fields}
         config = GenerationConfig(eos_token_id=self.options.eos_token_id)
-        return config.resolved(self.model.config, **fields).decoding(0)
+        return replace(config.resolved(self.model.config, **fields).decoding(0), padding_repeats=False)
 
     def penalties(self) -> dict[str, Any]:
         """The controls that are the same for all requests."""

@@ -33,7 +33,7 @@ def process(logits, state: DecodeState, decoding: Decoding, controls: dict):
         penalty = controls["repetition_penalty"]
         logits = ops.where(state.seen, ops.where(logits < 0, logits * penalty, logits / penalty), logits)
     if decoding.no_repeat_ngram_size:
-        repeated = _completed_ngrams(state, decoding.no_repeat_ngram_size, vocab_size)
+        repeated = _completed_ngrams(state, decoding, vocab_size)
         logits = ops.where(repeated, REMOVED, logits)
     if decoding.bad_words_ids:
         logits = ops.where(_completed_words(state, decoding.bad_words_ids, vocab_size), REMOVED, logits)
@@ -124,8 +124,9 @@ def occurring(ids, vocab_size: int, where=None):
     return found[:, :vocab_size]
 
 
-def _completed_ngrams(state: DecodeState, size: int, vocab_size: int):
-    """`(B, V)` boolean: the tokens that make the last `size` tokens a run that occurred."""
+def _completed_ngrams(state: DecodeState, decoding: Decoding, vocab_size: int):
+    """`(B, V)` boolean: the tokens that make the last `no_repeat_ngram_size` tokens a run that occurred."""
+    size = decoding.no_repeat_ngram_size
     batch, columns = ops.shape(state.tokens)
     starts = columns - size + 1  # how many runs the buffer holds
     if isinstance(starts, int) and starts < 1:
@@ -136,6 +137,9 @@ def _completed_ngrams(state: DecodeState, size: int, vocab_size: int):
     last = _last_tokens(state.tokens, state.index, size - 1)
     for i in range(size - 1):
         repeated = ops.logical_and(repeated, state.tokens[:, i : i + starts] == last[:, i : i + 1])
+    if not decoding.padding_repeats:
+        for i in range(size):
+            repeated = ops.logical_and(repeated, state.valid[:, i : i + starts])
     return occurring(state.tokens[:, size - 1 :], vocab_size, where=repeated)
 
 

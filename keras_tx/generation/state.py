@@ -22,6 +22,7 @@ class Decoding:
         num_beams: more than 1 for beam search.
         early_stopping: as in `GenerationConfig`.
         no_repeat_ngram_size: runs of so many tokens occur once; 0 for no such rule.
+        padding_repeats: whether padding counts among these runs, as in Transformers.
         bad_words_ids: runs of tokens that must not occur.
         candidates: tokens tried at a time, C: drafted, or by contrastive search. The buffers are as much wider.
         sequence_bias: runs of tokens, and what is added to the logits of their last tokens.
@@ -44,6 +45,7 @@ class Decoding:
     num_beams: int = 1
     early_stopping: bool | Literal["never"] = False
     no_repeat_ngram_size: int = 0
+    padding_repeats: bool = True
     bad_words_ids: tuple[tuple[int, ...], ...] = ()
     candidates: int = 0
     sequence_bias: tuple[tuple[tuple[int, ...], float], ...] = ()

@@ -339,6 +339,19 @@ def test_rules_are_those_of_generate(options):
     assert not np.array_equal(rows, plain)
 
 
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}, {"penalty_alpha": 0.6, "top_k": 3}], ids=str)
+def test_rules_see_no_padding(options):
+    """Which is a character of the vocabulary here, "f", and may come twice in a row."""
+    assert TOKENIZER.pad_token_id == TOKENIZER.encode("f")[0]
+    model = GPTModel(vocab_size=13, max_positions=31, num_layers=1, num_heads=3, d_model=15)
+    model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])  # the first token is the likeliest
+    signature = {"num_beams": "generate_beams", "top_k": "generate_contrastive"}.get([*options, ""][-1], "generate")
+    found = traced(model, TOKENIZER, temperature=0.0, no_repeat_ngram_size=2, **options)
+    [alone] = generated(found, ["ga"], signature, max_new_tokens=4)
+    assert generated(found, ["ga", "abcdeabcde"], signature, max_new_tokens=4)[0] == alone
+    assert options or "ff" in alone
+
+
 def test_draws_with_min_p_are_among_the_likeliest(model):
     logits = numpy(model(np.array([TOKENIZER.encode("lake")]))["logits"])[0, -1].astype("float64") / 5.0
     shares = np.exp(logits - logits.max())
