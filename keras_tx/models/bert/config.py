@@ -18,7 +18,7 @@ class BERTConfig(TextConfig):
     max_positions: int = 512
     """The longest sequence: rows of the position table."""
     type_vocab_size: int = 2
-    """Kinds of tokens: of the first text, of the second."""
+    """Kinds of tokens: of the first text, of the second; 0 for a model that does not tell them apart."""
     num_layers: int = 12
     num_heads: int = 12
     attention: Pattern = None
@@ -57,7 +57,7 @@ class BERTConfig(TextConfig):
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
-            type_vocab_size=self.type_vocab_size,
+            type_vocab_size=self.type_vocab_size or None,
             num_layers=self.num_layers,
             num_heads=self.num_heads,
             d_model=self.d_model,
