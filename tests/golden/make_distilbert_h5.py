@@ -14,7 +14,7 @@ import tensorflow as tf
 from golden import make_h5_namings
 
 DISTILBERT = {
-    "vocab_size": 31,
+    "vocab_size": 37,
     "max_position_embeddings": 11,
     "dim": 12,
     "n_layers": 2,
