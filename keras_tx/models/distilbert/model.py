@@ -21,10 +21,6 @@ class DistilBertModel(TextModel):
 
     backbone_class = DistilBertBackbone
 
-    @property
-    def output_keys(self):
-        return ("last_hidden_state",)
-
     def answer(self, hidden, given, training=None):
         names = ("last_hidden_state", "attentions", "hidden_states")
         return {name: hidden[name] for name in names if name in hidden}
