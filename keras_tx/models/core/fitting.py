@@ -98,7 +98,7 @@ class FittedModel(Model):
         return {logits.get(name, name): of for name, of in named.items()}
 
     def _alone(self, named):
-        """What `compile` is given by name without the name, where there is one alone: so Keras sees what is predicted."""
+        """What `compile` is given by name without the name, where there is but one: so Keras sees predictions."""
         names = list(self.targets or self.output_keys)
         return named[names[0]] if isinstance(named, dict) and len(names) == 1 and list(named) == names else named
 
