@@ -20,6 +20,7 @@ class DistilBertConfig(BERTConfig):
     """The dropout rate before the map that finds answers."""
 
     head_fields = BERTConfig.head_fields | {"qa_dropout"}
+    has_token_types = False
 
     def __post_init__(self):
         super().__post_init__()
