@@ -97,7 +97,6 @@ def test_a_second_signal_stops_at_once(tmp_path, usual_ctrl_c):
     assert step_of(tmp_path) == 10
 
 
-@pytest.mark.slow
 def test_a_finished_run_resumed_is_left_as_it_is(reference):
     before = [(reference / name).read_bytes() for name in ("state.safetensors", "metrics.csv")]
     model = train(reference, resume=True)
