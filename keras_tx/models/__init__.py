@@ -19,6 +19,17 @@ from keras_tx.models.core.grouped_query import to_grouped_query
 from keras_tx.models.core.intermediate import intermediate
 from keras_tx.models.core.keras_hub import to_keras_hub
 from keras_tx.models.core.registry import create_model, list_models
+from keras_tx.models.distilbert.backbone import DistilBertBackbone
+from keras_tx.models.distilbert.config import DistilBertConfig
+from keras_tx.models.distilbert.model import (
+    DistilBertForMaskedLM,
+    DistilBertForMultipleChoice,
+    DistilBertForQuestionAnswering,
+    DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
+    DistilBertModel,
+)
+from keras_tx.models.distilbert.variants import distilbert_base
 from keras_tx.models.gpt.backbone import GPTBackbone
 from keras_tx.models.gpt.config import GPTConfig
 from keras_tx.models.gpt.model import (
@@ -135,6 +146,14 @@ __all__ = [
     "BERTModel",
     "BigramConfig",
     "BigramModel",
+    "DistilBertBackbone",
+    "DistilBertConfig",
+    "DistilBertForMaskedLM",
+    "DistilBertForMultipleChoice",
+    "DistilBertForQuestionAnswering",
+    "DistilBertForSequenceClassification",
+    "DistilBertForTokenClassification",
+    "DistilBertModel",
     "GPTBackbone",
     "GPTConfig",
     "GPTDoubleHeadsModel",
@@ -181,6 +200,7 @@ __all__ = [
     "bert_base",
     "bert_large",
     "create_model",
+    "distilbert_base",
     "gpt2_large",
     "gpt2_medium",
     "gpt2_small",

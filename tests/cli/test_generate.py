@@ -25,6 +25,7 @@ def checkpoint(tmp_path_factory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_generate_from_a_checkpoint(checkpoint, capfd):
     """Its own options count unless others are given, and characters come whole."""
 

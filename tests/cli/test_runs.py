@@ -27,6 +27,7 @@ def resume(directory: Path, *arguments) -> list:
 # === What it makes ===
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_results(trained):
     assert {path.name for path in trained.iterdir()} == {
         *("run.json", "state.safetensors", "model.keras", "char_tokenizer.json", "metrics.csv"),

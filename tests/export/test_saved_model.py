@@ -51,6 +51,7 @@ if keras.backend.backend() == "tensorflow":
     def greedy(loaded) -> list[str]:
         return [text.decode() for text in loaded.generate(tf.constant(PROMPTS), temperature=0.0)["text"].numpy()]
 
+    @pytest.mark.slow
     def test_logits_of_any_batch_and_length(model, loaded):
         serve = loaded.signatures["serving_default"]
         for shape in ((1, 2), (1, 8), (5, 3)):
@@ -79,6 +80,7 @@ if keras.backend.backend() == "tensorflow":
         )
         assert json.loads(run_python("-c", script)) == greedy
 
+    @pytest.mark.slow
     def test_the_example(path):
         text = run_python(str(TESTS.parent / "examples" / "generate_from_saved_model.py"), str(path), "deaf")
         assert re.fullmatch("deaf[a-l\n]{13}\n", text)

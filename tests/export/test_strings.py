@@ -91,6 +91,7 @@ def test_entities():
     check_entities(model, wordpiece())
 
 
+@pytest.mark.slow
 def test_entities_of_byte_pairs():
     """In whose tokens the blanks before words count."""
     tokenizer = BPETokenizer.train([TEXT] * 2, 271)

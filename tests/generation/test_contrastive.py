@@ -47,6 +47,7 @@ def by_definition(model: GPTModel, text: list[int]) -> list[int]:
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 def test_tokens_are_those_of_the_definition(positions):
     """Of prompts of two lengths, padded on either side."""

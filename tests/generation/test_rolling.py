@@ -31,6 +31,7 @@ def by_definition(model, ids: np.ndarray, count: int) -> np.ndarray:
     return np.array(ids[-count:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [2, 5])
 def test_greedy_tokens_are_those_of_the_definition(model, prompt):
     want = np.stack([by_definition(model, row[:prompt], 11) for row in PROMPT])

@@ -46,6 +46,7 @@ def test_greedy_tokens_are_the_models_own(model, constant, options):
     assert len(np.unique(want)) > 2
 
 
+@pytest.mark.slow
 def test_streams_in_equal_pieces(model):
     """With itself as the draft, which is accepted whole."""
     given = {"input_ids": PROMPTS, "attention_mask": MASK, "max_new_tokens": 13}

@@ -104,6 +104,7 @@ def test_boxes_and_classes_of_the_queries(model, given):
     assert set(outputs) == {"logits", "pred_boxes"}
 
 
+@pytest.mark.slow
 def test_detect(model, given):
     """As Transformers' post-processing: a class and a probability above the threshold; corners in pixels."""
     outputs = {name: numpy(x) for name, x in model(given["images"]).items()}

@@ -90,6 +90,7 @@ def test_a_choice_is_scored_at_its_position(rng, activation):
     np.testing.assert_allclose(numpy(model(ids)["logits"]), states @ table, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_double_heads_train_on_the_sum_of_the_losses_given(rng):
     ids = rng.integers(0, 61, (3, 2, 5))
     y = {"labels": ids, "mc_labels": np.array([1, 0, 1])}

@@ -99,6 +99,7 @@ def test_the_shapes_of_outputs(bert):
     assert keras.backend.standardize_dtype(bert(keras.Input((None,), dtype="int32")).logits.dtype) == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method:UserWarning")
 def test_keras_quantizes_the_linear_maps():
     model = BERTForSequenceClassification(d_ff=24, num_labels=3, **SIZES)

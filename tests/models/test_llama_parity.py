@@ -20,6 +20,7 @@ def test_every_model_is_tested():
     assert set(SCALINGS) == {path.name for path in GOLDEN.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.any_backend
 @pytest.mark.parametrize("name", SCALINGS)
 def test_there_and_back(name, tmp_path):

@@ -213,6 +213,7 @@ def test_two_heads(rng, images):
     np.testing.assert_allclose(model(images, return_features=True), last[:, :2].mean(axis=1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_loss_of_two_heads_is_the_mean_of_both(rng, images):
     model = make(rng, TINY_DISTILLED)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -136,6 +136,7 @@ def test_noise_is_drawn_anew(mae, rng):
     assert not np.array_equal(first, second) and first.sum() == second.sum() == 2 * 15
 
 
+@pytest.mark.slow
 def test_the_loss_is_its_own(rng):
     """`fit` and `evaluate` need no labels, `predict` gives rows alone."""
     model, images = ViTMAEForPreTraining(TINY_MAE), normal(rng, 5, 9, 14, 2)

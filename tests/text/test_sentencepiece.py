@@ -103,6 +103,7 @@ def test_transformers_ids_offsets_words_and_texts(name):
         assert "\ufffd" in theirs or text.decode() == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", in_every_way("t5", long=("bpe_bytes",)))
 def test_every_way_to_run_gives_the_same(run, tmp_path):
     way, name = run
@@ -147,6 +148,7 @@ def test_normalizers(normalizers, words):
     assert_equal_to_the_peer(tokenizer, drawn(701, seed=3))
 
 
+@pytest.mark.slow
 def test_small_clusters_of_every_character():
     """Each one that the rules join to others, beside one that has a rule."""
     rules = ours("rules").normalizers

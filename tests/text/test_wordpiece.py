@@ -87,6 +87,7 @@ def test_prose_and_code(name):
     assert_equal_to_the_peer(ours(name), [*lines, *code.split("\n"), code])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"lowercase": False, "strip_accents": True}])
 def test_every_code_point(options):
     """Each that is assigned, where words begin and within them; a vocabulary of all letters shows what it became."""

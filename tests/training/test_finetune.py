@@ -165,6 +165,7 @@ def test_the_recipe_reaches_the_optimizer():
     assert float(optimizer.learning_rate) == pytest.approx(5e-4)
 
 
+@pytest.mark.slow
 def test_fine_tuning_moves_upper_layers_and_no_frozen_one(rng):
     model = small_model(num_layers=2)
     ids, labels = rng.integers(0, 61, (13, 7)).astype("int32"), rng.integers(0, 2, 13).astype("int32")

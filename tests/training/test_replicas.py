@@ -27,6 +27,7 @@ def test_two_replicas_train_as_one(tmp_path):
         assert max(differences.values()) < 1e-6, (name, differences)
 
 
+@pytest.mark.slow
 @ON_TENSORFLOW
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_fit_leaves_no_graph_behind(jit_compile, rng):

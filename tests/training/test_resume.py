@@ -85,6 +85,7 @@ def usual_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once(tmp_path, usual_ctrl_c):
     def twice():
         for _ in range(2):

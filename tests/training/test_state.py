@@ -41,6 +41,7 @@ def test_training_goes_on_to_the_same_bits_in_a_process_where_names_have_shifted
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.slow
 def test_the_seeds_of_dropout_are_part_of_it(tmp_path):
     model = compiled_model()
     train(model, 2)

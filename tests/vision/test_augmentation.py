@@ -46,6 +46,7 @@ def test_nothing_changes_unless_asked_for(images, labels):
     np.testing.assert_array_equal(y, labels)
 
 
+@pytest.mark.slow
 def test_all_changes_together(images, labels):
     first, second = changed(images, labels, FULL, batches=2)
     assert not np.allclose(first[0], second[0])

@@ -47,7 +47,9 @@ class BERTBackbone(TextBackbone):
         super().__init__(config, name=name, dtype=dtype, **overrides)
         c = self.config
         self.token_embedding = self._table(TokenEmbedding, c.vocab_size, "token_embedding")
-        self.token_type_embedding = self._table(TokenEmbedding, c.type_vocab_size, "token_type_embedding")
+        self.token_type_embedding = None
+        if c.type_vocab_size:
+            self.token_type_embedding = self._table(TokenEmbedding, c.type_vocab_size, "token_type_embedding")
         self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
         self.embedding_norm = keras.layers.LayerNormalization(
             epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="embedding_norm"
@@ -99,7 +101,8 @@ class BERTBackbone(TextBackbone):
     def build(self, input_shape=None):
         hidden = (None, None, self.config.d_model)
         for table in (self.token_embedding, self.token_type_embedding, self.position_embedding):
-            table.build((None, None))
+            if table is not None:
+                table.build((None, None))
         self.embedding_norm.build(hidden)
         for block in self.blocks:
             block.build(hidden)
@@ -111,7 +114,7 @@ class BERTBackbone(TextBackbone):
         return super().input_signature() | ({"token_type_ids": types} if self.config.type_vocab_size > 1 else {})
 
     def hidden(self, inputs, *, training=None, **asked):
-        x = self.embed(inputs["input_ids"], inputs["token_type_ids"], inputs["position_ids"])
+        x = self.embed(inputs["input_ids"], inputs.get("token_type_ids"), inputs["position_ids"])
         x = self.embedding_drop(x, training=training)
         mask = inputs["attention_mask"]
         outputs = run_blocks(self.blocks, x, attention_mask=mask, training=training, **asked).named
@@ -124,10 +127,12 @@ class BERTBackbone(TextBackbone):
         length = known_length(ids, self.max_positions)
         if position_ids is None:
             position_ids = self.positions(ids, length)
-        if token_type_ids is None:
-            token_type_ids = ops.zeros_like(ids)
-        require_below(token_type_ids, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
-        x = self.token_embedding(ids) + self.token_type_embedding(token_type_ids)
+        x = self.token_embedding(ids)
+        if self.token_type_embedding is not None:
+            if token_type_ids is None:
+                token_type_ids = ops.zeros_like(ids)
+            require_below(token_type_ids, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
+            x = x + self.token_type_embedding(token_type_ids)
         return self.embedding_norm(x + self.position_embedding(position_ids))
 
     def positions(self, ids, length):

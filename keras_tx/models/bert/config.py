@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 from keras_tx.layers import AttentionConfig
 from keras_tx.layers.attention.variants import Pattern
@@ -46,6 +47,8 @@ class BERTConfig(TextConfig):
     pad_token_id: int | None = 0
 
     head_fields = TextConfig.head_fields | {"head_activation", "head_norm_epsilon"}
+    has_token_types: ClassVar[bool] = True
+    """Whether there are kinds of tokens; where there are none, `type_vocab_size` is 0."""
 
     @property
     def classifier_rate(self):
@@ -57,7 +60,7 @@ class BERTConfig(TextConfig):
         require_positive(
             vocab_size=self.vocab_size,
             max_positions=self.max_positions,
-            type_vocab_size=self.type_vocab_size,
+            type_vocab_size=self.type_vocab_size if self.has_token_types else None,
             num_layers=self.num_layers,
             num_heads=self.num_heads,
             d_model=self.d_model,

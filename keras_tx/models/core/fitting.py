@@ -98,9 +98,9 @@ class FittedModel(Model):
         return {logits.get(name, name): of for name, of in named.items()}
 
     def _alone(self, named):
-        """What `compile` is given by name without the name, where there is one alone: so Keras sees the logits."""
-        alone = len(self.targets) == 1 and isinstance(named, dict) and list(named) == list(self.targets)
-        return named[next(iter(self.targets))] if alone else named
+        """What `compile` is given by name without the name, where there is but one: so Keras sees predictions."""
+        names = list(self.targets or self.output_keys)
+        return named[names[0]] if isinstance(named, dict) and len(names) == 1 and list(named) == names else named
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

@@ -321,13 +321,13 @@ class HeadModel(FittedModel):
         return weights_by_name(sample_weight, self.targets)
 
     def _predicted(self, outputs):
-        """Returns what Keras's losses and metrics see: the logits, by name if several; without a head, everything."""
-        return _only({name: outputs[name] for name in self.targets}) if self.targets else outputs
+        """Returns what Keras's losses and metrics see, by name if several: the logits; without a head, everything."""
+        return _only({name: outputs[name] for name in self.targets} if self.targets else outputs)
 
     def _as_predicted(self, by_name: dict[str, Any], given):
         """Labels or weights in the structure of `_predicted`; as they were given to a model without a head."""
         if not self.targets or not by_name:
-            return given
+            return _only(given)
         return _only({logits: by_name.get(name) for logits, name in self.targets.items()})
 
 
@@ -341,6 +341,6 @@ def _serialized(part: Backbone | Head | None) -> dict[str, Any] | None:
     return config if part is None or not part.shared else {**config, _SHARED: id(part)}
 
 
-def _only(named: dict):
-    """The value of a dict that has but one, otherwise the dict."""
-    return named if len(named) > 1 else next(iter(named.values()))
+def _only(named):
+    """The value of a dict that has but one; anything else as it is."""
+    return next(iter(named.values())) if isinstance(named, dict) and len(named) == 1 else named

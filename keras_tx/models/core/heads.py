@@ -189,10 +189,8 @@ class TokenHead(CrossEntropyHead):
 
     @classmethod
     def of(cls, backbone, config, **options):
-        initializer = backbone.initializer()
-        return cls(
-            backbone.width, config.num_labels, config.classifier_rate, **{"kernel_initializer": initializer, **options}
-        )
+        usual = {"dropout": config.classifier_rate, "kernel_initializer": backbone.initializer()}
+        return cls(backbone.width, config.num_labels, **{**usual, **options})
 
     def build(self, input_shape=None):
         self.classifier.build((None, None, self.width))
@@ -215,13 +213,16 @@ class SpanHead(Head):
     Args:
         width: D.
         kernel_initializer: of the linear map.
+        dropout: rate before the linear map.
     """
 
     targets: ClassVar = {"start_logits": "start_positions", "end_logits": "end_positions"}
 
-    def __init__(self, width: int, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(self, width: int, kernel_initializer="glorot_uniform", dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         self.width = width
+        self.dropout = dropout
+        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.qa_outputs = self.linear(2, "qa_outputs")
 
@@ -233,7 +234,7 @@ class SpanHead(Head):
         self.qa_outputs.build((None, None, self.width))
 
     def call(self, outputs, inputs, training=None):
-        both = self.qa_outputs(outputs["last_hidden_state"])
+        both = self.qa_outputs(self.drop(outputs["last_hidden_state"], training=training))
         return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
 
     def own_losses(self, outputs, labels, weights):

@@ -12,11 +12,11 @@ from keras_tx.models.bert.model import (
     BERTForTokenClassification,
     BERTModel,
 )
+from keras_tx.models.core.first_token import FirstTokenHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import TextModel
 from keras_tx.models.roberta.backbone import RobertaBackbone
 from keras_tx.models.roberta.config import TINY, TINY_HEAD
-from keras_tx.models.roberta.heads import FirstTokenHead
 
 
 @register_model(TINY)

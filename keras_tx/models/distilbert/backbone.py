@@ -1,0 +1,36 @@
+"""DistilBERT's backbone (Sanh et al. 2019): BERT's, without token types and without a pooler."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from keras_tx.models.bert.backbone import BERTBackbone
+from keras_tx.models.core.registry import register_model
+from keras_tx.models.distilbert.config import DistilBertConfig
+from keras_tx.models.distilbert.huggingface import FAMILIES
+
+
+@register_model()
+class DistilBertBackbone(BERTBackbone):
+    """DistilBERT's encoder.
+
+    `backbone(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`.
+
+    Args:
+        config: a `DistilBertConfig`; DistilBERT base unless given.
+        name, dtype, overrides: as `Model` takes them.
+    """
+
+    config_class = DistilBertConfig
+    config: DistilBertConfig
+    formats: ClassVar = {"huggingface": FAMILIES}
+    input_names = ("input_ids", "attention_mask", "position_ids")
+
+    def __init__(
+        self, config: DistilBertConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any
+    ):
+        super().__init__(config, pooler=False, name=name, dtype=dtype, **overrides)
+
+    @property
+    def options(self):
+        return {}

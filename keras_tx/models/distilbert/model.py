@@ -1,0 +1,73 @@
+"""DistilBERT (Sanh et al. 2019) and its heads."""
+
+from __future__ import annotations
+
+from keras_tx.models.bert.model import POOLED
+from keras_tx.models.core.first_token import FirstTokenChoiceHead, FirstTokenHead
+from keras_tx.models.core.heads import MaskedLanguageModelHead, SpanHead, TokenHead
+from keras_tx.models.core.registry import register_model
+from keras_tx.models.core.text import TextModel
+from keras_tx.models.distilbert.backbone import DistilBertBackbone
+from keras_tx.models.distilbert.config import TINY, TINY_HEAD
+
+
+@register_model(TINY)
+class DistilBertModel(TextModel):
+    """DistilBERT without a head.
+
+    `model(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`, and `"attentions"` and `"hidden_states"` as
+    asked for.
+    """
+
+    backbone_class = DistilBertBackbone
+
+    def answer(self, hidden, given, training=None):
+        names = ("last_hidden_state", "attentions", "hidden_states")
+        return {name: hidden[name] for name in names if name in hidden}
+
+
+@register_model(TINY_HEAD)
+class DistilBertForMaskedLM(TextModel):
+    """What stands at each place of a text, masked or not: gives what `BERTForMaskedLM` does."""
+
+    backbone_class, head_class = DistilBertBackbone, MaskedLanguageModelHead
+
+
+@register_model(TINY_HEAD)
+class DistilBertForSequenceClassification(TextModel):
+    """A label for each text or pair of texts: gives what `RobertaForSequenceClassification` does."""
+
+    backbone_class, head_class = DistilBertBackbone, FirstTokenHead
+    padding_sides = POOLED
+
+    def head_arguments(self):
+        return {"activation": "relu", "drops_first": False}
+
+
+@register_model(TINY_HEAD)
+class DistilBertForTokenClassification(TextModel):
+    """A label for each token: gives what `BERTForTokenClassification` does."""
+
+    backbone_class, head_class = DistilBertBackbone, TokenHead
+
+    def head_arguments(self):
+        return {"dropout": self.config.hidden_dropout}
+
+
+@register_model(TINY_HEAD)
+class DistilBertForQuestionAnswering(TextModel):
+    """Where in a text the answer to a question starts and ends: gives what `BERTForQuestionAnswering` does."""
+
+    backbone_class, head_class = DistilBertBackbone, SpanHead
+
+    def head_arguments(self):
+        return {"dropout": self.config.qa_dropout}
+
+
+@register_model(TINY_HEAD)
+class DistilBertForMultipleChoice(TextModel):
+    """Which of several texts fits best: gives what `BERTForMultipleChoice` does."""
+
+    backbone_class, head_class = DistilBertBackbone, FirstTokenChoiceHead
+    choices = True
+    padding_sides = POOLED
