@@ -68,3 +68,11 @@ def test_dropout_before_answers_is_of_training_alone(rng):
     outputs = [numpy(model(ids, training=training)["start_logits"]) for training in (False, False, True)]
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert not np.allclose(outputs[0], outputs[2])
+
+
+def test_the_one_output_is_trained_by_its_name(rng):
+    model = DistilBertModel(TINY_HEAD)
+    ids = rng.integers(1, TINY.vocab_size, (2, 5))
+    model.compile("sgd", loss={"last_hidden_state": "mse"}, run_eagerly=True)
+    wanted = {"last_hidden_state": numpy(model(ids)["last_hidden_state"]) + 1}
+    assert model.evaluate(ids, wanted, verbose=0) == pytest.approx(1.0, rel=1e-5)
