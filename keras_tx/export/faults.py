@@ -15,7 +15,7 @@ LONGEST_TEXT = 2**20
 
 
 class Faults:
-    """What is wrong with the rows of a request, in a graph.
+    """Collects the faults of a request's rows, in a graph.
 
     Args:
         rows: a tensor of the request, `(B, ...)`.
@@ -36,7 +36,7 @@ class Faults:
 
     @property
     def none(self):
-        """Which rows have no fault, boolean `(B,)`."""
+        """The rows without a fault, boolean `(B,)`."""
         return self.messages == ""
 
     def note(self, wrong: Any, message: str) -> None:

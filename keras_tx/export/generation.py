@@ -40,7 +40,7 @@ def text_signatures(model, tokenizer: Tokenizer, options: TextOptions, *, xla: b
         return {"prompt": sample_texts(tokenizer, rng, rows, length)}
 
     def at_once(search, weight: str, default: float) -> Signature:
-        """Of a method that reads a prompt once, and has a weight of its own."""
+        """Returns the signature of a method that reads a prompt once; `weight` is the name of an option of its own."""
         fields = {
             "prompt": strings(),
             "max_new_tokens": tf.TensorSpec((), tf.int32),

@@ -23,14 +23,8 @@ from keras_tx.ops.primitives import portable_graph
 from keras_tx.text import Tokenizer
 from keras_tx.vision import ImagePreprocessor
 
-ONLY_GENERATING = {
-    "num_beams": 1,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-    "min_p": 0.0,
-    "penalty_alpha": 0.0,
-}
-"""The options that change what is exported, and their neutral values."""
+ONLY_GENERATING = ("num_beams", "repetition_penalty", "no_repeat_ngram_size", "min_p", "penalty_alpha")
+"""The options that change what is exported of a model that generates."""
 
 
 def export_saved_model(
@@ -184,7 +178,7 @@ def model_signatures(
         if not isinstance(model, ImageModel):
             raise ValueError(f"`preprocessor` is for image models, and a {type(model).__name__} is not one.")
         found |= image_signatures(model, preprocessor)
-    given = [name for name, default in ONLY_GENERATING.items() if getattr(options, name) != default]
+    given = [name for name in ONLY_GENERATING if getattr(options, name) != getattr(TextOptions, name)]
     if given and "generate" not in found:
         raise ValueError(
             f"`{given[0]}` is for models that generate text, exported with their tokenizer; got "

@@ -21,10 +21,14 @@ class StringModel(TextInputs):
 
         A row with a fault, which one without a token is, has something to be read all the same.
         """
+        read = {name: faults.texts(text, name, self.tokenizer) for name, text in texts.items()}
+        return self.tokens_of(faults, **read)
+
+    def tokens_of(self, faults: Faults, **texts) -> dict[str, Any]:
+        """Returns what `tokens` does, of texts that `faults` has looked at."""
         import tensorflow as tf
 
-        read = [faults.texts(text, name, self.tokenizer) for name, text in texts.items()]
-        batch = self.tokenizer(*read, truncation=True, max_length=self.max_length, padding_side="right")
+        batch = self.tokenizer(*texts.values(), truncation=True, max_length=self.max_length, padding_side="right")
         mask = batch["attention_mask"]
         faults.note(tf.reduce_sum(mask, axis=1) == 0, f"`{next(iter(texts))}` must have a token")
         batch = {name: with_a_column(x) for name, x in batch.items()}

@@ -29,7 +29,7 @@ SMALLEST = 16
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How the signatures that generate text are exported.
+    """The options of the signatures that generate text.
 
     Attributes:
         max_new_tokens, temperature, top_k, top_p, seed: the values for requests that leave them out. A `seed` below 0
@@ -98,7 +98,7 @@ class TextGenerator:
 
     @property
     def positions(self) -> int:
-        """How many tokens the decoder can see."""
+        """The number of tokens that the decoder can see."""
         return self.model.max_positions or UNBOUNDED
 
     @property
@@ -116,9 +116,9 @@ class TextGenerator:
         """The controls that are the same for all requests."""
         import tensorflow as tf
 
-        neutral = {"repetition_penalty": 1.0, "min_p": 0.0}
-        values = {name: getattr(self.options, name) for name in neutral}
-        return {name: tf.constant(x, tf.float32) for name, x in values.items() if x != neutral[name]}
+        values = {name: getattr(self.options, name) for name in ("repetition_penalty", "min_p")}
+        changed = {name: x for name, x in values.items() if x != getattr(TextOptions, name)}
+        return {name: tf.constant(x, tf.float32) for name, x in changed.items()}
 
     # === Greedy and sampled ===
 
@@ -245,7 +245,7 @@ class TextGenerator:
         return step
 
     def _width(self, ids):
-        """How many columns the decoder begins with."""
+        """The number of columns that the decoder begins with."""
         import tensorflow as tf
 
         return tf.shape(ids)[1] if self.model.reads_prompt else 1
@@ -271,7 +271,7 @@ class TextGenerator:
         return faults.marked({"text": self._text(prompt, ids, new, tf.fill(tf.shape(ids)[:1], tf.shape(new)[1]))})
 
     def _searched(self, prompt, max_new_tokens, controls: dict[str, Any], **fields) -> tuple[Faults, Any, Any]:
-        """What is wrong with prompts, the ids that are read of them, and what the method of `fields` found.
+        """Returns the faults of prompts, the ids that are read of them, and what the method of `fields` found.
 
         A search reads once: the end of a prompt for which the model has positions beside the new tokens. Of more new
         tokens than positions there are as many as half of these.
@@ -313,7 +313,7 @@ class TextGenerator:
         return ids, tf.where(faults.none[:, None], mask, tf.cast(last, tf.int32))
 
     def _count(self, faults: Faults, count):
-        """How many new tokens are asked for, a scalar or `(B,)`."""
+        """The number of new tokens that is asked for, a scalar or `(B,)`."""
         count = _checked(faults, "max_new_tokens", count, count >= 0, "not be negative", 0)
         return _checked(faults, "max_new_tokens", count, count <= self.most, f"be {self.most} at most", 0)
 

@@ -84,7 +84,7 @@ def choice_signatures(served: StringModel) -> dict[str, Signature]:
         texts = tf.repeat(faults.texts(text, "text", served.tokenizer), shape[1])
         options = tf.reshape(faults.texts(choices, "choices", served.tokenizer), [-1])
         of_options = Faults(options, "choices")
-        batch = served.tokens(of_options, text=texts, choices=options)
+        batch = served.tokens_of(of_options, text=texts, choices=options)
         faults.note(tf.reshape(~of_options.none, shape), "`text` and `choices` must have a token")
         batch = {name: tf.reshape(x, [shape[0], shape[1], tf.shape(x)[1]]) for name, x in batch.items()}
         scores = probabilities(ops.cast(served.model(batch)["logits"], "float32"))

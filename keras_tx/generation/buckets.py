@@ -21,11 +21,11 @@ LEAST = 128
 LEAST_SOURCE = 64
 """The fewest columns of a source, which an encoder reads whole."""
 CHUNKS = 4
-"""Into how many parts the columns are divided for reading, at most."""
+"""The most parts that the columns are divided into for reading."""
 LEAST_ROWS = 96
 """The fewest rows, of all prompts together, that a pass reads: fewer take as long, for it reads all weights, too."""
 SHARE = 10
-"""One in how many rows may be added to a batch: what that costs is less than this share of the time."""
+"""A batch is filled up by less than one row in so many, which costs less than that share of the time."""
 
 
 class Extent(NamedTuple):

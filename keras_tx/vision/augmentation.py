@@ -52,7 +52,7 @@ def augment(batches, augmentation: Augmentation, *, num_classes: int | None = No
 
     What is done to a batch follows from the seed and the batch's number, which counts on from pass to pass: training
     that goes on after k epochs of n batches takes `start=k * n` and sees what it would have seen. A pass counts once
-    its last batch was taken: `take` belongs before.
+    its last batch was taken: `take`, and `prefetch` of as many batches as a pass has, belong before.
 
     Args:
         batches: a `tf.data.Dataset` of images `(B, H, W, C)`, values in [0, 255], and labels: `(B, classes)`, each
@@ -149,7 +149,10 @@ def map_passes(batches, change, start: int = 0):
 
     if count < 0:  # unknown, and so is which batch is the last
         changed = changed.concatenate(tf.data.Dataset.range(1).flat_map(end_counts))
-    return changed.map(last_counts)
+    # By itself tf.data reads ahead: to the end of a short pass, of which Keras looks at the first batch alone.
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    return changed.map(last_counts).with_options(options)
 
 
 _UNKNOWN = 2**32
