@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 from contract import named
 from helpers import numpy
@@ -23,6 +24,26 @@ def read_golden(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
     expected = dict(np.load(path / "expected.npz"))
     given = {key.removeprefix("given/"): expected.pop(key) for key in list(expected) if key.startswith("given/")}
     return given, expected
+
+
+def assert_outputs(model, given: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """All of them, at padding too; `steps` are no output."""
+    wanted = {name: x for name, x in expected.items() if name != "steps"}
+    found = all_outputs(model, given)
+    assert set(found) == set(wanted)
+    for name, want in wanted.items():
+        np.testing.assert_allclose(found[name], want, atol=1e-5, rtol=1e-5, err_msg=name)
+
+
+def assert_steps_of_adamw(
+    model, given: dict[str, np.ndarray], expected: np.ndarray, *, jit_compile: bool = True
+) -> None:
+    """Each step's loss on the first two rows, which are not padded at the left."""
+    optimizer = keras.optimizers.AdamW(3e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.1)
+    model.compile(optimizer, jit_compile=jit_compile)
+    given = {key: x[:2] for key, x in given.items()}
+    losses = [model.train_on_batch(given, return_dict=True)["loss"] for _ in expected]
+    np.testing.assert_allclose(losses, expected, atol=5e-5)
 
 
 def assert_equal_at_tokens(found: dict, wanted: dict, mask: np.ndarray, atol: float) -> None:

@@ -26,12 +26,18 @@ ACTIVATIONS = ("gelu_new", "gelu", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout", "classifier_dropout")
 
 
-def random_fields(name: str, rng: np.random.Generator) -> dict:
-    """A config's entries, each of them drawn; nothing is dropped."""
+def drawn(rng: np.random.Generator):
+    """A function that draws one of its arguments."""
 
     def one_of(*values):
         return values[rng.integers(len(values))]
 
+    return one_of
+
+
+def random_fields(name: str, rng: np.random.Generator) -> dict:
+    """A config's entries, each of them drawn; nothing is dropped."""
+    one_of = drawn(rng)
     heads = one_of(1, 2, 3, 5)
     fields = {
         "vocab_size": one_of(41, 53, 61),

@@ -11,7 +11,7 @@ import torch
 import transformers
 from golden.make_bert import make_bert, make_inputs, make_labels
 from outputs import all_outputs
-from parity.peers import ACTIVATIONS, load_peer, peer_outputs
+from parity.peers import ACTIVATIONS, drawn, load_peer, peer_outputs
 
 from keras_tx.models import BERTConfig, load_pretrained
 from keras_tx.models.core.registry import MODELS
@@ -37,10 +37,7 @@ NAMES = {"prediction_logits": "logits", "last_hidden_state": "0", "pooler_output
 
 def random_fields(name: str, rng: np.random.Generator) -> dict:
     """A config's entries, each of them drawn; nothing is dropped."""
-
-    def one_of(*values):
-        return values[rng.integers(len(values))]
-
+    one_of = drawn(rng)
     heads = one_of(1, 2, 3, 5)
     fields = {
         "vocab_size": one_of(41, 53, 61),

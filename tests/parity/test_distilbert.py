@@ -11,7 +11,7 @@ import transformers
 from golden.make_bert import make_bert, make_labels
 from golden.make_distilbert import make_inputs
 from outputs import all_outputs
-from parity.peers import ACTIVATIONS, load_peer, peer_outputs
+from parity.peers import ACTIVATIONS, drawn, load_peer, peer_outputs
 from parity.test_bert import assert_all_loaded
 
 from keras_tx.models import DistilBertConfig, load_pretrained
@@ -32,10 +32,7 @@ CLASSES = [
 
 def random_fields(name: str, rng: np.random.Generator) -> dict:
     """A config's entries, each of them drawn; nothing is dropped."""
-
-    def one_of(*values):
-        return values[rng.integers(len(values))]
-
+    one_of = drawn(rng)
     heads = one_of(1, 2, 3, 5)
     fields = {
         "vocab_size": one_of(41, 53, 61),

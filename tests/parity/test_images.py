@@ -12,6 +12,7 @@ import torch
 import transformers
 from golden import make_swin, make_vit
 from outputs import all_outputs
+from parity.peers import drawn
 from swin_helpers import run
 from timm.models import save_for_hf
 from timm.models.vision_transformer import checkpoint_filter_fn
@@ -43,13 +44,6 @@ TIMM_VIT = (
     "test_vit3",
 )
 TIMM_SWIN = ("swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256")
-
-
-def drawn(rng: np.random.Generator):
-    def one_of(*values):
-        return values[rng.integers(len(values))]
-
-    return one_of
 
 
 def load(directory: Path):

@@ -14,7 +14,7 @@ from generation_helpers import eagerly
 from golden.make_gpt import ADAMW, train
 from golden.make_t5 import compute, make_inputs, make_labels, make_t5
 from outputs import all_outputs
-from parity.peers import as_torch, load_peer
+from parity.peers import as_torch, drawn, load_peer
 
 from keras_tx.models import T5Config, load_pretrained
 from keras_tx.models.core.registry import MODELS
@@ -34,10 +34,7 @@ UNTIED = int(transformers.__version__.split(".")[0]) < 5
 
 def random_fields(name: str, rng: np.random.Generator) -> dict:
     """A config's entries, each of them drawn; nothing is dropped."""
-
-    def one_of(*values):
-        return values[rng.integers(len(values))]
-
+    one_of = drawn(rng)
     return {
         "vocab_size": one_of(41, 53, 61),
         "d_model": one_of(13, 17, 24),
