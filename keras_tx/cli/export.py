@@ -124,10 +124,10 @@ def export(
         int, typer.Option(min=1, help="Add the signature `generate_beams` with so many beams; 1 for none.")
     ] = 1,
     repetition_penalty: Annotated[
-        float, typer.Option(help="Make tokens that have come less likely, above 1; 1 for no such rule.")
+        float, typer.Option(help="Make tokens that occur already less likely by this factor; 1 for no penalty.")
     ] = 1.0,
     no_repeat_ngram_size: Annotated[
-        int, typer.Option(min=0, help="Let runs of so many tokens come once; 0 for no such rule.")
+        int, typer.Option(min=0, help="Let no run of so many tokens occur twice; 0 for no such rule.")
     ] = 0,
     min_p: Annotated[
         float, typer.Option(help="Sample from tokens with at least this share of the likeliest one's probability.")
