@@ -46,6 +46,13 @@ def test_paper_configs():
         assert c.hidden_dropout == c.attention_dropout == 0.1
 
 
+def test_relatives_have_other_vocabularies():
+    """The counts that Transformers has for the published models of XLM-RoBERTa and CamemBERT, base and large."""
+    names = ("xlm_roberta_base", "xlm_roberta_large", "camembert_base", "camembert_large")
+    found = [count_parameters(lambda name=name: keras_tx.models.create_model(name)) for name in names]
+    assert found == [278043648, 559890432, 110621952, 336661504]
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_builders_take_overrides(name):
     fields = {"num_layers": 1, "d_model": 30, "num_heads": 3, "d_ff": 19, "vocab_size": 11}

@@ -17,8 +17,8 @@ CLASSES = {
     "token": "RobertaForTokenClassification",
     "answer": "RobertaForQuestionAnswering",
     "choice": "RobertaForMultipleChoice",
-    "xlm_sequence": "RobertaForSequenceClassification",
-    "camembert_masked": "RobertaForMaskedLM",
+    "xlm_sequence": "XLMRobertaForSequenceClassification",
+    "camembert_masked": "CamembertForMaskedLM",
 }
 NAMES = {"last_hidden_state": "0", "pooler_output": "1"}
 """Of outputs that have numbers here."""

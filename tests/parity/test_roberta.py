@@ -36,10 +36,10 @@ def given_to(model: torch.nn.Module, seed: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("head", HEADS)
 def test_outputs_there_and_back(head, seed, tmp_path):
-    """Each time of another of the three families; what we save is a RoBERTa."""
-    ours = f"Roberta{head}"
-    peer = save(FAMILIES[seed] + head, seed, tmp_path / "theirs", max_position_embeddings=14)
-    assert_there_and_back(peer, given_to(peer, seed), ours, getattr(transformers, ours), tmp_path)
+    """Each time of another of the three families."""
+    name = FAMILIES[seed] + head
+    peer = save(name, seed, tmp_path / "theirs", max_position_embeddings=14)
+    assert_there_and_back(peer, given_to(peer, seed), name, getattr(transformers, name), tmp_path)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -55,15 +55,19 @@ class BERTBackbone(TextBackbone):
             epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="embedding_norm"
         )
         self.embedding_drop = Dropout(c.hidden_dropout, dtype=self.dtype_policy, name="embedding_drop")
+        self.embedding_projection = None
+        if c.projects_embeddings:
+            self.embedding_projection = self._linear("embedding_projection")
         self.blocks = [self._block(i) for i in range(c.num_layers)]
-        self.pooler = None
-        if pooler:
-            initializer = self.initializer()
-            self.pooler = Linear(c.d_model, kernel_initializer=initializer, dtype=self.dtype_policy, name="pooler")
+        self.pooler = self._linear("pooler") if pooler else None
         self.build()
 
     def _table(self, cls: type, rows: int, name: str):
-        return cls(rows, self.config.d_model, initializer=self.initializer(), dtype=self.dtype_policy, name=name)
+        width = self.config.embedding_width
+        return cls(rows, width, initializer=self.initializer(), dtype=self.dtype_policy, name=name)
+
+    def _linear(self, name: str) -> Linear:
+        return Linear(self.config.d_model, kernel_initializer=self.initializer(), dtype=self.dtype_policy, name=name)
 
     def _block(self, index: int) -> TransformerBlock:
         c = self.config
@@ -103,7 +107,10 @@ class BERTBackbone(TextBackbone):
         for table in (self.token_embedding, self.token_type_embedding, self.position_embedding):
             if table is not None:
                 table.build((None, None))
-        self.embedding_norm.build(hidden)
+        embedded = (None, None, self.config.embedding_width)
+        self.embedding_norm.build(embedded)
+        if self.embedding_projection is not None:
+            self.embedding_projection.build(embedded)
         for block in self.blocks:
             block.build(hidden)
         if self.pooler is not None:
@@ -116,6 +123,7 @@ class BERTBackbone(TextBackbone):
     def hidden(self, inputs, *, training=None, **asked):
         x = self.embed(inputs["input_ids"], inputs.get("token_type_ids"), inputs["position_ids"])
         x = self.embedding_drop(x, training=training)
+        x = x if self.embedding_projection is None else self.embedding_projection(x)
         mask = inputs["attention_mask"]
         outputs = run_blocks(self.blocks, x, attention_mask=mask, training=training, **asked).named
         x = outputs["hidden_states"][-1]
@@ -123,7 +131,7 @@ class BERTBackbone(TextBackbone):
         return {"last_hidden_state": x, **pooled, **outputs}
 
     def embed(self, ids, token_type_ids=None, position_ids=None):
-        """The sum of a vector for each token, its type and its position, normalized: `(B, T, d_model)`."""
+        """The sum of a vector for each token, its type and its position, normalized: `(B, T, embedding_width)`."""
         length = known_length(ids, self.max_positions)
         if position_ids is None:
             position_ids = self.positions(ids, length)

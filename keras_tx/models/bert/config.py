@@ -28,6 +28,8 @@ class BERTConfig(TextConfig):
     d_model: int = 768
     d_ff: int = 3072
     """Width inside the feed-forward network."""
+    embedding_dim: int | None = None
+    """Width of the embeddings, which a linear map takes to `d_model` where it is another; None for `d_model`."""
     activation: str = "gelu"
     """The activation of the feed-forward network."""
     norm_epsilon: float = 1e-12
@@ -51,6 +53,15 @@ class BERTConfig(TextConfig):
     """Whether there are kinds of tokens; where there are none, `type_vocab_size` is 0."""
 
     @property
+    def embedding_width(self) -> int:
+        return self.embedding_dim or self.d_model
+
+    @property
+    def projects_embeddings(self) -> bool:
+        """Whether a linear map takes the embeddings to `d_model`."""
+        return self.embedding_width != self.d_model
+
+    @property
     def classifier_rate(self):
         return self.hidden_dropout if self.classifier_dropout is None else self.classifier_dropout
 
@@ -65,6 +76,7 @@ class BERTConfig(TextConfig):
             num_heads=self.num_heads,
             d_model=self.d_model,
             d_ff=self.d_ff,
+            embedding_dim=self.embedding_dim,
         )
         require_divides(self.d_model, self.num_heads, "d_model", "num_heads")
         require_rate(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_tx.convert.family import Family, Head, Setting
 from keras_tx.convert.table import Rule, linear, norm, prefixed, same
 
-_BLOCK = [
+BLOCK = [
     *linear("attention.self.query", "D D", "attention/query"),
     *linear("attention.self.key", "D D", "attention/key"),
     *linear("attention.self.value", "D D", "attention/value"),
@@ -20,34 +20,44 @@ _BLOCK = [
 ]
 
 
-def encoder(prefix: str, projection: str) -> Callable[[Mapping[str, Any]], list[Rule]]:
+def encoder(
+    prefix: str, projection: str, *, layers: str = "encoder.layer.", block: Sequence[Rule] = BLOCK
+) -> Callable[[Mapping[str, Any]], list[Rule]]:
     """The rules of an encoder.
 
     Args:
         prefix: what the names of its tensors begin with.
         projection: the tensor of a masked language model that, tied, repeats the token table.
+        layers: what the names of its blocks' tensors go on with, before the block's index.
+        block: the rules of a block, without these.
     """
 
     def rules(fields: Mapping[str, Any]) -> list[Rule]:
-        tokens = same(
-            f"{prefix}embeddings.word_embeddings.weight",
-            "V D",
-            "backbone/token_embedding/embeddings",
-            copies=(projection,) if fields["tie_embeddings"] else (),
-        )
-        others = [
-            same("token_type_embeddings.weight", "K D", "token_type_embedding/embeddings"),
-            same("position_embeddings.weight", "P D", "position_embedding/embeddings"),
-            *norm("LayerNorm", "D", "embedding_norm"),
-        ]
         blocks = [
             rule
             for i in range(fields["num_layers"])
-            for rule in prefixed(f"{prefix}encoder.layer.{i}.", f"backbone/block_{i}/", _BLOCK)
+            for rule in prefixed(f"{prefix}{layers}{i}.", f"backbone/block_{i}/", block)
         ]
-        return [tokens, *prefixed(f"{prefix}embeddings.", "backbone/", others), *blocks]
+        return [*embeddings(fields, prefix, projection), *blocks]
 
     return rules
+
+
+def embeddings(fields: Mapping[str, Any], prefix: str, projection: str) -> list[Rule]:
+    """The rules of an encoder's embeddings; `prefix` and `projection` are as of `encoder`."""
+    tokens = same(
+        f"{prefix}embeddings.word_embeddings.weight",
+        "V E",
+        "backbone/token_embedding/embeddings",
+        copies=(projection,) if fields["tie_embeddings"] else (),
+    )
+    types = [same("token_type_embeddings.weight", "K E", "token_type_embedding/embeddings")]
+    others = [
+        *(types if fields["type_vocab_size"] else ()),
+        same("position_embeddings.weight", "P E", "position_embedding/embeddings"),
+        *norm("LayerNorm", "E", "embedding_norm"),
+    ]
+    return [tokens, *prefixed(f"{prefix}embeddings.", "backbone/", others)]
 
 
 def pooler(prefix: str) -> list[Rule]:
@@ -84,7 +94,7 @@ SETTINGS = (
     Setting("tie_word_embeddings", "tie_embeddings", True),
     Setting("initializer_range", "initializer_range", 0.02),
 )
-FIXED = {"head_activation": None, "head_norm_epsilon": None}
+FIXED = {"embedding_dim": None, "head_activation": None, "head_norm_epsilon": None}
 REQUIRED = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
 
 
@@ -99,13 +109,18 @@ def dims(fields: Mapping[str, Any]) -> dict[str, int]:
         "P": fields["max_positions"],
         "K": fields["type_vocab_size"],
         "D": fields["d_model"],
+        "E": fields["embedding_dim"] or fields["d_model"],
         "F": fields["d_ff"],
         "N": fields["num_labels"],
     }
 
 
 def _normalized(fields: Mapping[str, Any]) -> dict[str, Any]:
-    usual = {"head_activation": fields["activation"], "head_norm_epsilon": fields["norm_epsilon"]}
+    usual = {
+        "embedding_dim": fields["d_model"],
+        "head_activation": fields["activation"],
+        "head_norm_epsilon": fields["norm_epsilon"],
+    }
     return {name: None if name in usual and value == usual[name] else value for name, value in fields.items()}
 
 

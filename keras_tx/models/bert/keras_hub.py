@@ -62,7 +62,7 @@ BERT = KerasHubFamily(
         Setting("task.num_classes", "num_labels", 2),
         Setting("task.dropout", "classifier_dropout", None),
     ),
-    fixed={"activation": "gelu_tanh", "norm_epsilon": 1e-12, "tie_embeddings": True},
+    fixed={"activation": "gelu_tanh", "norm_epsilon": 1e-12, "tie_embeddings": True, "embedding_dim": None},
     required={},
     dims=_dims,
     backbone=_backbone,

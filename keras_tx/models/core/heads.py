@@ -381,6 +381,7 @@ class MaskedLanguageModelHead(CrossEntropyHead):
         activation: by name.
         norm_epsilon: of the norm.
         kernel_initializer: of the linear map.
+        embedding_dim: width of the table's vectors; D unless given.
     """
 
     tied = True
@@ -392,6 +393,7 @@ class MaskedLanguageModelHead(CrossEntropyHead):
         activation: str = "gelu",
         norm_epsilon: float = 1e-12,
         kernel_initializer="glorot_uniform",
+        embedding_dim: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -400,8 +402,9 @@ class MaskedLanguageModelHead(CrossEntropyHead):
         self.activation = activation
         self.norm_epsilon = norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.embedding_dim = embedding_dim or width
         self.activate = get_activation(activation)
-        self.transform = self.linear(width, "transform")
+        self.transform = self.linear(self.embedding_dim, "transform")
         self.transform_norm = keras.layers.LayerNormalization(
             epsilon=norm_epsilon, dtype=self.dtype_policy, name="transform_norm"
         )
@@ -411,11 +414,12 @@ class MaskedLanguageModelHead(CrossEntropyHead):
         if not config.tie_embeddings:
             raise ValueError("`tie_embeddings` must be True: masked tokens are predicted by the token table.")
         options = {"activation": config.activation, "norm_epsilon": config.norm_epsilon, **options}
+        options["embedding_dim"] = backbone.token_embedding.dim
         return cls(backbone.width, config.vocab_size, kernel_initializer=backbone.initializer(), **options)
 
     def build(self, input_shape=None):
         self.transform.build((None, None, self.width))
-        self.transform_norm.build((None, None, self.width))
+        self.transform_norm.build((None, None, self.embedding_dim))
         self.output_bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="output_bias")
 
     def call(self, outputs, inputs, training=None, token_embedding: Any = None):

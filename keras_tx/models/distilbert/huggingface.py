@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from keras_tx.convert.family import Family, Setting
-from keras_tx.convert.table import Rule, linear, norm, prefixed, same
-from keras_tx.models.bert.huggingface import CHOICE, CLASSIFIER, SPAN, START_AND_END, TIED, dims, head
+from keras_tx.convert.table import linear, norm, same
+from keras_tx.models.bert.huggingface import CHOICE, CLASSIFIER, FIXED, SPAN, START_AND_END, TIED, dims, encoder, head
 
 _BLOCK = [
     *linear("attention.q_lin", "D D", "attention/query"),
@@ -25,25 +22,6 @@ _MASKED_TOKENS = [
     same("vocab_projector.bias", "V", "head/output_bias"),
 ]
 _HIDDEN = linear("pre_classifier", "D D", "head/hidden")
-
-
-def _backbone(fields: Mapping[str, Any]) -> list[Rule]:
-    tokens = same(
-        "distilbert.embeddings.word_embeddings.weight",
-        "V D",
-        "backbone/token_embedding/embeddings",
-        copies=("vocab_projector.weight",) if fields["tie_embeddings"] else (),
-    )
-    others = [
-        same("position_embeddings.weight", "P D", "position_embedding/embeddings"),
-        *norm("LayerNorm", "D", "embedding_norm"),
-    ]
-    blocks = [
-        rule
-        for i in range(fields["num_layers"])
-        for rule in prefixed(f"distilbert.transformer.layer.{i}.", f"backbone/block_{i}/", _BLOCK)
-    ]
-    return [tokens, *prefixed("distilbert.embeddings.", "backbone/", others), *blocks]
 
 
 FAMILIES = (
@@ -68,10 +46,10 @@ FAMILIES = (
             Setting("bos_token_id", "bos_token_id", None),
             Setting("eos_token_id", "eos_token_id", None),
         ),
-        fixed={"type_vocab_size": 0, "norm_epsilon": 1e-12, "head_activation": None, "head_norm_epsilon": None},
+        fixed={**FIXED, "type_vocab_size": 0, "norm_epsilon": 1e-12},
         dims=dims,
         required={},
-        backbone=_backbone,
+        backbone=encoder("distilbert.", "vocab_projector.weight", layers="transformer.layer.", block=_BLOCK),
         heads={
             "DistilBertModel": head("DistilBertModel", []),
             "DistilBertBackbone": head("DistilBertModel", [], alone=True),

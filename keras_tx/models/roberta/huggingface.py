@@ -1,4 +1,4 @@
-"""RoBERTa as Transformers keeps it, and XLM-RoBERTa and CamemBERT, which are RoBERTas by other names."""
+"""RoBERTa as Transformers keeps it, and those that are RoBERTas by other names."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _FIRST_TOKEN = [
 ]
 
 
-def _family(model_type: str, name: str, vocab_size: int, *, read_only: bool = False) -> Family:
-    """A family whose classes are called so; `vocab_size` is what a config has that does not say."""
+def family(model_type: str, name: str, vocab_size: int) -> Family:
+    """A family whose classes begin with `name`; `vocab_size` is what a config has that does not say."""
     return Family(
         model_type=model_type,
         prefix="roberta.",
@@ -48,22 +48,17 @@ def _family(model_type: str, name: str, vocab_size: int, *, read_only: bool = Fa
         dims=dims,
         backbone=encoder("roberta.", "lm_head.decoder.weight"),
         heads={
-            "RobertaModel": head(f"{name}Model", _POOLER),
-            "RobertaBackbone": head(f"{name}Model", _POOLER, alone=True),
-            "RobertaForMaskedLM": head(f"{name}ForMaskedLM", _MASKED_TOKENS, required=TIED),
-            "RobertaForSequenceClassification": head(f"{name}ForSequenceClassification", _FIRST_TOKEN),
-            "RobertaForTokenClassification": head(f"{name}ForTokenClassification", CLASSIFIER),
-            "RobertaForQuestionAnswering": head(f"{name}ForQuestionAnswering", SPAN, peer_fields=START_AND_END),
-            "RobertaForMultipleChoice": head(f"{name}ForMultipleChoice", [*_POOLER, *CHOICE]),
+            f"{name}Model": head(f"{name}Model", _POOLER),
+            f"{name}Backbone": head(f"{name}Model", _POOLER, alone=True),
+            f"{name}ForMaskedLM": head(f"{name}ForMaskedLM", _MASKED_TOKENS, required=TIED),
+            f"{name}ForSequenceClassification": head(f"{name}ForSequenceClassification", _FIRST_TOKEN),
+            f"{name}ForTokenClassification": head(f"{name}ForTokenClassification", CLASSIFIER),
+            f"{name}ForQuestionAnswering": head(f"{name}ForQuestionAnswering", SPAN, peer_fields=START_AND_END),
+            f"{name}ForMultipleChoice": head(f"{name}ForMultipleChoice", [*_POOLER, *CHOICE]),
         },
         tensorflow={"pad_token_id": 1},  # always, where torch counts positions without the config's
         ignored=(r"(roberta\.)?embeddings\.position_ids",),
-        read_only=read_only,
     )
 
 
-FAMILIES = (
-    _family("roberta", "Roberta", 50265),
-    _family("xlm-roberta", "XLMRoberta", 30522, read_only=True),
-    _family("camembert", "Camembert", 30522, read_only=True),
-)
+FAMILIES = (family("roberta", "Roberta", 50265),)
