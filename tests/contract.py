@@ -82,8 +82,9 @@ class Case:
 
     @property
     def labels_rows(self) -> bool:
-        """Whether the labels are one for each row of logits; otherwise they are a set, to be matched."""
-        return self.has_head and not issubclass(self.cls.head_class, ObjectDetectionHead)
+        """Whether the labels are one for each row of logits; otherwise of each logit, or a set, to be matched."""
+        head = self.cls.head_class if self.has_head else None
+        return head is not None and not issubclass(head, ObjectDetectionHead) and not head.binary
 
     @property
     def has_parts(self) -> bool:
@@ -190,7 +191,7 @@ def labels(model: HeadModel, given: dict[str, np.ndarray]) -> dict[str, np.ndarr
     """
     outputs, ids, y = model(given), next(reversed(texts(given)), None), {}
     for of, name in model.targets.items():
-        *rows, classes = outputs[of].shape
+        *rows, classes = (*outputs[of].shape, 2) if model.head.binary else outputs[of].shape
         if not of.endswith("logits"):
             y[name] = np.random.default_rng(17).uniform(0.2, 0.8, outputs[of].shape).astype("float32")
             continue

@@ -33,20 +33,22 @@ def namings(case: Path) -> set[str]:
     return files - {"config", "expected", "resized"}
 
 
-def load_whole(directory: Path):
-    """The model, of which nothing is fresh and nothing left out."""
+def load_whole(directory: Path, left_out: str = ""):
+    """The model, of which nothing is fresh, and nothing left out but what this pattern names."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
+        if left_out:
+            warnings.filterwarnings("ignore", message=f".*: left out, [^:]*: {left_out}")
         return load_pretrained(directory)
 
 
-def check_every_naming(case: Path, class_name: str, directory: Path) -> None:
-    """Each gives the same model, of this class, and it computes what the peer did."""
-    model = load_whole(unpacked(case, "scoped", directory / "scoped"))
+def check_every_naming(case: Path, class_name: str, directory: Path, left_out: str = "") -> None:
+    """Each gives the same model, of this class, and it computes what the peer did; `left_out` as of `load_whole`."""
+    model = load_whole(unpacked(case, "scoped", directory / "scoped"), left_out)
     assert type(model).__name__ == class_name
     weights = model.weights_by_path()
     for naming in namings(case) - {"scoped"}:
-        other = load_whole(unpacked(case, naming, directory / naming)).weights_by_path()
+        other = load_whole(unpacked(case, naming, directory / naming), left_out).weights_by_path()
         assert other.keys() == weights.keys()
         for path, weight in other.items():
             np.testing.assert_array_equal(numpy(weight), numpy(weights[path]), err_msg=f"{naming}: {path}")

@@ -1,11 +1,14 @@
 """The models, a folder a family, and their registry. A family's public names stand in its `__init__.py`."""
 
 from keras_tx.models import (
+    albert,
     bert,
     bigram,
     camembert,
     distilbert,
+    electra,
     gpt,
+    mpnet,
     roberta,
     swin,
     t5,
@@ -13,6 +16,7 @@ from keras_tx.models import (
     vit,
     xlm_roberta,
 )
+from keras_tx.models.albert import *
 from keras_tx.models.bert import *
 from keras_tx.models.bigram import *
 from keras_tx.models.camembert import *
@@ -22,7 +26,9 @@ from keras_tx.models.core.intermediate import intermediate
 from keras_tx.models.core.keras_hub import to_keras_hub
 from keras_tx.models.core.registry import create_model, list_models
 from keras_tx.models.distilbert import *
+from keras_tx.models.electra import *
 from keras_tx.models.gpt import *
+from keras_tx.models.mpnet import *
 from keras_tx.models.roberta import *
 from keras_tx.models.swin import *
 from keras_tx.models.t5 import *
@@ -31,11 +37,14 @@ from keras_tx.models.vit import *
 from keras_tx.models.xlm_roberta import *
 
 __all__ = [
+    *albert.__all__,
     *bert.__all__,
     *bigram.__all__,
     *camembert.__all__,
     *distilbert.__all__,
+    *electra.__all__,
     *gpt.__all__,
+    *mpnet.__all__,
     *roberta.__all__,
     *swin.__all__,
     *t5.__all__,

@@ -178,3 +178,31 @@ def binary_cross_entropy(logits, labels, *, sample_weight: Any = None):
     require_shape(labels, tuple(logits.shape), "labels")
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
     return mean(weighted(ops.binary_crossentropy(labels, logits, from_logits=True), sample_weight))
+
+
+def token_binary_cross_entropy(logits, labels, *, mask: Any = None, sample_weight: Any = None):
+    """The mean binary cross-entropy, in nats, over the labels that count.
+
+    Args:
+        logits: `(..., T)`.
+        labels: as `as_classes` takes them, `(..., T)`, 0 or 1; `IGNORED` (-100) does not count.
+        mask: `(..., T)`, 0 where a label does not count.
+        sample_weight: as `weighted` takes it.
+
+    Returns:
+        float32 scalar; 0 if no label counts.
+
+    Raises:
+        ValueError: if `labels` are not shaped as `logits`, or known to be others. Inside a compiled graph, which cannot
+            raise, those give NaN.
+    """
+    labels = as_classes(labels, tuple(logits.shape))
+    counts = ops.not_equal(labels, IGNORED)
+    if mask is not None:
+        counts = ops.logical_and(counts, ops.cast(mask, "bool"))
+    known = ops.where(counts, labels, 0)
+    require_below(known, 2, "labels", "classes")
+    inside = ops.logical_and(known >= 0, known < 2)
+    logits, wanted = ops.cast(logits, "float32"), ops.cast(known, "float32")
+    losses = weighted(ops.softplus(logits) - wanted * logits, sample_weight)
+    return mean(losses, ops.where(inside, ops.cast(counts, "float32"), float("nan")))

@@ -95,7 +95,12 @@ def make_labels(name: str, config, given: dict[str, np.ndarray], rng: np.random.
     return {"labels": rng.integers(0, config.num_labels, BATCH)}
 
 
-def write(directory: Path, cases: dict[str, tuple[str, dict]], make_inputs: Callable) -> None:
+def write(
+    directory: Path,
+    cases: dict[str, tuple[str, dict]],
+    make_inputs: Callable,
+    make_labels: Callable = make_labels,
+) -> None:
     for seed, (case, (name, fields)) in enumerate(cases.items()):
         rng = np.random.default_rng(seed)
         model = make_bert(name, fields, seed)

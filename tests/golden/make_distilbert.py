@@ -9,15 +9,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from golden import make_bert
-
-try:
-    import torchvision  # noqa: F401 - which Transformers imports
-except RuntimeError:  # of a build for another device
-    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
 
 DISTILBERT = {
     "vocab_size": 61,

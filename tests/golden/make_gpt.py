@@ -10,9 +10,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
+
+try:
+    import torchvision  # noqa: F401 - which Transformers imports
+except RuntimeError:  # of a build for another device
+    sys.modules["torchvision._meta_registrations"] = ModuleType("_meta_registrations")
 import transformers
 
 BATCH, CHOICES, LENGTH, PAD = 3, 2, 7, 5

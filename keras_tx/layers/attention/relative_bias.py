@@ -22,9 +22,10 @@ class BucketedPositionBias(Layer):
         max_distance: the least distance of the last bucket.
         bidirectional: whether keys after the query have buckets of their own.
         initializer: of the table.
+        num_rows: rows of the table, if there are more than buckets: the others are not used.
 
     Raises:
-        ValueError: for sizes less than 1, or too few buckets.
+        ValueError: for sizes less than 1, too few buckets, or fewer rows than buckets.
     """
 
     def __init__(
@@ -35,20 +36,24 @@ class BucketedPositionBias(Layer):
         *,
         bidirectional: bool = True,
         initializer="zeros",
+        num_rows: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if num_rows is not None and num_rows < num_buckets:
+            raise ValueError(f"`num_rows` must be at least `num_buckets` = {num_buckets}; got {num_rows}.")
         require_positive(num_heads=num_heads, num_buckets=num_buckets, max_distance=max_distance)
         self.num_heads = num_heads
         self.num_buckets = num_buckets
         self.max_distance = max_distance
         self.bidirectional = bidirectional
         self.initializer = keras.initializers.get(initializer)
+        self.num_rows = num_rows
         self._buckets(ops.zeros((1,), "int32"))  # too few are an error now, not at the first call
 
     def build(self, input_shape=None):
         self.table = self.add_weight(
-            shape=(self.num_buckets, self.num_heads), initializer=self.initializer, name="table"
+            shape=(self.num_rows or self.num_buckets, self.num_heads), initializer=self.initializer, name="table"
         )
 
     def call(self, query_positions, key_positions):

@@ -27,24 +27,31 @@ class BERTBackbone(TextBackbone):
 
     Args:
         config: a `BERTConfig`; BERT base unless given.
-        pooler: whether there is one.
+        pooler: whether there is one; there is unless given, in the families that have it.
         name, dtype, overrides: as `Model` takes them.
+
+    Raises:
+        ValueError: for a pooler in a family that has none.
     """
 
     config_class = BERTConfig
     config: BERTConfig
     formats: ClassVar = {"huggingface": huggingface.FAMILIES, "keras_hub": keras_hub.FAMILIES}
+    has_pooler: ClassVar[bool] = True
+    """Whether there may be a pooler."""
 
     def __init__(
         self,
         config: BERTConfig | None = None,
         *,
-        pooler: bool = True,
+        pooler: bool | None = None,
         name: str | None = None,
         dtype=None,
         **overrides: Any,
     ):
         super().__init__(config, name=name, dtype=dtype, **overrides)
+        if pooler and not self.has_pooler:
+            raise ValueError(f"a {type(self).__name__} has no pooler: leave out `pooler`.")
         c = self.config
         self.token_embedding = self._table(TokenEmbedding, c.vocab_size, "token_embedding")
         self.token_type_embedding = None
@@ -58,8 +65,8 @@ class BERTBackbone(TextBackbone):
         self.embedding_projection = None
         if c.projects_embeddings:
             self.embedding_projection = self._linear("embedding_projection")
-        self.blocks = [self._block(i) for i in range(c.num_layers)]
-        self.pooler = self._linear("pooler") if pooler else None
+        self.blocks = [self._block(i) for i in range(self.num_blocks)]
+        self.pooler = self._linear("pooler") if (pooler is None and self.has_pooler) or pooler else None
         self.build()
 
     def _table(self, cls: type, rows: int, name: str):
@@ -100,7 +107,21 @@ class BERTBackbone(TextBackbone):
 
     @property
     def options(self):
-        return {"pooler": self.pooler is not None}
+        return {"pooler": self.pooler is not None} if self.has_pooler else {}
+
+    @property
+    def num_blocks(self) -> int:
+        """How many blocks with weights of their own there are."""
+        return self.config.num_layers
+
+    @property
+    def block_sequence(self) -> list[TransformerBlock]:
+        """The blocks in the order in which they run."""
+        return self.blocks
+
+    def block_options(self, length) -> dict[str, Any]:
+        """Returns what each block of this family is called with besides the mask, for rows of this length."""
+        return {}
 
     def build(self, input_shape=None):
         hidden = (None, None, self.config.d_model)
@@ -124,8 +145,12 @@ class BERTBackbone(TextBackbone):
         x = self.embed(inputs["input_ids"], inputs.get("token_type_ids"), inputs["position_ids"])
         x = self.embedding_drop(x, training=training)
         x = x if self.embedding_projection is None else self.embedding_projection(x)
-        mask = inputs["attention_mask"]
-        outputs = run_blocks(self.blocks, x, attention_mask=mask, training=training, **asked).named
+        options = {
+            "attention_mask": inputs["attention_mask"],
+            "training": training,
+            **self.block_options(ops.shape(x)[1]),
+        }
+        outputs = run_blocks(self.block_sequence, x, **options, **asked).named
         x = outputs["hidden_states"][-1]
         pooled = {} if self.pooler is None else {"pooler_output": ops.tanh(self.pooler(x[:, 0]))}
         return {"last_hidden_state": x, **pooled, **outputs}

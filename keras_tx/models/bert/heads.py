@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
 from keras_tx.layers.core.base import register
+from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.core.heads import CrossEntropyHead, MaskedLanguageModelHead
 from keras_tx.ops.losses import token_cross_entropy
 
@@ -45,9 +46,20 @@ class PreTrainingHead(MaskedLanguageModelHead):
     """Both tasks of the pre-training: masked tokens, and the next sentence as `"seq_relationship_logits"`.
 
     The loss is the sum of both mean cross-entropies; it needs the labels of both.
+
+    Args:
+        width, vocab_size, options: as `MaskedLanguageModelHead` takes them.
+        dropout: rate on the pooled output.
     """
 
     targets: ClassVar = {"logits": "labels", "seq_relationship_logits": "next_sentence_label"}
+    """Of the tokens, then of the pair."""
+
+    def __init__(self, width: int, vocab_size: int, *, dropout: float = 0.0, **options: Any):
+        super().__init__(width, vocab_size, **options)
+        self._hand_on(options)
+        self.dropout = dropout
+        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
 
     def build(self, input_shape=None):
         super().build(input_shape)
@@ -55,8 +67,10 @@ class PreTrainingHead(MaskedLanguageModelHead):
         self.seq_relationship.build((None, self.width))
 
     def call(self, outputs, inputs, training=None, token_embedding=None):
+        _, of_pair = self.targets
+        pooled = self.drop(outputs["pooler_output"], training=training)
         logits = super().call(outputs, inputs, training, token_embedding)
-        return {**logits, "seq_relationship_logits": self.seq_relationship(outputs["pooler_output"])}
+        return {**logits, of_pair: self.seq_relationship(pooled)}
 
     def own_losses(self, outputs, labels, weights):
         if any(labels[name] is None for name in self.targets.values()):
@@ -69,4 +83,5 @@ class PreTrainingHead(MaskedLanguageModelHead):
 
     @property
     def num_classes_of(self):
-        return {**super().num_classes_of, "next_sentence_label": 2}
+        _, of_pair = self.targets.values()
+        return {**super().num_classes_of, of_pair: 2}

@@ -30,6 +30,8 @@ class Head(Layer):
     """The names of the logits, and of the labels that each is trained on."""
     extra_inputs: ClassVar[tuple[str, ...]] = ()
     """Inputs of the model that only the head reads."""
+    binary: ClassVar[bool] = False
+    """Whether each of the logits is a yes or a no by itself, with a label of its own, 1 or 0."""
     shared: bool = False
     """Whether several models may have it."""
     tied: bool = False

@@ -266,7 +266,8 @@ class ChoiceHead(CrossEntropyHead):
 
     @classmethod
     def of(cls, backbone, config, **options):
-        return cls(backbone.width, config.classifier_rate, backbone.initializer(), **options)
+        usual = {"dropout": config.classifier_rate, "kernel_initializer": backbone.initializer()}
+        return cls(backbone.width, **{**usual, **options})
 
     def build(self, input_shape=None):
         self.classifier.build((None, self.width))

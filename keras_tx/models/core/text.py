@@ -40,6 +40,7 @@ class TextModel(HeadModel):
         position_ids=None,
         labels=None,
         next_sentence_label=None,
+        sentence_order_label=None,
         start_positions=None,
         end_positions=None,
         mc_token_ids=None,
@@ -66,6 +67,7 @@ class TextModel(HeadModel):
             labels: as the class says; -100 where they do not count. A causal language model's are the ids themselves,
                 and are shifted here.
             next_sentence_label: `(B,)`, 0 where the second text follows the first, 1 where it does not.
+            sentence_order_label: `(B,)`, 0 where two texts are in their order, 1 where they are swapped.
             start_positions, end_positions: `(B,)`, the answer's first and last token.
             mc_token_ids: `(B, C)`, the position whose hidden state is each text's summary; the last one unless given.
             mc_labels: `(B,)`, which text is to be chosen.
@@ -93,6 +95,7 @@ class TextModel(HeadModel):
             "position_ids": position_ids,
             "labels": labels,
             "next_sentence_label": next_sentence_label,
+            "sentence_order_label": sentence_order_label,
             "start_positions": start_positions,
             "end_positions": end_positions,
             "mc_token_ids": mc_token_ids,
@@ -116,6 +119,18 @@ class TextModel(HeadModel):
         outputs = self.run_head(hidden, given, training)
         outputs |= {name: hidden[name] for name in ("attentions", "cache", "hidden_states") if name in hidden}
         return outputs | self.own_losses(outputs, given)
+
+
+class BareTextModel(TextModel):
+    """A backbone without a head or a pooler.
+
+    `model(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`, and `"attentions"` and `"hidden_states"` as
+    asked for.
+    """
+
+    def answer(self, hidden, given, training=None):
+        names = ("last_hidden_state", "attentions", "hidden_states")
+        return {name: hidden[name] for name in names if name in hidden}
 
 
 class CausalLanguageModel(GeneratingModel, TextModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from keras_tx.models.bert.backbone import BERTBackbone
 from keras_tx.models.core.registry import register_model
@@ -18,19 +18,11 @@ class DistilBertBackbone(BERTBackbone):
 
     Args:
         config: a `DistilBertConfig`; DistilBERT base unless given.
-        name, dtype, overrides: as `Model` takes them.
+        name, dtype, overrides: as `BERTBackbone` takes them.
     """
 
     config_class = DistilBertConfig
     config: DistilBertConfig
     formats: ClassVar = {"huggingface": FAMILIES}
     input_names = ("input_ids", "attention_mask", "position_ids")
-
-    def __init__(
-        self, config: DistilBertConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any
-    ):
-        super().__init__(config, pooler=False, name=name, dtype=dtype, **overrides)
-
-    @property
-    def options(self):
-        return {}
+    has_pooler = False

@@ -6,24 +6,16 @@ from keras_tx.models.bert.model import POOLED
 from keras_tx.models.core.first_token import FirstTokenChoiceHead, FirstTokenHead
 from keras_tx.models.core.heads import MaskedLanguageModelHead, SpanHead, TokenHead
 from keras_tx.models.core.registry import register_model
-from keras_tx.models.core.text import TextModel
+from keras_tx.models.core.text import BareTextModel, TextModel
 from keras_tx.models.distilbert.backbone import DistilBertBackbone
 from keras_tx.models.distilbert.config import TINY, TINY_HEAD
 
 
 @register_model(TINY)
-class DistilBertModel(TextModel):
-    """DistilBERT without a head.
-
-    `model(input_ids)` gives `{"last_hidden_state": (B, T, d_model)}`, and `"attentions"` and `"hidden_states"` as
-    asked for.
-    """
+class DistilBertModel(BareTextModel):
+    """DistilBERT without a head: gives what `BareTextModel` does."""
 
     backbone_class = DistilBertBackbone
-
-    def answer(self, hidden, given, training=None):
-        names = ("last_hidden_state", "attentions", "hidden_states")
-        return {name: hidden[name] for name in names if name in hidden}
 
 
 @register_model(TINY_HEAD)

@@ -34,5 +34,6 @@ class RobertaBackbone(BERTBackbone):
         return self.config.max_positions - self.config.first_position
 
     def positions(self, ids, length):
-        counts = ops.cast(ops.not_equal(ids, self.config.pad_token_id), "int32")
-        return ops.cumsum(counts, axis=1) * counts + self.config.pad_token_id
+        padding = self.config.position_padding_id
+        counts = ops.cast(ops.not_equal(ids, padding), "int32")
+        return ops.cumsum(counts, axis=1) * counts + padding

@@ -22,9 +22,14 @@ class RobertaConfig(BERTConfig):
     eos_token_id: int | tuple[int, ...] | None = 2
 
     @property
+    def position_padding_id(self) -> int | None:
+        """The token that does not count as a position, and the position that it has itself."""
+        return self.pad_token_id
+
+    @property
     def first_position(self) -> int:
         """The position of a text's first token; padding has the one before it."""
-        return (self.pad_token_id or 0) + 1
+        return (self.position_padding_id or 0) + 1
 
     def __post_init__(self):
         super().__post_init__()

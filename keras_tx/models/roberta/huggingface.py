@@ -20,12 +20,12 @@ from keras_tx.models.bert.huggingface import (
 )
 
 _POOLER = pooler("roberta.")
-_MASKED_TOKENS = [
+MASKED_TOKENS = [
     *linear("lm_head.dense", "D D", "head/transform"),
     *norm("lm_head.layer_norm", "D", "head/transform_norm"),
     same("lm_head.bias", "V", "head/output_bias", copies=("lm_head.decoder.bias",)),
 ]
-_FIRST_TOKEN = [
+FIRST_TOKEN = [
     *linear("classifier.dense", "D D", "head/hidden"),
     *linear("classifier.out_proj", "N D", "head/classifier"),
 ]
@@ -50,8 +50,8 @@ def family(model_type: str, name: str, vocab_size: int) -> Family:
         heads={
             f"{name}Model": head(f"{name}Model", _POOLER),
             f"{name}Backbone": head(f"{name}Model", _POOLER, alone=True),
-            f"{name}ForMaskedLM": head(f"{name}ForMaskedLM", _MASKED_TOKENS, required=TIED),
-            f"{name}ForSequenceClassification": head(f"{name}ForSequenceClassification", _FIRST_TOKEN),
+            f"{name}ForMaskedLM": head(f"{name}ForMaskedLM", MASKED_TOKENS, required=TIED),
+            f"{name}ForSequenceClassification": head(f"{name}ForSequenceClassification", FIRST_TOKEN),
             f"{name}ForTokenClassification": head(f"{name}ForTokenClassification", CLASSIFIER),
             f"{name}ForQuestionAnswering": head(f"{name}ForQuestionAnswering", SPAN, peer_fields=START_AND_END),
             f"{name}ForMultipleChoice": head(f"{name}ForMultipleChoice", [*_POOLER, *CHOICE]),

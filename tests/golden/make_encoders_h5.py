@@ -1,0 +1,33 @@
+"""Makes electra_h5/, mpnet_h5/, albert_h5/: random models of TensorFlow classes, under each naming they write.
+
+    TF_USE_LEGACY_KERAS=1 PYTHONPATH=tests python tests/golden/make_encoders_h5.py [FAMILY ...]
+
+What `make_h5_namings.py` says of directories and needs holds here, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+from golden import make_h5_namings
+
+BERT = make_h5_namings.BERT
+HEADS = ("MaskedLM", "SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
+
+
+def cases_of(name: str, fields: dict, *further: str) -> dict[str, dict]:
+    return dict.fromkeys([f"{name}Model", *(f"{name}For{head}" for head in (*HEADS, *further))], fields)
+
+
+CASES = {
+    "electra": cases_of("Electra", {**BERT, "embedding_size": 5}, "PreTraining"),
+    "mpnet": cases_of("MPNet", {name: x for name, x in BERT.items() if name != "type_vocab_size"}),
+    "albert": cases_of("Albert", {**BERT, "embedding_size": 5, "num_hidden_layers": 2}, "PreTraining"),
+}
+
+if __name__ == "__main__":
+    tf.config.set_visible_devices([], "GPU")
+    for family in sys.argv[1:] or CASES:
+        make_h5_namings.write(Path(__file__).with_name(f"{family}_h5"), CASES[family])
