@@ -11,6 +11,9 @@ from keras_tx.convert.table import Rule
 from keras_tx.convert.tensorflow import KnownNames, to_torch
 from keras_tx.convert.tensors import Tensor
 
+ACTIVATIONS = {"gelu_new": "gelu_tanh"}
+"""Of Transformers' activations, those that we call otherwise."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras_tx.convert.family import Family, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Setting
 from keras_tx.convert.table import Rule, linear, norm, prefixed, same
 from keras_tx.models.bert.huggingface import (
     CHOICE,
@@ -82,7 +82,7 @@ FAMILIES = (
             Setting("inner_group_num", "blocks_per_group", 1),
             Setting("num_attention_heads", "num_heads", 64),
             Setting("intermediate_size", "d_ff", 16384),
-            Setting("hidden_act", "activation", "gelu_new"),
+            Setting("hidden_act", "activation", "gelu_new", names=ACTIVATIONS),
             Setting("hidden_dropout_prob", "hidden_dropout", 0.0),
             Setting("attention_probs_dropout_prob", "attention_dropout", 0.0),
             Setting("classifier_dropout_prob", "classifier_dropout", 0.1),

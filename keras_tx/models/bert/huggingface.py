@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Head, Setting
 from keras_tx.convert.table import Rule, linear, norm, prefixed, same
 
 BLOCK = [
@@ -86,7 +86,7 @@ SETTINGS = (
     Setting("num_attention_heads", "num_heads", 12),
     Setting("hidden_size", "d_model", 768),
     Setting("intermediate_size", "d_ff", 3072),
-    Setting("hidden_act", "activation", "gelu"),
+    Setting("hidden_act", "activation", "gelu", names=ACTIVATIONS),
     Setting("layer_norm_eps", "norm_epsilon", 1e-12),
     Setting("hidden_dropout_prob", "hidden_dropout", 0.1),
     Setting("attention_probs_dropout_prob", "attention_dropout", 0.1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_tx.convert.family import Family, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Setting
 from keras_tx.convert.table import linear, norm, same
 from keras_tx.models.bert.huggingface import CHOICE, CLASSIFIER, FIXED, SPAN, START_AND_END, TIED, dims, encoder, head
 
@@ -35,7 +35,7 @@ FAMILIES = (
             Setting("n_heads", "num_heads", 12),
             Setting("dim", "d_model", 768),
             Setting("hidden_dim", "d_ff", 3072),
-            Setting("activation", "activation", "gelu"),
+            Setting("activation", "activation", "gelu", names=ACTIVATIONS),
             Setting("dropout", "hidden_dropout", 0.1),
             Setting("attention_dropout", "attention_dropout", 0.1),
             Setting("seq_classif_dropout", "classifier_dropout", 0.2),

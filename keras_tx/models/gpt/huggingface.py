@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Head, Setting
 from keras_tx.convert.table import Rule, linear, norm, prefixed, same, transposed
 
 _QKV = ("attention/query", "attention/key", "attention/value")
@@ -122,7 +122,7 @@ GPT2 = Family(
         Setting("vocab_size", "vocab_size", 50257),
         Setting("n_positions", "max_positions", 1024, also=("max_position_embeddings", "n_ctx")),
         Setting("n_inner", "d_ff", None),
-        Setting("activation_function", "activation", "gelu_new", names={"gelu_new": "gelu_tanh"}),
+        Setting("activation_function", "activation", "gelu_new", names=ACTIVATIONS),
         Setting("scale_attn_weights", "scale_attention", True),
         Setting("scale_attn_by_inverse_layer_idx", "scale_attention_by_layer", False),
         Setting("classifier_dropout", "classifier_dropout", 0.1, also=("hidden_dropout",)),

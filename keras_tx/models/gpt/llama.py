@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Head, Setting
 from keras_tx.convert.table import Rule, linear, prefixed, same, transposed
 from keras_tx.layers import AttentionConfig, Experts
 from keras_tx.layers.attention.variants import SlidingWindow
@@ -143,7 +143,7 @@ _SETTINGS = (
     Setting("num_attention_heads", "num_heads", 32),
     Setting("num_key_value_heads", "num_kv_heads", None),
     Setting("head_dim", "head_dim", None),
-    Setting("hidden_act", "activation", "silu", names={"gelu_new": "gelu_tanh"}),
+    Setting("hidden_act", "activation", "silu", names=ACTIVATIONS),
     Setting("rms_norm_eps", "norm_epsilon", 1e-6),
     Setting("attention_dropout", "attention_dropout", 0.0),
     Setting("classifier_dropout", "classifier_dropout", 0.1, also=("hidden_dropout",)),

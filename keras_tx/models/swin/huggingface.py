@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Head, Setting
 from keras_tx.convert.table import Rule, convolution, linear, norm, prefixed, same, transposed
 from keras_tx.ops.image.patches import grid, pair
 from keras_tx.ops.image.windows import WindowFit, fit_windows, window_of_each
@@ -180,7 +180,7 @@ _SETTINGS = (
     Setting("hidden_dropout_prob", "dropout", 0.0),
     Setting("attention_probs_dropout_prob", "attention_dropout", 0.0),
     Setting("drop_path_rate", "drop_path", 0.1),
-    Setting("hidden_act", "activation", "gelu"),
+    Setting("hidden_act", "activation", "gelu", names=ACTIVATIONS),
     Setting("use_absolute_embeddings", "absolute_positions", False),
     Setting("initializer_range", "initializer_range", 0.02),
     Setting("layer_norm_eps", "norm_epsilon", 1e-5),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_tx.convert.family import Family, Head, Setting
+from keras_tx.convert.family import ACTIVATIONS, Family, Head, Setting
 from keras_tx.convert.table import Rule, convolution, linear, norm, prefixed, same, transposed
 from keras_tx.layers.image.resnet_stem import resnet_stride
 from keras_tx.ops.image.patches import grid, pair
@@ -106,7 +106,7 @@ SETTINGS = (
     Setting("num_attention_heads", "num_heads", 12),
     Setting("hidden_size", "d_model", 768),
     Setting("intermediate_size", "d_ff", 3072),
-    Setting("hidden_act", "activation", "gelu"),
+    Setting("hidden_act", "activation", "gelu", names=ACTIVATIONS),
     Setting("layer_norm_eps", "norm_epsilon", 1e-12),
     Setting("qkv_bias", "qkv_bias", True),
     Setting("hidden_dropout_prob", "dropout", 0.0),
