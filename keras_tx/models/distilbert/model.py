@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from keras_tx.models.bert.model import POOLED
+from keras_tx.models.bert.model import (
+    POOLED,
+    BERTForMaskedLM,
+    BERTForQuestionAnswering,
+    BERTForTokenClassification,
+)
 from keras_tx.models.core.first_token import FirstTokenChoiceHead, FirstTokenHead
-from keras_tx.models.core.heads import MaskedLanguageModelHead, SpanHead, TokenHead
 from keras_tx.models.core.registry import register_model
 from keras_tx.models.core.text import BareTextModel, TextModel
 from keras_tx.models.distilbert.backbone import DistilBertBackbone
@@ -19,10 +23,10 @@ class DistilBertModel(BareTextModel):
 
 
 @register_model(TINY_HEAD)
-class DistilBertForMaskedLM(TextModel):
+class DistilBertForMaskedLM(BERTForMaskedLM):
     """What stands at each place of a text, masked or not: gives what `BERTForMaskedLM` does."""
 
-    backbone_class, head_class = DistilBertBackbone, MaskedLanguageModelHead
+    backbone_class = DistilBertBackbone
 
 
 @register_model(TINY_HEAD)
@@ -37,20 +41,20 @@ class DistilBertForSequenceClassification(TextModel):
 
 
 @register_model(TINY_HEAD)
-class DistilBertForTokenClassification(TextModel):
+class DistilBertForTokenClassification(BERTForTokenClassification):
     """A label for each token: gives what `BERTForTokenClassification` does."""
 
-    backbone_class, head_class = DistilBertBackbone, TokenHead
+    backbone_class = DistilBertBackbone
 
     def head_arguments(self):
         return {"dropout": self.config.hidden_dropout}
 
 
 @register_model(TINY_HEAD)
-class DistilBertForQuestionAnswering(TextModel):
+class DistilBertForQuestionAnswering(BERTForQuestionAnswering):
     """Where in a text the answer to a question starts and ends: gives what `BERTForQuestionAnswering` does."""
 
-    backbone_class, head_class = DistilBertBackbone, SpanHead
+    backbone_class = DistilBertBackbone
 
     def head_arguments(self):
         return {"dropout": self.config.qa_dropout}

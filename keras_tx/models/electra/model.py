@@ -35,13 +35,13 @@ class ElectraForPreTraining(TextModel):
 
 
 @register_model(TINY_HEAD)
-class ElectraForMaskedLM(TextModel):
+class ElectraForMaskedLM(BERTForMaskedLM):
     """The generator, a masked language model: gives what `BERTForMaskedLM` does."""
 
-    backbone_class, head_class = ElectraBackbone, BERTForMaskedLM.head_class
+    backbone_class = ElectraBackbone
 
     def head_arguments(self):
-        return {"activation": "gelu"}  # whatever the blocks have
+        return {**super().head_arguments(), "activation": "gelu"}  # whatever the blocks have
 
 
 @register_model(TINY_HEAD)
@@ -56,17 +56,17 @@ class ElectraForSequenceClassification(TextModel):
 
 
 @register_model(TINY_HEAD)
-class ElectraForTokenClassification(TextModel):
+class ElectraForTokenClassification(BERTForTokenClassification):
     """A label for each token: gives what `BERTForTokenClassification` does."""
 
-    backbone_class, head_class = ElectraBackbone, BERTForTokenClassification.head_class
+    backbone_class = ElectraBackbone
 
 
 @register_model(TINY_HEAD)
-class ElectraForQuestionAnswering(TextModel):
+class ElectraForQuestionAnswering(BERTForQuestionAnswering):
     """Where in a text the answer to a question starts and ends: gives what `BERTForQuestionAnswering` does."""
 
-    backbone_class, head_class = ElectraBackbone, BERTForQuestionAnswering.head_class
+    backbone_class = ElectraBackbone
 
 
 @register_model(TINY_HEAD)
