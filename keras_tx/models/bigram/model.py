@@ -35,6 +35,7 @@ class BigramBackbone(TextBackbone):
     has_cache = True
     config: BigramConfig
     input_names: tuple[str, ...] = ("input_ids", "attention_mask", "position_ids")
+    adaptable = ()  # a row is as long as there are rows
 
     def __init__(self, config: BigramConfig | None = None, *, name: str | None = None, dtype=None, **overrides: Any):
         super().__init__(config, name=name, dtype=dtype, **overrides)

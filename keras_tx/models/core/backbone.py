@@ -13,6 +13,7 @@ import keras
 
 from keras_tx.models.core.base import Model, paths_below
 from keras_tx.models.core.inputs import text_inputs
+from keras_tx.models.core.resizing import resized
 from keras_tx.ops.attention.cache import least_capacity
 
 
@@ -62,6 +63,7 @@ class TextBackbone(Backbone):
     """
 
     input_names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+    adaptable = ("vocab_size", "max_positions")
 
     has_cache: ClassVar[bool] = False
     """Whether it looks back alone, so that what it has read can be kept."""
@@ -97,6 +99,10 @@ class TextBackbone(Backbone):
         if not return_hidden_states:
             del outputs["hidden_states"]
         return outputs
+
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        return resized(path, values, before, after)
 
     def hidden(self, inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Returns what `call` does, always with `"hidden_states"`.

@@ -208,6 +208,18 @@ class HeadModel(FittedModel):
                 raise ValueError(f"`head` has `{name}={given[name]!r}`; the model's config asks for {wanted[name]!r}.")
         return head
 
+    def take_parts(self, other: Self) -> None:
+        """Takes the config, the backbone and the head of another model of this class in place of its own."""
+        tracker = self._tracker  # Keras has no public way to put a layer in another's place in a model that is built
+        tracker.unlock()
+        for name in ("backbone", "head"):
+            tracker.untrack(getattr(self, name))
+            setattr(self, name, getattr(other, name))
+        tracker.lock()
+        self.config = other.config
+        self.train_function = self.test_function = self.predict_function = None
+        self.__dict__.pop("_loops", None)  # of `generate`
+
     def make_head(self) -> Head | None:
         """A new head for the model's backbone and config."""
         if self.head_class is None:

@@ -201,7 +201,7 @@ class Pretrained:
         """The account of a peer's tensors for this model."""
         name, before, fields = type(self).__name__, saved.to_dict(), self.config.to_dict()
         new_head = fields[family.classes] != before[family.classes]
-        held = fields | {field: before[field] for field in self.adaptable}
+        held = fields | {field: before[field] for field in self.adaptable if field in before}
         account = convert.account(family, name, held, tensors, new_head=new_head)
         if not family.head(name).architecture:
             read = [*family.backbone(held), *family.head(name).rules(held)]

@@ -17,6 +17,7 @@ from keras_tx.models.core.backbone import Backbone
 from keras_tx.models.core.generating import GeneratingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.inputs import present, text_inputs
+from keras_tx.models.core.resizing import ResizableEmbeddings, resized
 from keras_tx.ops.attention.cache import Cache, least_capacity
 from keras_tx.ops.checks import require_integer, require_rank, require_shape
 from keras_tx.ops.losses import IGNORED
@@ -73,6 +74,7 @@ class EncoderDecoderBackbone(Backbone):
     """
 
     input_names: tuple[str, ...] = INPUTS
+    adaptable = ("vocab_size",)
     decoder: TransformerDecoder
 
     @property
@@ -81,6 +83,10 @@ class EncoderDecoderBackbone(Backbone):
 
     def input_signature(self):
         return {name: keras.InputSpec(name=name, shape=(None, None), dtype="int32") for name in INPUTS}
+
+    @classmethod
+    def adapt(cls, path, values, before, after):
+        return resized(path, values, before, after)
 
     def encoded(self, input_ids, attention_mask=None, *, return_attention: bool = False, training=None) -> dict:
         """The encoder's `"hidden_states"`; with `return_attention`, also its `"attentions"`."""
@@ -226,7 +232,7 @@ class EncoderDecoderBackbone(Backbone):
         return *decoder, SourceCache(blocks, ops.cast(attention_mask, "bool"))
 
 
-class EncoderDecoderModel(HeadModel):
+class EncoderDecoderModel(ResizableEmbeddings, HeadModel):
     """A model of a source and a target: an `EncoderDecoderBackbone` and a head."""
 
     shifted: ClassVar[str] = "input_ids"

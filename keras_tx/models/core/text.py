@@ -10,9 +10,10 @@ from keras_tx.models.core.backbone import cache_slots
 from keras_tx.models.core.generating import GeneratingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.inputs import as_rows, present, text_inputs
+from keras_tx.models.core.resizing import ResizableEmbeddings
 
 
-class TextModel(HeadModel):
+class TextModel(ResizableEmbeddings, HeadModel):
     """A model of token ids.
 
     `model(input_ids)` gives a dict with the head's logits; with labels, also `"loss"`.

@@ -12,10 +12,8 @@ from keras_tx.text.core.classes import GENERIC, TokenizerClass, class_name, clas
 from keras_tx.text.core.post_processor import write_template
 from keras_tx.text.core.rows import Side
 from keras_tx.text.core.template import TEXTS, Piece, Template
+from keras_tx.text.core.vocabulary import ROLES
 from keras_tx.text.graph.added_tokens import AddedToken
-
-ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-"""The roles of special tokens, in the order in which tokens that are not in the vocabulary get ids."""
 
 NO_MAX_LENGTH = 10**9
 """Transformers writes a larger number where there is no `model_max_length`."""

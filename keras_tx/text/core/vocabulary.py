@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from keras_tx.text.core.base import Tokenizer
 from keras_tx.text.graph.added_tokens import AddedToken
+
+ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""The roles of special tokens, in the order in which tokens that are not in the vocabulary get ids."""
+
+_FURTHER = "additional_special_tokens"
 
 
 class VocabularyTokenizer(Tokenizer):
@@ -36,15 +43,79 @@ class VocabularyTokenizer(Tokenizer):
         **options: Any,
     ):
         self.vocab = dict(vocab)
-        self.added_tokens = tuple(sorted(added_tokens, key=lambda token: token.id))
-        self.special_tokens = dict(special_tokens or {})
-        self._tokens = _tokens(self.vocab, self.added_tokens)
-        self._ids = {token: i for i, token in enumerate(self._tokens)}
+        super().__init__(**options)
+        self._take(added_tokens, special_tokens or {})
+
+    def _take(self, added_tokens: Iterable[AddedToken], special_tokens: Mapping[str, str]) -> None:
+        """Takes added tokens and roles in place of those there were, and forgets what was made with those."""
+        added = tuple(sorted(added_tokens, key=lambda token: token.id))
+        tokens = _tokens(self.vocab, added)
+        self.added_tokens, self.special_tokens, self._tokens = added, dict(special_tokens), tokens
+        self._ids = {token: i for i, token in enumerate(tokens)}
         roles = {role: self._id(token, f"`{role}`") for role, token in self.special_tokens.items()}
         self.bos_token_id, self.eos_token_id = roles.get("bos_token"), roles.get("eos_token")
         self.cls_token_id, self.sep_token_id = roles.get("cls_token"), roles.get("sep_token")
         self.mask_token_id = roles.get("mask_token")
-        super().__init__(pad_token_id=roles.get("pad_token", self.eos_token_id or 0), **options)
+        self.pad_token_id = roles.get("pad_token", self.eos_token_id or 0)
+        for cls in type(self).__mro__:
+            for name, value in vars(cls).items():
+                if isinstance(value, cached_property):
+                    vars(self).pop(name, None)
+
+    def add_tokens(
+        self, new_tokens: str | AddedToken | Sequence[str | AddedToken], special_tokens: bool = False
+    ) -> int:
+        """Makes texts tokens wherever they occur, with the next ids, as Transformers does.
+
+        One that is a token of the vocabulary keeps its id. The model needs as many rows:
+        `model.resize_token_embeddings(tokenizer.vocab_size)`.
+
+        Args:
+            new_tokens: the texts, or `AddedToken`s, whose `id` does not count.
+            special_tokens: whether texts are special tokens, which `decode(ids, skip_special_tokens=True)` leaves out;
+                others are found in the normalized text.
+
+        Returns:
+            How many there were that were not added tokens before.
+
+        Raises:
+            ValueError: for an empty text.
+        """
+        given = [new_tokens] if isinstance(new_tokens, str | AddedToken) else list(new_tokens)
+        added, count = {token.content: token for token in self.added_tokens}, self.vocab_size
+        before = len(added)
+        for token in given:
+            if isinstance(token, str):
+                token = AddedToken(0, token, special=special_tokens, normalized=not special_tokens)
+            if token.content not in added:
+                place = self._ids.get(token.content, count)
+                added[token.content] = replace(token, id=place)
+                count += place == count
+        self._take(added.values(), self.special_tokens)
+        return len(added) - before
+
+    def add_special_tokens(self, special_tokens: Mapping[str, str | Sequence[str]]) -> int:
+        """Gives tokens roles, and adds those that are not there yet, as special tokens.
+
+        What stands around texts remains as it was.
+
+        Args:
+            special_tokens: which token has which role: `{"pad_token": "<pad>"}`; as `"additional_special_tokens"` any
+                number of tokens without one.
+
+        Returns:
+            As `add_tokens`.
+
+        Raises:
+            ValueError: for a role that there is not.
+        """
+        further = special_tokens.get(_FURTHER, ())
+        roles: dict[str, str] = {role: str(token) for role, token in special_tokens.items() if role != _FURTHER}
+        if unknown := sorted(roles.keys() - set(ROLES)):
+            raise ValueError(f"`special_tokens` must name {', '.join((*ROLES, _FURTHER))}; got {unknown[0]!r}.")
+        count = self.add_tokens([*roles.values(), *([further] if isinstance(further, str) else further)], True)
+        self._take(self.added_tokens, {**self.special_tokens, **roles})
+        return count
 
     @property
     def vocab_size(self) -> int:
