@@ -7,8 +7,10 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from keras_tx.convert.google_bert import is_google_bert, read_google_bert
 from keras_tx.convert.h5 import read_h5
 from keras_tx.convert.npz import read_npz
+from keras_tx.convert.other_formats import found_instead
 from keras_tx.convert.preset import (
     PRESET_INDEX,
     PRESET_WEIGHTS,
@@ -42,7 +44,8 @@ class CheckpointDirectory:
 
     So is a preset of KerasHub's, whose weights are `model.weights.h5`, or the shards that `model.weights.json` names.
 
-    A single file of arrays, `.npz`, counts as one, too; it has no config but its arrays' names and shapes.
+    A single file of arrays, `.npz`, counts as one, too; it has no config but its arrays' names and shapes. So does the
+    folder that Google's BERT is published in, with `bert_config.json` and a TensorFlow checkpoint.
 
     Args:
         path: the directory, or the `.npz`.
@@ -73,6 +76,12 @@ class CheckpointDirectory:
             return
         if not self.path.is_dir():
             raise FileNotFoundError(f"there is no directory {self.path}.")
+        if is_google_bert(self.path) and not (self.path / CONFIG).exists():
+            self.config, self.tensors = read_google_bert(self.path)
+            self.from_tensorflow, self.is_preset = True, False
+            return
+        if not (self.path / CONFIG).exists():
+            raise FileNotFoundError(f"there is no file {self.path / CONFIG}.{found_instead(self.path)}")
         if (self.path / SUMS).exists():
             self._check_sums()
         self.config = self._config()
@@ -115,9 +124,8 @@ class CheckpointDirectory:
             return self._sharded(H5_INDEX)
         if any((self.path / name).exists() for name in _PICKLES):
             raise ValueError(f"{self.path} has its weights only as pickle. {self._how_to_convert_pickles()}")
-        raise FileNotFoundError(
-            f"{self.path} holds no {WEIGHTS}, {INDEX}, {H5_WEIGHTS} or {H5_INDEX}. {self._how_to_convert_pickles()}"
-        )
+        way_out = found_instead(self.path) or f" {self._how_to_convert_pickles()}"
+        raise FileNotFoundError(f"{self.path} holds no {WEIGHTS}, {INDEX}, {H5_WEIGHTS} or {H5_INDEX}.{way_out}")
 
     def _how_to_convert_pickles(self) -> str:
         """Returns what to do about pickles, for an error: the class that the config names keeps the head."""

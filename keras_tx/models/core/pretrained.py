@@ -240,13 +240,16 @@ class Pretrained:
 
     @classmethod
     def family(cls, config: Mapping[str, Any]) -> convert.Family:
-        """Returns the family that a peer's `config.json` names.
+        """Returns the family that a peer's `config.json` names; the class's own, if it names none.
 
         Raises:
             ValueError: if the class cannot be read from it.
         """
         families = [family for families in cls.formats.values() for family in families]
         family = convert.choose(families, config)
+        own = cls.formats.get("huggingface", ())
+        if family is None and len(own) == 1 and not (config.get("model_type") or config.get("architectures")):
+            return own[0]
         if family is None:
             known = dict.fromkeys(repr(family.model_type) for family in families)
             raise ValueError(
