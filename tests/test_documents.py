@@ -1,6 +1,7 @@
 """The Python programs in the README and on the pages of `docs/` run; the links between the pages lead somewhere."""
 
 import re
+import runpy
 from pathlib import Path
 
 import keras
@@ -48,6 +49,13 @@ def test_a_program_runs(block, hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(hub))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     run_python("-c", block)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the registry has no backend")
+def test_the_page_of_model_types_is_the_registrys():
+    """`python docs/model_types.py` writes it."""
+    program = runpy.run_path(str(ROOT / "docs" / "model_types.py"))
+    assert program["PAGE"].read_text() == program["page"]()
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="links have no backend")
