@@ -59,6 +59,7 @@ from .layers import (
     SwiGLU as SwiGLU,
     SwinBlock as SwinBlock,
     TokenEmbedding as TokenEmbedding,
+    TokenPooling as TokenPooling,
     TransformerBlock as TransformerBlock,
     TransformerDecoder as TransformerDecoder,
     TransformerEncoder as TransformerEncoder,
@@ -112,6 +113,7 @@ from .models import (
     ElectraForSequenceClassification as ElectraForSequenceClassification,
     ElectraForTokenClassification as ElectraForTokenClassification,
     ElectraModel as ElectraModel,
+    EmbeddingHead as EmbeddingHead,
     GPTBackbone as GPTBackbone,
     GPTConfig as GPTConfig,
     GPTDoubleHeadsModel as GPTDoubleHeadsModel,
@@ -127,6 +129,7 @@ from .models import (
     MPNetForSequenceClassification as MPNetForSequenceClassification,
     MPNetForTokenClassification as MPNetForTokenClassification,
     MPNetModel as MPNetModel,
+    Projection as Projection,
     RobertaBackbone as RobertaBackbone,
     RobertaConfig as RobertaConfig,
     RobertaForMaskedLM as RobertaForMaskedLM,
@@ -150,6 +153,7 @@ from .models import (
     T5ForSequenceClassification as T5ForSequenceClassification,
     T5ForTokenClassification as T5ForTokenClassification,
     T5Model as T5Model,
+    TextEmbeddingModel as TextEmbeddingModel,
     Transformer as Transformer,
     TransformerBackbone as TransformerBackbone,
     TransformerConfig as TransformerConfig,
@@ -246,7 +250,9 @@ from .ops import (
 from .tasks import (
     MultipleChoiceTask as MultipleChoiceTask,
     QuestionAnsweringTask as QuestionAnsweringTask,
+    SearchResults as SearchResults,
     TextClassificationTask as TextClassificationTask,
+    TextEmbeddingTask as TextEmbeddingTask,
     TokenClassificationTask as TokenClassificationTask,
 )
 from .text import (
@@ -259,6 +265,9 @@ from .text import (
 )
 from .training import (
     BLEU as BLEU,
+    CosineSimilarityLoss as CosineSimilarityLoss,
+    MatryoshkaLoss as MatryoshkaLoss,
+    MultipleNegativesRankingLoss as MultipleNegativesRankingLoss,
     ROUGE as ROUGE,
     AveragePrecision as AveragePrecision,
     ChrF as ChrF,
@@ -273,10 +282,12 @@ from .training import (
     TranslationBatches as TranslationBatches,
     denoising_batches as denoising_batches,
     fine_tune as fine_tune,
+    fine_tune_embeddings as fine_tune_embeddings,
     freeze_layers as freeze_layers,
     mixed_batches as mixed_batches,
     train_image_classifier as train_image_classifier,
     train_language_model as train_language_model,
+    TripletLoss as TripletLoss,
 )
 from .vision import (
     Augmentation as Augmentation,

@@ -17,6 +17,7 @@ from keras_tx.export.words import answer_signatures, entity_signatures
 from keras_tx.generation.sampling import probabilities
 from keras_tx.models.bert.heads import NextSentenceHead
 from keras_tx.models.core.backbone import Backbone, TextBackbone
+from keras_tx.models.core.embedding import TextEmbeddingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import ChoiceHead, MaskedLanguageModelHead, SequenceHead, SpanHead, TokenHead
 from keras_tx.tasks.labels import label_scores, problem_type
@@ -175,6 +176,16 @@ def embedding_signature(model: Any, tokenizer: Tokenizer) -> Signature:
     return Signature(embed, {"text": strings()}, sample_inputs(tokenizer, "text"))
 
 
+def text_embedding_signatures(served: StringModel) -> dict[str, Signature]:
+    """From texts, any prompt before them, to their embeddings."""
+
+    def embed(text):
+        faults = Faults(text, "text")
+        return faults.marked({"embedding": served.model(served.tokens(faults, text=text))})
+
+    return {"serve_text": Signature(embed, {"text": strings()}, sample_inputs(served.tokenizer, "text"))}
+
+
 SIGNATURES: dict[type, Callable[[StringModel], dict[str, Signature]]] = {
     SequenceHead: label_signatures,
     TokenHead: entity_signatures,
@@ -183,5 +194,6 @@ SIGNATURES: dict[type, Callable[[StringModel], dict[str, Signature]]] = {
     MaskedLanguageModelHead: mask_signatures,
     NextSentenceHead: next_sentence_signatures,
     TextBackbone: encoding_signatures,
+    TextEmbeddingModel: text_embedding_signatures,
 }
 """The signatures of each class of head, its subclasses included, and of backbones without one."""

@@ -25,6 +25,7 @@ from keras_tx.layers.core.feedforward import FeedForward
 from keras_tx.layers.core.gated import GEGLU, ReGLU, SwiGLU
 from keras_tx.layers.core.mixture_of_experts import Experts, MixtureOfExperts
 from keras_tx.layers.core.scale import LayerScale
+from keras_tx.layers.core.token_pooling import TokenPooling
 from keras_tx.layers.image.feature_pyramid import PyramidDecoder, SimpleFeaturePyramid
 from keras_tx.layers.image.patch_merging import PatchMerging
 from keras_tx.layers.image.patches import PatchEmbedding
@@ -67,6 +68,7 @@ __all__ = [
     "SwiGLU",
     "SwinBlock",
     "TokenEmbedding",
+    "TokenPooling",
     "TransformerBlock",
     "TransformerDecoder",
     "TransformerEncoder",

@@ -21,6 +21,7 @@ from keras_tx.models.bert import *
 from keras_tx.models.bigram import *
 from keras_tx.models.camembert import *
 from keras_tx.models.core.auto import load_pretrained
+from keras_tx.models.core.embedding import EmbeddingHead, Projection, TextEmbeddingModel
 from keras_tx.models.core.grouped_query import to_grouped_query
 from keras_tx.models.core.intermediate import intermediate
 from keras_tx.models.core.keras_hub import to_keras_hub
@@ -51,6 +52,9 @@ __all__ = [
     *transformer.__all__,
     *vit.__all__,
     *xlm_roberta.__all__,
+    "EmbeddingHead",
+    "Projection",
+    "TextEmbeddingModel",
     "create_model",
     "intermediate",
     "list_models",

@@ -72,3 +72,20 @@ def reported_by_row(part, rows):
     rows = ops.cast(rows, part.dtype)
     value = part * ops.divide_no_nan(total(rows) / num_replicas(), rows)
     return part + ops.stop_gradient(value - part)
+
+
+def gathered(x, axis: int = 0):
+    """A tensor with those of all replicas side by side, and how many of its rows along the axis come before this one's.
+
+    Args:
+        x: the same shape on every replica, but along the axis.
+        axis: along which they are put together.
+    """
+    if not _whole_batch.get() or num_replicas() == 1:
+        return x, 0
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    counts = context.all_gather(ops.shape(x)[axis][None], axis=0)
+    here = context.replica_id_in_sync_group
+    return context.all_gather(x, axis=axis), tf.reduce_sum(tf.where(tf.range(tf.size(counts)) < here, counts, 0))

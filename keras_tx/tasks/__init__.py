@@ -8,6 +8,7 @@ from keras_tx.tasks.rows import align_labels
 from keras_tx.tasks.spans import best_spans
 from keras_tx.tasks.squad import answer_f1, exact_match, normalize_answer, squad_scores
 from keras_tx.tasks.text_classification import Label, TextClassificationTask
+from keras_tx.tasks.text_embedding import SearchResults, TextEmbeddingTask
 from keras_tx.tasks.token_classification import Entity, TokenClassificationTask
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Label",
     "MultipleChoiceTask",
     "QuestionAnsweringTask",
+    "SearchResults",
     "Task",
     "TextClassificationTask",
+    "TextEmbeddingTask",
     "TokenClassificationTask",
     "align_labels",
     "answer_f1",

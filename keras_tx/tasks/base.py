@@ -233,7 +233,7 @@ class Task(TextInputs):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()  # inside `fit` the arrays live in the trainer, not in the model
         rows = len(inputs["input_ids"])
-        filled = np.minimum(np.arange(_whole_batches(rows, self.batch_size)), rows - 1)
+        filled = np.minimum(np.arange(whole_batches(rows, self.batch_size)), rows - 1)
         inputs = {name: array[filled] for name, array in inputs.items()}
         outputs = self.model.predict(inputs, batch_size=self.batch_size, verbose=0)
         return {name: np.asarray(outputs[name][:rows], "float32") for name in self.model.targets}
@@ -269,7 +269,7 @@ class _Validation(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in metrics.items()})
 
 
-def _whole_batches(rows: int, batch_size: int) -> int:
+def whole_batches(rows: int, batch_size: int) -> int:
     """Rounds a number of rows up to a power of two or to whole batches, so that few shapes are compiled."""
     power = 1 << (rows - 1).bit_length()
     return power if power <= batch_size else -(-rows // batch_size) * batch_size

@@ -26,6 +26,13 @@ from keras_tx.training.metrics.texts import BLEU, ROUGE, ChrF, ExactMatch, Perpl
 from keras_tx.training.metrics.tokens import BitsPerToken, LabelAccuracy, MetricsTable, read_table
 from keras_tx.training.optim.optimizer import LayerwiseAdamW, adamw
 from keras_tx.training.optim.schedules import InverseSquareRoot, LinearDecay
+from keras_tx.training.recipes.embeddings import (
+    CosineSimilarityLoss,
+    MatryoshkaLoss,
+    MultipleNegativesRankingLoss,
+    TripletLoss,
+    fine_tune_embeddings,
+)
 from keras_tx.training.recipes.finetune import (
     FineTuning,
     compile_for_fine_tuning,
@@ -53,6 +60,7 @@ __all__ = [
     "BitsPerToken",
     "CharacterText",
     "ChrF",
+    "CosineSimilarityLoss",
     "Documents",
     "ExactMatch",
     "FineTuning",
@@ -64,8 +72,10 @@ __all__ = [
     "LayerwiseAdamW",
     "LinearDecay",
     "Masking",
+    "MatryoshkaLoss",
     "MetricsTable",
     "MixtureTask",
+    "MultipleNegativesRankingLoss",
     "Perplexity",
     "PrefixLM",
     "Recipe",
@@ -78,6 +88,7 @@ __all__ = [
     "SpanCorruption",
     "TranslationBatches",
     "TranslationPairs",
+    "TripletLoss",
     "adamw",
     "compile_for_fine_tuning",
     "compile_image_classifier",
@@ -88,6 +99,7 @@ __all__ = [
     "digit_scenes",
     "digits",
     "fine_tune",
+    "fine_tune_embeddings",
     "folder_images",
     "folder_pairs",
     "freeze_layers",
