@@ -132,10 +132,16 @@ class Case:
         return name in (self.cls.input_names if issubclass(self.cls, Backbone) else self.cls.taken())
 
 
-_REGISTERED = (
+_REGISTERED = [
     Case(entry.cls, config, f"{name}-{i}") for name, entry in MODELS.items() for i, config in enumerate(entry.tiny)
-)
+]
 CASES = [case for case in _REGISTERED if not case.only_declares]
+CLASSES = [
+    pytest.param(case.cls.__name__, marks=[pytest.mark.slow] if case.only_declares else [])
+    for case in _REGISTERED
+    if case.is_first
+]
+"""The names of all classes, those that only declare among the long ones."""
 
 
 def inputs(model: Model, batch: int = BATCH, length: int = LENGTH, **options) -> dict[str, np.ndarray]:

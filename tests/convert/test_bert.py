@@ -143,7 +143,7 @@ def test_the_class_that_a_config_names(tmp_path, rng, cls):
 
 def test_the_config_survives(tmp_path):
     config = TINY_HEAD.replace(
-        activation="gelu_new",
+        activation="gelu_tanh",
         norm_epsilon=1e-3,
         hidden_dropout=0.2,
         attention_dropout=0.3,

@@ -214,7 +214,7 @@ def test_what_cannot_be_said(config, format, message, tmp_path):
     "config", [TINY, TINY_DISTILLED.replace(pad_images=False), TINY_HEADLESS, TINY.replace(num_classes=0)]
 )
 def test_transformers_round_trip(config, tmp_path, rng):
-    config = config.replace(dropout=0.1, position_dropout=0.1, attention_dropout=0.2, activation="gelu_new")
+    config = config.replace(dropout=0.1, position_dropout=0.1, attention_dropout=0.2, activation="gelu_tanh")
     model = randomize(VisionTransformer(config), rng)
     model.save_pretrained(tmp_path, format="huggingface")
     again = VisionTransformer.from_pretrained(tmp_path)

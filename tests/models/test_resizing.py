@@ -43,8 +43,8 @@ def is_of_tokens(x: np.ndarray, vocab_size: int) -> bool:
     return x.shape[-1] == vocab_size
 
 
-@pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.parametrize("size", [67, 53])
+@pytest.mark.parametrize("cls", [pytest.param(cls, marks=pytest.mark.slow) for cls in CLASSES[:-3]] + [*CLASSES[-3:]])
 def test_what_is_known_of_old_tokens_stays(cls, size, rng):
     model = made(cls, rng)
     given, before, kept = inputs(model), model.config.vocab_size, min(size, model.config.vocab_size)
@@ -75,6 +75,7 @@ def test_new_rows_are_the_mean_of_the_old(rng):
         np.testing.assert_allclose(new, np.broadcast_to(was.mean(axis, keepdims=True), new.shape), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_parts_are_whole(rng, tmp_path):
     """The model trains, generates, is saved and loaded; what was frozen is."""
     model = made(GPTModel, rng)
@@ -98,7 +99,9 @@ def test_the_parts_are_whole(rng, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["keras_tx", "huggingface"])
-@pytest.mark.parametrize("cls", [BERTForMaskedLM, T5Model, GPTModel])
+@pytest.mark.parametrize(
+    "cls", [BERTForMaskedLM, *(pytest.param(x, marks=pytest.mark.slow) for x in (T5Model, GPTModel))]
+)
 def test_other_sizes_asked_of_a_checkpoint(cls, format, rng, tmp_path):
     model = made(cls, rng)
     model.save_pretrained(tmp_path, format=format)

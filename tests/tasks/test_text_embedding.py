@@ -27,7 +27,8 @@ def tokenizer() -> WordPieceTokenizer:
 @pytest.fixture
 def task(tokenizer) -> TextEmbeddingTask:
     keras.utils.set_random_seed(3)
-    config = TINY.replace(vocab_size=tokenizer.vocab_size, type_vocab_size=2, initializer_range=0.3)
+    rates = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
+    config = TINY.replace(vocab_size=tokenizer.vocab_size, type_vocab_size=2, initializer_range=0.3, **rates)
     head = EmbeddingHead(15, ("mean",), [Projection(units=8), "normalize"])
     return TextEmbeddingTask(TextEmbeddingModel(BERTBackbone(config), head), tokenizer, batch_size=4)
 
@@ -193,7 +194,7 @@ def test_pairs_are_learned(loss, task):
     examples = pairs(24)
     first, second = map(list, zip(*examples, strict=True))
     before = task.evaluate_retrieval(first, second, range(24), at=(1,))
-    task.fit(examples, loss=loss, epochs=30, batch_size=8, learning_rate=5e-3, layer_decay=1.0, verbose=0)
+    task.fit(examples, loss=loss, epochs=40, batch_size=12, learning_rate=1e-2, layer_decay=1.0, verbose=0)
     after = task.evaluate_retrieval(first, second, range(24), at=(1,))
     assert after["recall@1"] > max(0.6, 2 * before["recall@1"])
     if loss:
@@ -243,7 +244,7 @@ def test_scores_and_triplets_are_learned(task):
     task.fit(examples, scores, CosineSimilarityLoss(), epochs=40, batch_size=8, learning_rate=5e-3, verbose=0)
     assert task.evaluate(examples, scores)["spearman"] > 0.8
     triplets = [(a, b, examples[i - 1][1]) for i, (a, b) in enumerate(examples)]
-    options = {"epochs": 20, "batch_size": 8, "learning_rate": 5e-3, "verbose": 0}
+    options = {"epochs": 20, "batch_size": 8, "learning_rate": 1e-2, "layer_decay": 1.0, "verbose": 0}
     history = task.fit(triplets, loss=TripletLoss(margin=0.5, distance="cosine"), **options).history["loss"]
     assert history[-1] < 0.5 * history[0]
 

@@ -92,7 +92,9 @@ def assert_rows(batch: dict, expected: list[tokenizers.Encoding], names=NAMES) -
             assert np.array(batch["token_type_ids"])[i, mask == 1].tolist() == row.type_ids, i
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(
+    "template", [pytest.param(name, marks=[pytest.mark.slow] if name == "none" else []) for name in TEMPLATES]
+)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_library_puts_the_same_there(kind, template, tmp_path):
     """Singles and pairs, with special tokens and without, of strings and of tensors; written and read again, too."""
@@ -116,7 +118,7 @@ def test_the_library_puts_the_same_there(kind, template, tmp_path):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("truncation", ["longest_first", "only_first", "only_second"])
-@pytest.mark.parametrize("template", ["roberta", "odd"])
+@pytest.mark.parametrize("template", ["roberta", pytest.param("odd", marks=pytest.mark.slow)])
 def test_truncated_pairs(template, truncation, side, tmp_path):
     peer = byte_level_bpe(template)
     tokenizer = load_tokenizer(saved(peer, tmp_path))
