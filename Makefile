@@ -9,6 +9,7 @@ TENSORFLOW := KERAS_BACKEND=tensorflow $(QUICK_COMPILES)
 JAX := KERAS_BACKEND=jax $(QUICK_COMPILES)
 PARITY := .venv-parity
 PARITY_TRANSFORMERS ?= 5.23.0
+PARITY_SENTENCES := $(if $(filter 5.%,$(PARITY_TRANSFORMERS)),sentence-transformers==6.2.0)
 
 .PHONY: help install quickstart test test-slow parity check format clean
 
@@ -53,7 +54,7 @@ parity: $(PARITY)/transformers-$(PARITY_TRANSFORMERS)
 $(PARITY)/transformers-$(PARITY_TRANSFORMERS): pyproject.toml
 	$(PYTHON) -m venv $(PARITY)
 	$(PARITY)/bin/python -m pip install --quiet --upgrade pip
-	$(PARITY)/bin/python -m pip install --quiet torch==2.13.0 timm==1.0.31 transformers==$(PARITY_TRANSFORMERS) --editable '.[dev,jax]'
+	$(PARITY)/bin/python -m pip install --quiet torch==2.13.0 timm==1.0.31 transformers==$(PARITY_TRANSFORMERS) $(PARITY_SENTENCES) --editable '.[dev,jax]'
 	@rm -f $(PARITY)/transformers-* && touch $@
 
 check: install

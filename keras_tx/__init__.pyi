@@ -248,6 +248,7 @@ from .ops import (
     apply_rotary_pos_emb as apply_rotary_pos_emb,
 )
 from .tasks import (
+    CrossEncoderTask as CrossEncoderTask,
     MultipleChoiceTask as MultipleChoiceTask,
     QuestionAnsweringTask as QuestionAnsweringTask,
     SearchResults as SearchResults,

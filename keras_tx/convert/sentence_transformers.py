@@ -18,7 +18,7 @@ from keras_tx.hub import HUB_SCHEME, download
 
 MODULES = "modules.json"
 _TRANSFORMER = "sentence_bert_config.json"
-_SETTINGS = "config_sentence_transformers.json"
+SETTINGS = "config_sentence_transformers.json"
 _PICKLE = "pytorch_model.bin"
 _POOLING = {
     "pooling_mode_cls_token": "cls",
@@ -86,13 +86,18 @@ def locate_sentence_transformer(source: str | Path, **hub: Any) -> Path:
     directory = locate(source, **hub)
     if not Path(source).is_dir():
         hub_id = str(source).removeprefix(HUB_SCHEME)
-        names = [_TRANSFORMER, _SETTINGS]
+        names = [_TRANSFORMER, SETTINGS]
         if found := download(hub_id, MODULES, **hub):
             modules = [module for module in read_json(found) if module.get("path")]
             names += [f"{module['path']}/{name}" for module in modules for name in (CONFIG, WEIGHTS)]
         for name in names:
             download(hub_id, name, **hub)
     return directory
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """Returns what a directory's `config_sentence_transformers.json` holds; nothing where there is none."""
+    return _json(directory / SETTINGS)
 
 
 def transformer_directory(directory: Path) -> Path:
@@ -126,7 +131,7 @@ def read_modules(directory: Path) -> SentenceModules | None:
             step, arrays = _read_dense(directory / module["path"])
             steps.append(step)
             weights.append(arrays)
-    settings = _json(directory / _SETTINGS)
+    settings = read_settings(directory)
     transformer = _json(transformer_directory(directory) / _TRANSFORMER)
     return SentenceModules(
         pooling=_pooling(pooling),
@@ -227,7 +232,7 @@ def write_modules(directory: Path, modules: SentenceModules, width: int) -> None
         "default_prompt_name": modules.default_prompt_name,
         "similarity_fn_name": modules.similarity,
     }
-    write_json(directory / _SETTINGS, settings)
+    write_json(directory / SETTINGS, settings)
 
 
 def _entry(index: int, kind: str, path: str) -> dict[str, Any]:

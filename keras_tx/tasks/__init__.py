@@ -1,6 +1,7 @@
 """Tasks on strings: a model and its tokenizer, trained on labelled texts and asked with texts."""
 
 from keras_tx.tasks.base import Task
+from keras_tx.tasks.cross_encoder import CrossEncoderTask, Ranked
 from keras_tx.tasks.entities import entity_scores, entity_spans
 from keras_tx.tasks.multiple_choice import Choice, MultipleChoiceTask
 from keras_tx.tasks.question_answering import Answer, QuestionAnsweringTask
@@ -14,10 +15,12 @@ from keras_tx.tasks.token_classification import Entity, TokenClassificationTask
 __all__ = [
     "Answer",
     "Choice",
+    "CrossEncoderTask",
     "Entity",
     "Label",
     "MultipleChoiceTask",
     "QuestionAnsweringTask",
+    "Ranked",
     "SearchResults",
     "Task",
     "TextClassificationTask",
