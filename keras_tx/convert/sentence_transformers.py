@@ -122,7 +122,8 @@ def read_modules(directory: Path) -> SentenceModules | None:
         raise ValueError(f"{directory / MODULES} has no pooling: there is no one vector of a text.")
     _require(others[0], "Pooling")
     pooling = _json(directory / others[0]["path"] / CONFIG)
-    steps, weights = [], []
+    steps: list[dict[str, Any] | str] = []
+    weights: list[Mapping[str, np.ndarray]] = []
     for module in others[1:]:
         kind = _require(module, "Dense", "Normalize")
         if kind == "Normalize":

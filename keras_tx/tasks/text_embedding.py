@@ -79,7 +79,7 @@ class TextEmbeddingTask(Task):
         similarity: str = "cosine",
         lowercase: bool = False,
     ):
-        super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)  # type: ignore[arg-type]
+        super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)
         if similarity not in SIMILARITIES:
             raise ValueError(f"`similarity` must be one of {', '.join(SIMILARITIES)}; got {similarity!r}.")
         self.prompts = dict(prompts or {})
@@ -175,7 +175,9 @@ class TextEmbeddingTask(Task):
             found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
         return found[0] if isinstance(texts, str | bytes) else found
 
-    predict = encode
+    def predict(self, examples: Any) -> list:
+        """Returns what `encode` does, as a list."""
+        return list(self.encode(listed(examples)))
 
     def _prompt(self, prompt: str | None, name: str | None) -> str:
         if prompt is not None:

@@ -100,10 +100,11 @@ class EmbeddingHead(Layer):
             options = {"dtype": self.dtype_policy}
             self.projections.append(Linear(step.units, use_bias=step.use_bias, name=f"projection_{i}", **options))
             self.projections[-1].build((None, widths[i]))
-            self.residuals.append(None)
+            residual = None
             if step.residual and step.units != widths[i]:
-                self.residuals[-1] = Linear(step.units, use_bias=False, name=f"residual_{i}", **options)
-                self.residuals[-1].build((None, widths[i]))
+                residual = Linear(step.units, use_bias=False, name=f"residual_{i}", **options)
+                residual.build((None, widths[i]))
+            self.residuals.append(residual)
 
     def call(self, x, mask=None, skip: int = 0):
         """The embeddings; arguments as of `TokenPooling`."""

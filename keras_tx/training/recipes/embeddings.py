@@ -168,13 +168,14 @@ def fine_tune_embeddings(
     Raises:
         ValueError: for another number of texts than the loss takes, and for scores that are missing or too many.
     """
-    loss = loss or MultipleNegativesRankingLoss()
-    (least, most), (rows, count) = loss.texts, next(iter(inputs.values())).shape[:2]
+    chosen: Any = loss or MultipleNegativesRankingLoss()
+    (least, most), (rows, count) = chosen.texts, next(iter(inputs.values())).shape[:2]
     if count < least or count > (most or count):
         wanted = f"{least}" if least == most else f"{least} or more"
-        raise ValueError(f"a {type(loss).__name__} takes {wanted} texts a row; got {count}.")
-    if loss.scored != (scores is not None):
-        raise ValueError(f"a {type(loss).__name__} takes {'a score for each row' if loss.scored else 'no scores'}.")
+        raise ValueError(f"a {type(chosen).__name__} takes {wanted} texts a row; got {count}.")
+    if chosen.scored != (scores is not None):
+        wanted = "a score for each row" if chosen.scored else "no scores"
+        raise ValueError(f"a {type(chosen).__name__} takes {wanted}.")
     labels = np.zeros(rows, "float32") if scores is None else np.asarray(scores, "float32")
-    trainer = EmbeddingTrainer(model, loss)
+    trainer = EmbeddingTrainer(model, chosen)
     return fine_tune(trainer, dict(inputs), labels, recipe, callbacks=callbacks, verbose=verbose)
