@@ -31,8 +31,15 @@ CASES = {
 
 
 def make_inputs(name: str, config, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """BERT's, three separators a text among them, and a global mask for models whose task does not say."""
-    given = make_bert.make_inputs(name, config, rng)
+    """BERT's, as `marked` completes them, of positions that padding, of either side, does not move."""
+    given = marked(name, config, make_bert.make_inputs(name, config, rng), rng)
+    given["position_ids"] += config.pad_token_id + 1
+    given["position_ids"] %= config.max_position_embeddings
+    return given
+
+
+def marked(name: str, config, given: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """With three separators a text where a task needs them, or a global mask where no task says what is global."""
     ids, mask = given["input_ids"], given["attention_mask"]
     used = (config.pad_token_id, config.sep_token_id)
     ids[mask.astype(bool) & np.isin(ids, used)] = 8  # torch does not train the padding's row
@@ -42,8 +49,6 @@ def make_inputs(name: str, config, rng: np.random.Generator) -> dict[str, np.nda
             row[places[[len(places) // 2 - 1, len(places) // 2, -1]]] = config.sep_token_id
     elif "Sequence" not in name:
         given["global_attention_mask"] = rng.integers(0, 2, ids.shape)
-    given["position_ids"] += config.pad_token_id + 1
-    given["position_ids"] %= config.max_position_embeddings
     return given
 
 

@@ -12,12 +12,12 @@ from keras_tx import attention, models
 from keras_tx.models.longformer.config import TINY, TINY_HEAD, VARIANTS, LongformerConfig
 
 COUNTS = {
-    "LongformerModel": (148659456, 434599936),
-    "LongformerForMaskedLM": (148711257, 434652249),
-    "LongformerForSequenceClassification": (148660994, 434601986),
-    "LongformerForTokenClassification": (148070402, 433552386),
-    "LongformerForQuestionAnswering": (148070402, 433552386),
-    "LongformerForMultipleChoice": (148660225, 434600961),
+    "LongformerModel": (148659456, 434600960),
+    "LongformerForMaskedLM": (148711257, 434653273),
+    "LongformerForSequenceClassification": (148660994, 434603010),
+    "LongformerForTokenClassification": (148070402, 433553410),
+    "LongformerForQuestionAnswering": (148070402, 433553410),
+    "LongformerForMultipleChoice": (148660225, 434601985),
 }
 """Of the variants in their order, as Transformers counts them."""
 
