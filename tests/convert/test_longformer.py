@@ -13,7 +13,7 @@ from keras_tx.models.longformer.config import TINY
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 H5 = sorted(path.name for path in (GOLDEN / "longformer_h5").iterdir())
-CASES = sorted(path.name for path in (GOLDEN / "longformer").iterdir())
+CASES = ("masked", "sequence", "token", "answer", "choice")
 PASSED_ON = {"transformers_version", "dtype", "id2label", "label2id", "use_cache", "onnx_export"}
 """Entries that need not be the same."""
 

@@ -1,4 +1,4 @@
-"""Makes electra_h5/, mpnet_h5/, albert_h5/, longformer_h5/: random models of TensorFlow classes, under each naming they write.
+"""Makes electra_h5/, mpnet_h5/, albert_h5/, longformer_h5/: random models of TensorFlow classes, by each naming.
 
     TF_USE_LEGACY_KERAS=1 PYTHONPATH=tests python tests/golden/make_encoders_h5.py [FAMILY ...]
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from helpers import compiled, count_parameters, numpy, randomize
 
-import keras_tx.models
 from keras_tx import attention, models
 from keras_tx.models.longformer.config import TINY, TINY_HEAD, VARIANTS, LongformerConfig
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from golden.make_bert import make_labels
 from golden.make_encoders import HEADS
 from golden.make_gpt import BATCH, CHOICES
-from golden.make_bert import make_labels
 from golden.make_longformer import make_outputs, marked, task_mask
 from outputs import all_outputs
 from parity.peers import as_torch, drawn, load_peer

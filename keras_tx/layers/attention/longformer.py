@@ -17,8 +17,7 @@ from keras_tx.ops.primitives import is_converted
 
 @register
 class LongformerAttention(AttentionVariant):
-    """Self-attention to a window, with global tokens that have projections of their own (Beltagy et al. 2020,
-    section 3.1).
+    """Self-attention to a window and to global tokens, which a mask marks (Beltagy et al. 2020, section 3.1).
 
     A token sees those at most `attention_window / 2` steps away, and all global tokens. A global token sees all tokens,
     by the queries, keys and values of the projections `query_global`, `key_global` and `value_global`; its key and
@@ -71,41 +70,45 @@ class LongformerAttention(AttentionVariant):
             projection.build((None, self.dim))
 
     @property
-    def _band(self) -> dict[str, int]:
+    def _band(self) -> dict[str, Any]:
         return {"before": self.attention_window // 2, "after": self.attention_window // 2}
 
     def call(
         self,
         x,
+        context=None,
         attention_mask=None,
-        global_attention_mask=None,
         bias=None,
         positions=None,
+        segments=None,
         cache=None,
         return_attention: bool = False,
         training=None,
         mask=None,
         x_mask=None,
+        context_mask=None,
+        global_attention_mask=None,
     ):
         """Attends from `x` to itself.
 
         Args:
             x: `(B, T, dim)`.
-            attention_mask, return_attention, training, mask, x_mask: as `MultiHeadAttention` takes them.
+            attention_mask, segments, return_attention, training, mask, x_mask: as `MultiHeadAttention` takes them.
+            context, bias, cache, context_mask: None: there are none here.
+            positions: not used.
             global_attention_mask: True, or not 0, at global tokens: `(B, S)`, of the first S tokens, the others being
                 local; so a text whose first token alone is global has a mask of ones `(B, 1)`.
-            bias, cache: None: there are none here.
-            positions: not used.
 
         Returns:
             The output, `(B, T, dim)`; with `return_attention`, then the map `(B, H, T, T)`.
         """
         require_rank(x, 3, "x", "(batch, length, dim)")
         require_width(x, self.dim, "x")
-        for name, given in (("bias", bias), ("cache", cache)):
+        unknown = {"context": context, "bias": bias, "cache": cache, "context_mask": context_mask}
+        for name, given in unknown.items():
             if given is not None:
                 raise ValueError(f"`{name}` has no meaning in {type(self).__name__}: leave it out.")
-        allowed = self._mask(attention_mask, None, x, None, None)
+        allowed = self._mask(attention_mask, segments, x, None, None)
         allowed = masks.with_keys(allowed, self._own_mask(mask, x_mask, None))
         real = None
         if of_keys(allowed) and allowed is not None:
@@ -115,13 +118,13 @@ class LongformerAttention(AttentionVariant):
         near = _is_long(x.shape[1], self.attention_window) and not return_attention and of_keys(allowed)
         bound = 0 if marked is None else self._bound(marked)
         if near and bound is not None and bound < (x.shape[1] or bound + 1):
-            output, extras = self._attend_near(x, real, marked, bound, training), ()
+            found = (self._attend_near(x, real, marked, bound, training),)
         else:
-            output, *extras = self._attend_all(x, allowed, marked, return_attention, training)
+            found = self._attend_all(x, allowed, marked, return_attention, training)
         if real is not None:
-            output, *extras = (ops.where(real[:, None, :, None], y, 0) for y in (output, *extras))
-        output = self.output_projection(self._merge(output))
-        return (output, *extras) if extras else output
+            found = tuple(ops.where(_of_queries(real), y, 0) for y in found)
+        output = self.output_projection(self._merge(found[0]))
+        return (output, *found[1:]) if return_attention else output
 
     def _marked(self, given, real, x):
         """Which of the first S tokens are global, boolean `(B, S)`: real ones, and no more than there can be."""
@@ -140,47 +143,50 @@ class LongformerAttention(AttentionVariant):
         known = [n for n in (marked.shape[1], self.max_global) if isinstance(n, int)]
         return min(known, default=None)
 
-    def _projected_by(self, query, key, value, x, of_query):
-        return tuple(
-            self._split(p, y, self.num_heads) for p, y in ((query, of_query), (key, x), (value, x))
+    def _local(self, x):
+        return self._split(self.query, x, self.num_heads), *self._projected(x)
+
+    def _global(self, tokens, x):
+        """Queries of the global tokens, keys and values of all."""
+        query = self._split(self.query_global, tokens, self.num_heads)
+        return query, *(
+            self._split(projection, x, self.num_heads) for projection in (self.key_global, self.value_global)
         )
 
     def _attend_near(self, x, real, marked, bound: int, training):
         """The output of each head, `(B, H, T, D)`, of at most `bound` global tokens, taken out of the text."""
-        options = self._softmax_options(training)
-        local = self._projected_by(self.query, self.key, self.value, x, x)
+        options = self._softmax_options(training) | self._band
+        query, key, value = self._local(x)
         if marked is None:
-            return band_attention(*local, mask=real, **self._band, **options)
+            return band_attention(query, key, value, mask=real, **options)
         # Row g of `places` is 1 at the g-th global token: a product with it takes tokens out, and puts them back.
         places = ops.equal(_rank(marked)[:, None], ops.arange(1, bound + 1, dtype="int32")[:, None])
         places = _lengthened(ops.logical_and(places, marked[:, None]), ops.shape(x)[1])
         found, is_global = ops.any(places, axis=2), ops.any(places, axis=1)
         places = ops.cast(places, x.dtype)
         tokens = ops.matmul(places, x)
-        shared = (self._split(projection, tokens, self.num_heads) for projection in (self.key, self.value))
+        shared_key, shared_value = self._projected(tokens)
+        shared = SharedKeys(shared_key, shared_value, found[:, None])
         others = masks.combine(real, ops.logical_not(is_global))
-        near = band_attention(
-            *local, mask=others, shared=SharedKeys(*shared, found[:, None]), **self._band, **options
-        )
-        theirs = self._projected_by(self.query_global, self.key_global, self.value_global, x, tokens)
-        far = attention(*theirs, mask=None if real is None else real[:, None, None], **options)
+        near = band_attention(query, key, value, mask=others, shared=shared, **options)
+        mask = None if real is None else masks.per_head(real)
+        far = attention(*self._global(tokens, x), mask=mask, **self._softmax_options(training))
         far = ops.matmul(ops.swapaxes(places, 1, 2)[:, None], far)
-        return ops.where(is_global[:, None, :, None], far, near)
+        return ops.where(_of_queries(is_global), far, near)
 
     def _attend_all(self, x, allowed, marked, return_attention: bool, training):
         """The output of each head and, if asked for, the map, by way of all pairs."""
         options = self._softmax_options(training) | {"return_weights": return_attention}
         positions = ops.arange(ops.shape(x)[1], dtype="int32")
         seen = band(positions, positions, **self._band)
-        local = self._projected_by(self.query, self.key, self.value, x, x)
-        if marked is None:
-            return _several(attention(*local, mask=masks.combine(seen, allowed), **options))
-        is_global = _lengthened(marked, ops.shape(x)[1])
-        seen = ops.logical_or(seen, is_global[:, None, None])
-        near = _several(attention(*local, mask=masks.combine(seen, allowed), **options))
-        theirs = self._projected_by(self.query_global, self.key_global, self.value_global, x, x)
-        far = _several(attention(*theirs, mask=allowed, **options))
-        return tuple(ops.where(is_global[:, None, :, None], *pair) for pair in zip(far, near, strict=True))
+        is_global = None if marked is None else _lengthened(marked, ops.shape(x)[1])
+        if is_global is not None:
+            seen = masks.either(seen, masks.per_head(is_global))
+        near = _several(attention(*self._local(x), mask=masks.combine(seen, allowed), **options))
+        if is_global is None:
+            return near
+        far = _several(attention(*self._global(x, x), mask=allowed, **options))
+        return tuple(ops.where(_of_queries(is_global), *pair) for pair in zip(far, near, strict=True))
 
 
 def require_window(window: int) -> None:
@@ -196,6 +202,11 @@ def _is_long(length, window: int) -> bool:
     Converters, and JAX where a length is a symbol, confuse the shapes of bands of unknown length.
     """
     return not is_converted() and (length is None or (isinstance(length, int) and length > window))
+
+
+def _of_queries(mask):
+    """`(B, T)` as it broadcasts to `(B, H, T, D)`."""
+    return ops.expand_dims(mask, (1, 3))
 
 
 def _rank(marked):

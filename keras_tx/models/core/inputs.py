@@ -146,7 +146,14 @@ def padded(named: dict[str, Any], pad_token_id: int) -> dict[str, Any]:
         if not is_ragged(x):
             found[name] = x
             continue
-        if name not in (*fill, "attention_mask", "global_attention_mask", "decoder_attention_mask", "token_type_ids", "position_ids"):
+        if name not in (
+            *fill,
+            "attention_mask",
+            "global_attention_mask",
+            "decoder_attention_mask",
+            "token_type_ids",
+            "position_ids",
+        ):
             raise ValueError(f"`{name}` must be a tensor, not a ragged one: only texts are filled up.")
         found[name] = x.to_tensor(fill.get(name, 0))
         if name.endswith("input_ids"):

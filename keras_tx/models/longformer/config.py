@@ -30,8 +30,8 @@ class LongformerConfig(RobertaConfig):
     @property
     def windows(self) -> tuple[int, ...]:
         """The attention window of each block."""
-        one = isinstance(self.attention_window, int)
-        return (self.attention_window,) * self.num_layers if one else self.attention_window
+        window = self.attention_window
+        return (window,) * self.num_layers if isinstance(window, int) else window
 
     def __post_init__(self):
         super().__post_init__()

@@ -52,9 +52,7 @@ FAMILIES = (
             "LongformerForMaskedLM": head("LongformerForMaskedLM", MASKED_TOKENS, required=TIED),
             "LongformerForSequenceClassification": head("LongformerForSequenceClassification", FIRST_TOKEN),
             "LongformerForTokenClassification": head("LongformerForTokenClassification", CLASSIFIER),
-            "LongformerForQuestionAnswering": head(
-                "LongformerForQuestionAnswering", SPAN, peer_fields=START_AND_END
-            ),
+            "LongformerForQuestionAnswering": head("LongformerForQuestionAnswering", SPAN, peer_fields=START_AND_END),
             "LongformerForMultipleChoice": head("LongformerForMultipleChoice", [*_POOLER, *CHOICE]),
         },
         tensorflow={"pad_token_id": 1},  # always, where torch counts positions without the config's

@@ -22,24 +22,30 @@ from keras_tx.models.roberta.model import (
 
 @register_model(TINY)
 class LongformerModel(RobertaModel):
-    """Longformer without a head: gives what `BERTModel` does. No token is global unless `global_attention_mask` is
-    given."""
+    """Longformer without a head: gives what `BERTModel` does.
+
+    No token is global unless `global_attention_mask` is given.
+    """
 
     backbone_class = LongformerBackbone
 
 
 @register_model(TINY_HEAD)
 class LongformerForMaskedLM(RobertaForMaskedLM):
-    """What stands at each place of a text, masked or not: gives what `BERTForMaskedLM` does. No token is global unless
-    `global_attention_mask` is given."""
+    """What stands at each place of a text, masked or not: gives what `BERTForMaskedLM` does.
+
+    No token is global unless `global_attention_mask` is given.
+    """
 
     backbone_class = LongformerBackbone
 
 
 @register_model(TINY_HEAD)
 class LongformerForTokenClassification(RobertaForTokenClassification):
-    """A label for each token: gives what `BERTForTokenClassification` does. No token is global unless
-    `global_attention_mask` is given."""
+    """A label for each token: gives what `BERTForTokenClassification` does.
+
+    No token is global unless `global_attention_mask` is given.
+    """
 
     backbone_class = LongformerBackbone
 
@@ -77,8 +83,10 @@ class _GlobalByTask(TextModel):
 
 @register_model(TINY_HEAD)
 class LongformerForSequenceClassification(_GlobalByTask, RobertaForSequenceClassification):
-    """A label for each text or pair of texts: gives what `RobertaForSequenceClassification` does. The first token, of
-    which the label is told, is global unless `global_attention_mask` is given."""
+    """A label for each text or pair of texts: gives what `RobertaForSequenceClassification` does.
+
+    The first token, whose hidden state is classified, is global unless `global_attention_mask` is given.
+    """
 
     backbone_class = LongformerBackbone
 
