@@ -66,6 +66,10 @@ def _variants() -> dict[str, Make]:
         mask = ((back >= 0) & (back < 256))[None].astype("int32")
         return lambda x: layer(x, attention_mask=mask[:, : x.shape[1], : x.shape[1]])
 
+    def longformer(length):
+        layer = layers.LongformerAttention(DIM, HEADS, attention_window=512)
+        return lambda x: layer(x, global_attention_mask=np.ones((1, 16), "int32"))
+
     width = DIM // HEADS
     window, linear = layers.SlidingWindowAttention, layers.LinearAttention
     return {
@@ -79,6 +83,7 @@ def _variants() -> dict[str, Make]:
         "window 256": ours(window, window_size=256),
         "window 256, dilated, causal": ours(window, window_size=256, dilation=2, causal=True),
         "window 256, 16 global": ours(window, window_size=256, num_global=16),
+        "Longformer 512, 16 global": longformer,
         "block-sparse": ours(layers.BlockSparseAttention),
         "linear": ours(linear),
         "linear, causal": ours(linear, causal=True),
@@ -202,6 +207,7 @@ _NAMES = (
     "window 256",
     "window 256, dilated, causal",
     "window 256, 16 global",
+    "Longformer 512, 16 global",
     "block-sparse",
     "linear",
     "linear, causal",

@@ -10,9 +10,10 @@ from contract import named
 from helpers import numpy
 
 
-def all_outputs(model, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Logits, losses, and the attention maps and hidden states of each layer, numbered."""
-    outputs = named(model(given, return_attention=True, return_hidden_states=True), "attentions", "hidden_states")
+def all_outputs(model, given: dict[str, np.ndarray], *, return_attention: bool = True) -> dict[str, np.ndarray]:
+    """Logits, losses, and the attention maps, if asked for, and hidden states of each layer, numbered."""
+    asked = (*(("attentions",) if return_attention else ()), "hidden_states")
+    outputs = named(model(given, return_attention=return_attention, return_hidden_states=True), *asked)
     for name, layers in list(outputs.items()):
         if isinstance(layers, tuple):
             outputs |= {f"{name}/{i}": x for i, x in enumerate(outputs.pop(name))}
@@ -26,10 +27,10 @@ def read_golden(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
     return given, expected
 
 
-def assert_outputs(model, given: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+def assert_outputs(model, given: dict[str, np.ndarray], expected: dict[str, np.ndarray], **asked: bool) -> None:
     """All of them, at padding too; `steps` are no output."""
     wanted = {name: x for name, x in expected.items() if name != "steps"}
-    found = all_outputs(model, given)
+    found = all_outputs(model, given, **asked)
     assert set(found) == set(wanted)
     for name, want in wanted.items():
         np.testing.assert_allclose(found[name], want, atol=1e-5, rtol=1e-5, err_msg=name)

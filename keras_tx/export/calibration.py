@@ -12,6 +12,7 @@ from keras_tx.export.signature import Signature
 OPTIONAL = {
     "attention_mask": ("input_ids", 1),
     "token_type_ids": ("input_ids", 0),
+    "global_attention_mask": ("input_ids", 0),
     "decoder_attention_mask": ("decoder_input_ids", 1),
 }
 """The inputs that data may lack: which input has their shape, and what they then hold."""

@@ -5,6 +5,7 @@ from keras_tx.layers.attention.cross import CrossAttention
 from keras_tx.layers.attention.grouped_query import GroupedQueryAttention, MultiQueryAttention
 from keras_tx.layers.attention.latent import LatentAttention, LatentCache
 from keras_tx.layers.attention.linear import LinearAttention
+from keras_tx.layers.attention.longformer import LongformerAttention
 from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
 from keras_tx.layers.attention.multi_head import MultiHeadAttention
 from keras_tx.layers.attention.pooling import AttentionPooling
@@ -50,6 +51,7 @@ __all__ = [
     "LayerScale",
     "LinearAttention",
     "LinformerAttention",
+    "LongformerAttention",
     "MixtureOfExperts",
     "MultiHeadAttention",
     "MultiQueryAttention",

@@ -8,6 +8,7 @@ from keras_tx.models import (
     distilbert,
     electra,
     gpt,
+    longformer,
     mpnet,
     roberta,
     swin,
@@ -29,6 +30,7 @@ from keras_tx.models.core.registry import create_model, list_models
 from keras_tx.models.distilbert import *
 from keras_tx.models.electra import *
 from keras_tx.models.gpt import *
+from keras_tx.models.longformer import *
 from keras_tx.models.mpnet import *
 from keras_tx.models.roberta import *
 from keras_tx.models.swin import *
@@ -45,6 +47,7 @@ __all__ = [
     *distilbert.__all__,
     *electra.__all__,
     *gpt.__all__,
+    *longformer.__all__,
     *mpnet.__all__,
     *roberta.__all__,
     *swin.__all__,

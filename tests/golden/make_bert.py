@@ -95,11 +95,16 @@ def make_labels(name: str, config, given: dict[str, np.ndarray], rng: np.random.
     return {"labels": rng.integers(0, config.num_labels, BATCH)}
 
 
+def make_outputs(model: torch.nn.Module, given: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return flat(model(**given, output_attentions=True, output_hidden_states=True))
+
+
 def write(
     directory: Path,
     cases: dict[str, tuple[str, dict]],
     make_inputs: Callable,
     make_labels: Callable = make_labels,
+    make_outputs: Callable = make_outputs,
 ) -> None:
     for seed, (case, (name, fields)) in enumerate(cases.items()):
         rng = np.random.default_rng(seed)
@@ -108,7 +113,7 @@ def write(
         given = make_inputs(name, model.config, rng)
         given |= make_labels(name, model.config, given, rng)
         tensors = {name: torch.from_numpy(x) for name, x in given.items()}
-        expected = flat(model(**tensors, output_attentions=True, output_hidden_states=True))
+        expected = make_outputs(model, tensors)
         expected |= {f"given/{name}": x for name, x in given.items()}
         if "loss" in expected:
             # Padded at the left, the pooler reads padding, whose row in the table torch's lookup does not train.

@@ -1,4 +1,4 @@
-"""Makes electra_h5/, mpnet_h5/, albert_h5/: random models of TensorFlow classes, under each naming they write.
+"""Makes electra_h5/, mpnet_h5/, albert_h5/, longformer_h5/: random models of TensorFlow classes, by each naming.
 
     TF_USE_LEGACY_KERAS=1 PYTHONPATH=tests python tests/golden/make_encoders_h5.py [FAMILY ...]
 
@@ -25,6 +25,7 @@ CASES = {
     "electra": cases_of("Electra", {**BERT, "embedding_size": 5}, "PreTraining"),
     "mpnet": cases_of("MPNet", {name: x for name, x in BERT.items() if name != "type_vocab_size"}),
     "albert": cases_of("Albert", {**BERT, "embedding_size": 5, "num_hidden_layers": 2}, "PreTraining"),
+    "longformer": cases_of("Longformer", {**BERT, "attention_window": 4}),
 }
 
 if __name__ == "__main__":

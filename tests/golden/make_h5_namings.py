@@ -113,7 +113,7 @@ NAMES = {
     "reconstruction": "logits",
 }
 """Of outputs that are called otherwise in ours."""
-TUPLES = ("BertModel", "RobertaModel", "MPNetModel", "AlbertModel")
+TUPLES = ("BertModel", "RobertaModel", "MPNetModel", "AlbertModel", "LongformerModel")
 """Of which ours gives a tuple."""
 
 

@@ -20,6 +20,7 @@ SELF_ATTENTION = {
     "grouped_query": lambda: layers.GroupedQueryAttention(D, H, 1),
     "multi_query": lambda: layers.MultiQueryAttention(D, H),
     "sliding_window": lambda: layers.SlidingWindowAttention(D, H, window_size=3),
+    "longformer": lambda: layers.LongformerAttention(D, H, attention_window=2),
     "block_sparse": lambda: layers.BlockSparseAttention(D, H, block_size=2),
     "linear": lambda: layers.LinearAttention(D, H),
     "linformer": lambda: layers.LinformerAttention(D, H, 6, 3),

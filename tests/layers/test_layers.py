@@ -64,6 +64,10 @@ LAYERS = {
         lambda **k: layers.SlidingWindowAttention(D, 3, 2, 1, causal=True, num_global=1, dropout=0.1, **k),
         vectors,
     ),
+    "LongformerAttention": (
+        lambda **k: layers.LongformerAttention(D, 3, 2, max_global=2, dropout=0.1, **k),
+        lambda rng: {"x": normal(rng, B, T, D), "global_attention_mask": rng.integers(0, 2, (B, T))},
+    ),
     "BlockSparseAttention": (lambda **k: layers.BlockSparseAttention(D, 3, block_size=2, seed=7, **k), vectors),
     "LinearAttention": (lambda **k: layers.LinearAttention(D, 3, causal=True, **k), vectors),
     "FAVOR+": (

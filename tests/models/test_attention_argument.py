@@ -31,13 +31,14 @@ GIVEN = {
     "relative_position": {"variant": "relative_position", "max_relative_position": 3},
     "transformer_xl": "transformer_xl",
     "sliding_window": attention.SlidingWindow(window_size=3, num_global=1),
+    "longformer": attention.Longformer(attention_window=4),
     "block_sparse": attention.BlockSparse(block_size=2, random_blocks=1),
     "linear": attention.Linear(feature_map="favor", num_features=9, seed=1),
     "latent": {"variant": "latent", "latent_dim": 5},
     "linformer": attention.Linformer(max_length=40, rank=3),
     "nystrom": "nystrom",
 }
-ENCODERS_ALONE = ("linformer", "nystrom")
+ENCODERS_ALONE = ("linformer", "longformer", "nystrom")
 
 
 def test_every_variant_is_here():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,14 @@ def assert_all_loaded(info: dict) -> None:
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
 
 
-def assert_there_and_back(peer: torch.nn.Module, given: dict, ours: str, cls: type, directory: Path) -> None:
+def assert_there_and_back(
+    peer: torch.nn.Module,
+    given: dict,
+    ours: str,
+    cls: type,
+    directory: Path,
+    outputs_of: Callable = peer_outputs,
+) -> None:
     """Outputs, losses, hidden states and attention maps; and what we save is to Transformers what it saved itself.
 
     Args:
@@ -101,13 +109,13 @@ def assert_there_and_back(peer: torch.nn.Module, given: dict, ours: str, cls: ty
         ours: the name of our class.
         cls: the peer's class of what we save.
         directory: where to.
+        outputs_of: gives a peer's outputs of inputs and labels.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # nothing fresh, nothing left out
         model = load_pretrained(directory / "theirs")
     assert type(model).__name__ == ours
-    wanted = peer_outputs(peer, given)
-    assert_equal(all_outputs(model, given), wanted, atol=1e-4)
+    assert_equal(all_outputs(model, given), outputs_of(peer, given), atol=1e-4)
 
     model.save_pretrained(directory / "ours", format="huggingface", max_shard_size="2KB")
     again, info = load_peer(cls, directory / "ours", output_loading_info=True)

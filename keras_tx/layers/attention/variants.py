@@ -22,6 +22,7 @@ from keras_tx.layers.attention.base import Attention
 from keras_tx.layers.attention.block_sparse import BlockSparseAttention
 from keras_tx.layers.attention.latent import LatentAttention
 from keras_tx.layers.attention.linear import LinearAttention
+from keras_tx.layers.attention.longformer import LongformerAttention
 from keras_tx.layers.attention.low_rank import LinformerAttention, NystromAttention
 from keras_tx.layers.attention.multi_head import MultiHeadAttention
 from keras_tx.layers.attention.relative import RelativePositionAttention, TransformerXLAttention
@@ -214,6 +215,16 @@ class SlidingWindow(AttentionConfig):
     window_size: int = OF_LAYER
     dilation: int = OF_LAYER
     num_global: int = OF_LAYER
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Longformer(AttentionConfig):
+    """`LongformerAttention`."""
+
+    layer: ClassVar = LongformerAttention
+    variant: str = named("longformer")
+    attention_window: int = OF_LAYER
+    max_global: int | None = OF_LAYER
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -260,6 +260,7 @@ class TransformerBlock(Layer):
         context_mask=None,
         bias=None,
         positions=None,
+        global_attention_mask=None,
         cache: BlockCache | None = None,
         return_attention: bool = False,
         training=None,
@@ -273,6 +274,7 @@ class TransformerBlock(Layer):
             context: `(B, S, context_dim)`; needed by a block with cross attention, unless `cache` holds it.
             attention_mask, bias, positions: as `MultiHeadAttention` takes them, for self-attention.
             context_mask: as `attention_mask`, over the context; Keras's mask of the context unless given.
+            global_attention_mask: as `LongformerAttention` takes it, for self-attention of that kind.
             cache: from `init_cache`.
             return_attention: also return the maps.
             training: whether dropout is active.
@@ -288,7 +290,7 @@ class TransformerBlock(Layer):
             raise ValueError("`context` is for cross attention: make the block with `context_dim`.")
         asked = {"return_attention": return_attention, "training": training}
         mask = x_mask if mask is None else mask
-        real = {} if mask is None else {"x_mask": mask}
+        own_masks = {"x_mask": mask, "global_attention_mask": global_attention_mask}
         own, crossed = (None, None) if cache is None else cache
         x = x if self.residual_dtype is None else keras.ops.cast(x, self.residual_dtype)
         x, weights, own = self._attend(
@@ -300,7 +302,7 @@ class TransformerBlock(Layer):
             bias=bias,
             positions=positions,
             cache=own,
-            **real,
+            **{name: given for name, given in own_masks.items() if given is not None},
             **asked,
         )
         if self.context_dim is not None:

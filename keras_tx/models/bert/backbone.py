@@ -87,7 +87,7 @@ class BERTBackbone(TextBackbone):
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
             attention_dropout=c.attention_dropout,
-            attention_variant=c.attention,
+            attention_variant=c.block_attention,
             layer_index=index,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
@@ -119,8 +119,8 @@ class BERTBackbone(TextBackbone):
         """The blocks in the order in which they run."""
         return self.blocks
 
-    def block_options(self, length) -> dict[str, Any]:
-        """Returns what each block of this family is called with besides the mask, for rows of this length."""
+    def block_options(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Returns what each block of this family is called with besides the mask, for these inputs."""
         return {}
 
     def build(self, input_shape=None):
@@ -148,7 +148,7 @@ class BERTBackbone(TextBackbone):
         options = {
             "attention_mask": inputs["attention_mask"],
             "training": training,
-            **self.block_options(ops.shape(x)[1]),
+            **self.block_options(inputs),
         }
         outputs = run_blocks(self.block_sequence, x, **options, **asked).named
         x = outputs["hidden_states"][-1]

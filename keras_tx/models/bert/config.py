@@ -53,6 +53,11 @@ class BERTConfig(TextConfig):
     """Whether there are kinds of tokens; where there are none, `type_vocab_size` is 0."""
 
     @property
+    def block_attention(self) -> Pattern:
+        """The attention of the blocks in turn, as they take it."""
+        return self.attention
+
+    @property
     def embedding_width(self) -> int:
         return self.embedding_dim or self.d_model
 

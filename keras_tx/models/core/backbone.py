@@ -78,6 +78,7 @@ class TextBackbone(Backbone):
         attention_mask=None,
         token_type_ids=None,
         position_ids=None,
+        global_attention_mask=None,
         cache=None,
         return_attention: bool = False,
         return_hidden_states: bool = False,
@@ -89,7 +90,12 @@ class TextBackbone(Backbone):
             A dict with `"last_hidden_state"`, `(B, T, d_model)`; of BERT, where it has a pooler, `"pooler_output"`,
             `(B, d_model)`; and `"hidden_states"`, `"attentions"` and `"cache"` as asked for.
         """
-        named = {"attention_mask": attention_mask, "token_type_ids": token_type_ids, "position_ids": position_ids}
+        named = {
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "global_attention_mask": global_attention_mask,
+        }
         slots = cache_slots(cache)
         given = text_inputs(inputs, named, self.input_names, slots=slots)
         if cache is not None and not self.has_cache:

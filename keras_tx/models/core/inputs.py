@@ -54,7 +54,7 @@ def text_inputs(
 
     Raises:
         ValueError: as `inputs_by_name`, for ids that are not `(batch, length)` integers, or an attention mask, `(B, S)`
-            or `(B, T, S)`, or token types that do not fit them.
+            or `(B, T, S)`, a global one, or token types that do not fit them.
     """
     given = inputs_by_name(inputs, "input_ids", named, taken)
     for name in ("input_ids", "decoder_input_ids", "token_type_ids"):
@@ -67,6 +67,8 @@ def text_inputs(
         slots = ids.shape[-1] if slots is None else slots or None
         by_query = len(mask.shape) > len(ids.shape)
         require_shape(mask, (*ids.shape, slots) if by_query else (*ids.shape[:-1], slots), "attention_mask")
+    if given.get("global_attention_mask") is not None:
+        require_shape(given["global_attention_mask"], (*ids.shape[:-1], None), "global_attention_mask")
     if types is not None:
         require_shape(types, tuple(ids.shape), "token_type_ids")
     return given
@@ -144,7 +146,14 @@ def padded(named: dict[str, Any], pad_token_id: int) -> dict[str, Any]:
         if not is_ragged(x):
             found[name] = x
             continue
-        if name not in (*fill, "attention_mask", "decoder_attention_mask", "token_type_ids", "position_ids"):
+        if name not in (
+            *fill,
+            "attention_mask",
+            "global_attention_mask",
+            "decoder_attention_mask",
+            "token_type_ids",
+            "position_ids",
+        ):
             raise ValueError(f"`{name}` must be a tensor, not a ragged one: only texts are filled up.")
         found[name] = x.to_tensor(fill.get(name, 0))
         if name.endswith("input_ids"):

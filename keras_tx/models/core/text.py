@@ -46,6 +46,7 @@ class TextModel(ResizableEmbeddings, HeadModel):
         end_positions=None,
         mc_token_ids=None,
         mc_labels=None,
+        global_attention_mask=None,
         cache=None,
         return_attention: bool = False,
         return_hidden_states: bool = False,
@@ -72,6 +73,8 @@ class TextModel(ResizableEmbeddings, HeadModel):
             start_positions, end_positions: `(B,)`, the answer's first and last token.
             mc_token_ids: `(B, C)`, the position whose hidden state is each text's summary; the last one unless given.
             mc_labels: `(B,)`, which text is to be chosen.
+            global_attention_mask: `(B, S)`, of Longformer alone: 1 at the tokens that are global, of the first S, the
+                others being local.
             cache: from `init_cache`, one entry a block; of a language model alone.
             return_attention: also return the attention maps, `"attentions"`: of every block, `(B, H, T, T)`.
             return_hidden_states: also return `"hidden_states"`: the embeddings, then each block's output;
@@ -101,13 +104,23 @@ class TextModel(ResizableEmbeddings, HeadModel):
             "end_positions": end_positions,
             "mc_token_ids": mc_token_ids,
             "mc_labels": mc_labels,
+            "global_attention_mask": global_attention_mask,
         }
         given = text_inputs(inputs, named, self.taken(), slots=cache_slots(cache), choices=self.choices)
+        given |= self.unless_given(given)
         tokens = {name: as_rows(given[name]) if self.choices else given[name] for name in self.backbone.input_names}
         cached = {} if cache is None else {"cache": cache}
         asked = {"return_attention": return_attention, "return_hidden_states": return_hidden_states}
         hidden = self.backbone(present(tokens), **cached, **asked, training=training)
         return self.answer(hidden, given, training)
+
+    def unless_given(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Returns inputs that this model makes of others where they were not given, by name.
+
+        Args:
+            given: the model's inputs and labels by name, None for those not given.
+        """
+        return {}
 
     def answer(self, hidden: dict[str, Any], given: dict[str, Any], training=None) -> Any:
         """Returns what `call` does: the logits, the losses of the labels that were given, and what else was asked for.
