@@ -6,11 +6,12 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 import keras_tx
@@ -177,3 +178,9 @@ def made_random(make: Callable[[], keras.Model], rng: np.random.Generator, scale
 def _telling(weight: keras.Variable, rng: np.random.Generator, scale: float) -> np.ndarray:
     values = normal(rng, *weight.shape)
     return scale * values if len(weight.shape) > 1 else (weight.name in ("gamma", "scale")) + 0.1 * values
+
+
+def long_after(count: int, values: Iterable) -> list:
+    """Values as a test's parameters; those after the first few are long ones, which add little to them."""
+    as_tuples = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*x, marks=[pytest.mark.slow] if i >= count else []) for i, x in enumerate(as_tuples)]

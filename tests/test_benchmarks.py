@@ -114,6 +114,7 @@ def test_a_job_is_timed_in_child_processes(fake_job):
     assert "keras-hub" in done.stdout and "load average" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_side_runs_in_the_environment_it_names(fake_job):
     python, used = fake_job / "python", fake_job / "used"
     python.write_text(f'#!/bin/sh\ntouch {used}\nexec {sys.executable} "$@"\n')

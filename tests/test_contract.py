@@ -14,8 +14,10 @@ from contract import (
     BACKEND,
     BATCH,
     CASES,
+    KINDS,
     LENGTH,
     arrays,
+    cases,
     classes_of,
     every_case,
     every_generator,
@@ -37,7 +39,7 @@ from keras_tx.ops.image.patches import pair
 # === Shapes ===
 
 
-@every_case
+@cases(quick=KINDS)
 def test_batch_and_length_are_free(case, model):
     """Eager and symbolic passes agree at any batch and length."""
     given = symbolic(model)
@@ -49,7 +51,7 @@ def test_batch_and_length_are_free(case, model):
             np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
 
 
-@every_case
+@cases(quick=KINDS)
 def test_predict_gives_arrays(case, model):
     """Compiled and eager passes agree; those of a head from the ids or images alone, by name and by place."""
     given = inputs(model)
@@ -73,7 +75,7 @@ def test_ids_that_keras_makes_floats(case, model):
         np.testing.assert_allclose(have, want, atol=1e-5, rtol=1e-5)
 
 
-@every_image
+@cases(is_image=True, quick=KINDS)
 def test_image_size_is_free(case, model):
     """Compiled and eager passes agree on images twice as high, which give other logits upside down."""
     height, width = pair(case.config.image_size)

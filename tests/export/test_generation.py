@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from export_helpers import sentencepiece
 from generation_helpers import chi_square, eagerly
-from helpers import numpy, randomize
+from helpers import long_after, numpy, randomize
 from small_run import small_model
 
 from keras_tx import BigramModel, BPETokenizer, CharTokenizer, GPTModel, T5Model
@@ -317,9 +317,9 @@ def test_searches_read_the_end_of_long_prompts(model, signature, options, weight
     "options",
     [
         {"repetition_penalty": 1.7},
-        {"no_repeat_ngram_size": 2},
+        pytest.param({"no_repeat_ngram_size": 2}, marks=pytest.mark.slow),
         {"num_beams": 3, "repetition_penalty": 1.7, "no_repeat_ngram_size": 2},
-        {"penalty_alpha": 0.6, "top_k": 4, "repetition_penalty": 1.7},
+        pytest.param({"penalty_alpha": 0.6, "top_k": 4, "repetition_penalty": 1.7}, marks=pytest.mark.slow),
     ],
     ids=lambda options: "-".join(options),
 )
@@ -339,7 +339,7 @@ def test_rules_are_those_of_generate(options):
     assert not np.array_equal(rows, plain)
 
 
-@pytest.mark.parametrize("options", [{}, {"num_beams": 2}, {"penalty_alpha": 0.6, "top_k": 3}], ids=str)
+@pytest.mark.parametrize("options", long_after(1, [{}, {"num_beams": 2}, {"penalty_alpha": 0.6, "top_k": 3}]), ids=str)
 def test_rules_see_no_padding(options):
     """Which is a character of the vocabulary here, "f", and may come twice in a row."""
     assert TOKENIZER.pad_token_id == TOKENIZER.encode("f")[0]

@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from helpers import numpy, randomize
+from helpers import long_after, numpy, randomize
 
 from keras_tx import GPTModel, T5Model, Transformer, attention
 from keras_tx.generation import Decoding, generate
@@ -43,6 +43,7 @@ def prompts(rows: int = 2, length: int = LONG):
     return ids, mask
 
 
+@pytest.mark.slow
 def test_tokens_are_those_of_a_prompt_read_at_once(gpt):
     options = {"max_new_tokens": 9, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2}
     got = numpy(gpt.generate(*prompts(), **options))
@@ -95,7 +96,7 @@ def test_a_source_is_not_padded_where_that_would_count():
     assert Transformer(40, **sizes, attention="block_sparse").padded_length(LONG, 128) == LONG
 
 
-@pytest.mark.parametrize("positions", [None, 1024, 703])
+@pytest.mark.parametrize("positions", long_after(1, [703, None, 1024]))
 def test_few_programs_for_many_sizes(positions, gpt):
     """Prompts of 1 to 500 tokens and results of 1 to 200, with an assistant's drafts and without."""
     for candidates in (0, 5):

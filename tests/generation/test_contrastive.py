@@ -63,6 +63,7 @@ def test_tokens_are_those_of_the_definition(positions):
         np.testing.assert_array_equal(got, [want[0][5:], want[1][3:]])
 
 
+@pytest.mark.slow
 def test_streams_and_keeps_its_compilation(model):
     whole = numpy(model.generate(PROMPTS[:1], **OPTIONS))
     parts = list(model.stream(PROMPTS[:1], **OPTIONS, chunk=4))

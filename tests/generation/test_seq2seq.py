@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generation_helpers import chi_square, eagerly
-from helpers import numpy, randomize
+from helpers import long_after, numpy, randomize
 from outputs import read_golden
 
 from keras_tx.models import GPTModel, T5Model
@@ -39,7 +39,7 @@ def model(rng) -> T5Model:
 CASES = [("first", i) for i in range(len(OPTIONS))] + [("second", i) for i in (1, 3)]
 
 
-@pytest.mark.parametrize(("name", "case"), CASES)
+@pytest.mark.parametrize(("name", "case"), long_after(5, CASES))
 def test_tokens_and_scores(name, case):
     model, sources = golden(name)
     with nullcontext() if (name, case) in COMPILED else eagerly():

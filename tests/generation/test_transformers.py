@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generation_helpers import Golden, chi_square, eagerly
-from helpers import numpy
+from helpers import long_after, numpy
 
 GOLDEN = Golden(Path(__file__).parents[1] / "golden" / "generation.npz")
 COMPILED = [("gpt2", 0), ("gpt2", 1), ("gpt", 1)]
 CASES = [("gpt2", i) for i in range(len(GOLDEN.cases))] + [("gpt", i) for i in (0, 1, 4, 9)]
 
 
-@pytest.mark.parametrize(("family", "case"), CASES)
+@pytest.mark.parametrize(("family", "case"), long_after(10, CASES))
 def test_tokens_and_scores(family, case):
     want = GOLDEN.want(family, case)
     with nullcontext() if (family, case) in COMPILED else eagerly():

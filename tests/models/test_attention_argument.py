@@ -180,7 +180,8 @@ def test_patterns_to_json_and_back():
     ]
 
 
-@pytest.mark.parametrize("given", [PATTERN[:2], pytest.param(PATTERN, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [PATTERN[:2], PATTERN])
 def test_a_gpt_with_attention_in_turn_generates_what_it_says_without_a_cache(given, rng):
     model = randomize(keras_tx.GPTModel(GPT, num_layers=4, attention=given), rng)
     kinds = [type(block.attention) for block in model.backbone.blocks]

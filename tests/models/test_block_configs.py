@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from contract import CASES
-from helpers import made_random, normal, numpy
+from helpers import long_after, made_random, normal, numpy
 
 from keras_tx import GPTModel, attention
 from keras_tx.layers import SwinBlock, TransformerBlock
@@ -21,7 +21,7 @@ SEEN: set[str] = set()
 """Blocks of these configs have been tested: heads of one family have the same."""
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", long_after(15, CONFIGS))
 def test_every_block_of_every_model_is_rebuilt_from_its_config(name, rng):
     model = made_random(CONFIGS[name], rng)
     for block in [layer for layer in model._flatten_layers() if isinstance(layer, TransformerBlock | SwinBlock)]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden.drawn import draw_by_name
-from helpers import numpy
+from helpers import long_after, numpy
 from outputs import read_golden
 from safetensors.numpy import load_file, save_file
 
@@ -43,7 +43,7 @@ def test_other_channels():
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("case", ["stages", "paper"])
+@pytest.mark.parametrize("case", long_after(1, ["stages", "paper"]))
 def test_all_stages(case, tmp_path):
     """The map before the patches and the logits; and every tensor of timm's goes back."""
     weights, (given, expected) = drawn(case), read_golden(GOLDEN / case)

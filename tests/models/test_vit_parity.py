@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import numpy
+from helpers import long_after, numpy
 from outputs import read_golden
 
 from keras_tx.models import VisionTransformer, load_pretrained
@@ -54,7 +54,7 @@ def test_outputs(case):
         np.testing.assert_allclose(model(given), found["logits" if model.config.num_classes else "features"], atol=1e-5)
 
 
-@pytest.mark.parametrize("case", TIMM)
+@pytest.mark.parametrize("case", long_after(2, TIMM))
 def test_features_and_images_of_another_size(case):
     model, (given, expected) = VisionTransformer.from_pretrained(GOLDEN / case), read_golden(GOLDEN / case)
     np.testing.assert_allclose(model(given["images"], return_features=True), expected["features"], atol=1e-4)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from helpers import long_after
 
 from keras_tx.text import BPETokenizer, has_tokenizer, load_tokenizer
 
@@ -35,7 +36,7 @@ def rows(batch: dict, name: str = "input_ids") -> list[list[int]]:
     return [row[mask == 1].tolist() for row, mask in zip(values, masks, strict=True)]
 
 
-@pytest.mark.parametrize("name", expected()["classes"])
+@pytest.mark.parametrize("name", long_after(6, expected()["classes"]))
 def test_vocabularies_by_themselves(name, tmp_path):
     """The vocabulary's own files, where the class says the rest; see tests/golden/make_tokenizer_classes.py."""
     golden, strings = expected()["classes"][name], expected()["strings"]
