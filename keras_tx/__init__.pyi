@@ -244,10 +244,12 @@ from .ops import (
     apply_rotary_pos_emb as apply_rotary_pos_emb,
 )
 from .tasks import (
+    FillMaskTask as FillMaskTask,
     MultipleChoiceTask as MultipleChoiceTask,
     QuestionAnsweringTask as QuestionAnsweringTask,
     TextClassificationTask as TextClassificationTask,
     TokenClassificationTask as TokenClassificationTask,
+    ZeroShotClassificationTask as ZeroShotClassificationTask,
 )
 from .text import (
     BPETokenizer as BPETokenizer,

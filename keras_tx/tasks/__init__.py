@@ -2,6 +2,7 @@
 
 from keras_tx.tasks.base import Task
 from keras_tx.tasks.entities import entity_scores, entity_spans
+from keras_tx.tasks.fill_mask import FilledMask, FillMaskTask
 from keras_tx.tasks.multiple_choice import Choice, MultipleChoiceTask
 from keras_tx.tasks.question_answering import Answer, QuestionAnsweringTask
 from keras_tx.tasks.rows import align_labels
@@ -9,17 +10,21 @@ from keras_tx.tasks.spans import best_spans
 from keras_tx.tasks.squad import answer_f1, exact_match, normalize_answer, squad_scores
 from keras_tx.tasks.text_classification import Label, TextClassificationTask
 from keras_tx.tasks.token_classification import Entity, TokenClassificationTask
+from keras_tx.tasks.zero_shot import ZeroShotClassificationTask
 
 __all__ = [
     "Answer",
     "Choice",
     "Entity",
+    "FillMaskTask",
+    "FilledMask",
     "Label",
     "MultipleChoiceTask",
     "QuestionAnsweringTask",
     "Task",
     "TextClassificationTask",
     "TokenClassificationTask",
+    "ZeroShotClassificationTask",
     "align_labels",
     "answer_f1",
     "best_spans",
