@@ -99,7 +99,7 @@ class FillMaskTask(Task):
         Args:
             texts: strings with the tokenizer's mask token in them, in any form that `Task.predict` takes.
             top_k: how many tokens.
-            targets: the only tokens to choose from. Of a word that is several tokens the first is taken, with a warning.
+            targets: the only tokens to choose from. Of a word that is several, the first is taken, with a warning.
 
         Raises:
             ValueError: for a text without a mask, or with one that is not read, with its number; for a target without a
@@ -140,7 +140,7 @@ class FillMaskTask(Task):
                 tokens = [known[target]]
             if not tokens:
                 raise ValueError(f"`targets` has {target!r}, of which the tokenizer makes no token: leave it out.")
-            if len(tokens) > 1 or (target not in known and tokens[0] == self.tokenizer.unk_token_id):
+            if len(tokens) > 1 or (target not in known and tokens[0] in self.tokenizer.all_special_ids):
                 taken = self.tokenizer.decode(tokens[:1])
                 warnings.warn(f"the target {target!r} is no token: {taken!r} is taken in its place.", stacklevel=3)
             ids.add(tokens[0])

@@ -32,19 +32,14 @@ def label_scores(logits, problem_type: str):
     return logits if problem_type == "regression" else ops.sigmoid(logits)
 
 
-def entailment_ids(names: Sequence[str]) -> tuple[int, int]:
-    """The numbers of a classifier's labels for contradiction and entailment, as Transformers chooses them.
+def entailment_ids(names: Sequence[str]) -> tuple[int, int] | None:
+    """The numbers of contradiction and entailment among the labels of a classifier of natural language inference.
 
-    Raises:
-        ValueError: if no label begins with "entail", in any case, or there is none but that.
+    As Transformers has it, entailment is the first that begins with "entail", in any case; contradiction the first
+    label, or the last where entailment is the first. None if there is no such label, or none but that.
     """
     found = [i for i, name in enumerate(names) if name.lower().startswith("entail")]
-    if not found or len(names) < 2:
-        raise ValueError(
-            'the model must be a classifier of natural language inference, with a label that begins with "entail" and '
-            f"another: name them by `label_names`; got {', '.join(names)}."
-        )
-    return (0 if found[0] else len(names) - 1), found[0]
+    return (0 if found[0] else len(names) - 1, found[0]) if found and len(names) > 1 else None
 
 
 def entailment_scores(logits, contradiction: int, entailment: int, multi_label):

@@ -31,7 +31,7 @@ class ZeroShotClassificationTask(Task):
 
     Args:
         model: with a sequence classifier's head, as `BERTForSequenceClassification`. One of its `label_names` begins
-            with "entail". The contradiction is the first of the others, or the last where entailment is the first.
+            with "entail"; the first of them, or the last where that is the first, is the contradiction.
         tokenizer, max_length, batch_size: as of `Task`.
 
     Raises:
@@ -42,7 +42,13 @@ class ZeroShotClassificationTask(Task):
 
     def __init__(self, model: HeadModel, tokenizer: Tokenizer, *, max_length: int | None = None, batch_size: int = 32):
         super().__init__(model, tokenizer, max_length=max_length, batch_size=batch_size)
-        self.contradiction_id, self.entailment_id = entailment_ids(self.label_names)
+        ids = entailment_ids(self.label_names)
+        if ids is None:
+            raise ValueError(
+                'the model must be a classifier of natural language inference, with a label that begins with "entail" '
+                f"and another: name them by `label_names`; got {', '.join(self.label_names)}."
+            )
+        self.contradiction_id, self.entailment_id = ids
         self.inference = TextClassificationTask(model, tokenizer, max_length=max_length, batch_size=batch_size)
 
     @staticmethod

@@ -27,10 +27,12 @@ from keras_tx.models.bert.model import (
     BERTForTokenClassification,
 )
 from keras_tx.tasks import (
+    FillMaskTask,
     MultipleChoiceTask,
     QuestionAnsweringTask,
     TextClassificationTask,
     TokenClassificationTask,
+    ZeroShotClassificationTask,
 )
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
@@ -130,22 +132,39 @@ def test_choices():
         assert found["score"][i] == pytest.approx(choice.score, abs=1e-6)
 
 
+def test_hypotheses():
+    names = ("contradiction", "neutral", "entailment")
+    model = model_of(BERTForSequenceClassification, num_labels=3, label_names=names)
+    task, labels = ZeroShotClassificationTask(model, wordpiece()), ["bob", "rome", "anna"]
+    hypotheses = [[f"the film is {label}" for label in labels]] * len(TEXTS)
+    for multi_label in (False, True):
+        found = served(model, signature="serve_zero_shot", text=TEXTS, hypotheses=hypotheses, multi_label=multi_label)
+        scores = task.scores(TEXTS, labels, "the film is {}", multi_label)
+        np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
+        assert found["index"] == scores.argmax(axis=1).tolist()
+        assert found["hypothesis"] == [hypotheses[0][i] for i in found["index"]]
+    alone = served(model, signature="serve_zero_shot", text=TEXTS, hypotheses=[["anna"]] * len(TEXTS))
+    np.testing.assert_allclose(alone["scores"], task.scores(TEXTS, "anna", "{}"), atol=1e-6)
+    beside = served(
+        model, signature="serve_zero_shot", text=[b"\xff", b"anna"], hypotheses=[["bob", "rome"], ["bob", "rome"]]
+    )
+    assert "`text` must be UTF-8" in beside["error"][0] and (beside["index"][0], beside["hypothesis"][0]) == (-1, "")
+    assert beside["error"][1] == "" and sum(beside["scores"][1]) == pytest.approx(1)
+
+
 def test_masked_tokens():
-    model = model_of(BERTForMaskedLM)
-    texts = ["anna [MASK] bob", "[MASK] is [MASK]."]
-    found = served(model, text=texts, top_k=3)
-    batch = wordpiece()(texts)
-    logits = np.asarray(model(batch)["logits"])
-    mask = 0, batch["input_ids"][0].tolist().index(wordpiece().mask_token_id)
-    best = np.argsort(-logits[mask])[:3]
-    shares = np.exp(logits[mask] - logits[mask].max())
-    assert found["token_id"][0][0] == best.tolist()
-    assert found["token"][0][0] == [wordpiece().decode([i]) for i in best]
-    np.testing.assert_allclose(found["score"][0][0], (shares / shares.sum())[best], atol=1e-6)
-    assert found["token"][0][1] == ["", "", ""] and "" not in found["token"][1][1]
-    beside = served(model, text=["anna", *texts], top_k=3)
-    assert "must have the mask token" in beside["error"][0] and beside["error"][1:] == ["", ""]
-    assert beside["token"][0][0] == ["", "", ""] and beside["token_id"][1:] == found["token_id"]
+    model = model_of(BERTForMaskedLM, vocab_size=64)  # which is more than the tokenizer has
+    texts = ["anna [MASK] bob", "[MASK] is [MASK].", f"[MASK] {TEXT} {TEXT}"]
+    found = served(model, text=texts, top_k=61)
+    for i, masks in enumerate(FillMaskTask(model, wordpiece()).predict(texts, top_k=61)):
+        for k, tokens in enumerate(masks):
+            assert found["token_id"][i][k] == [x.token_id for x in tokens]
+            assert found["token"][i][k] == [x.token for x in tokens]
+            np.testing.assert_allclose(found["score"][i][k], [x.score for x in tokens], atol=1e-6)
+    assert found["token"][0][1] == [""] * 61 and "" not in found["token"][1][1]
+    beside = served(model, text=["anna", *texts], top_k=61)
+    assert "must have the mask token" in beside["error"][0] and beside["error"][1:] == [""] * 3
+    assert beside["token"][0][0] == [""] * 61 and beside["token_id"][1:] == found["token_id"]
 
 
 def test_masks_are_asked_for_where_no_model_cuts_them_off():

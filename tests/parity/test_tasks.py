@@ -18,12 +18,12 @@ HYPOTHESES = ("This example is food.", "It is about music!", "This example is sp
 
 
 def bert(directory: Path):
-    return make_tasks.tokenizer_of(directory / "vocabulary", LENGTH), {**BERT, "max_position_embeddings": LENGTH}
+    return make_tasks.tokenizer_of(LENGTH), {**BERT, "max_position_embeddings": LENGTH}
 
 
 def roberta(directory: Path):
     peer = tokenizers.ByteLevelBPETokenizer()
-    texts = [*make_tasks.TEXTS, *HYPOTHESES, *(text for text, _ in make_tasks.MASKED), " ".join(make_tasks.WORDS)]
+    texts = [*make_tasks.TEXTS, *HYPOTHESES, *(text for text, _ in make_tasks.MASKED)]
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     peer.train_from_iterator(texts * 3, vocab_size=331, special_tokens=special, show_progress=False)
     directory.mkdir(exist_ok=True)
