@@ -25,7 +25,7 @@ from keras_tx.text import Tokenizer
 
 
 def string_signatures(model: HeadModel | Backbone, tokenizer: Tokenizer) -> dict[str, Signature]:
-    """`serve_text` for a model that reads texts, and `serve_text_pair` if it reads pairs of them.
+    """`serve_text` for a model that reads texts, and `serve_text_pair` and others if it reads pairs of them.
 
     Raises:
         ValueError: for a model that cannot be asked with strings, and for a tokenizer that does not fit it.
@@ -82,7 +82,10 @@ def label_signatures(served: StringModel) -> dict[str, Signature]:
 
 
 def zero_shot_signature(served: StringModel, contradiction: int, entailment: int) -> Signature:
-    """From texts and hypotheses `(B, C)` to the hypothesis that each text entails, as `ZeroShotClassificationTask`."""
+    """From texts and hypotheses `(B, C)` to the hypothesis that each text entails, as `ZeroShotClassificationTask`.
+
+    Of a hypothesis that has more than half of a row, and a text that does not fit beside it, both are cut.
+    """
     import tensorflow as tf
 
     def classify(text, hypotheses, multi_label):

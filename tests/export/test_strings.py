@@ -16,7 +16,7 @@ from keras_tx import (
     GPTForTokenClassification,
 )
 from keras_tx.export.check import sample_requests
-from keras_tx.export.saved_model import model_signatures
+from keras_tx.export.saved_model import export_saved_model, model_signatures
 from keras_tx.export.text_generator import TextOptions
 from keras_tx.models.bert.model import (
     BERTForMaskedLM,
@@ -132,24 +132,40 @@ def test_choices():
         assert found["score"][i] == pytest.approx(choice.score, abs=1e-6)
 
 
-def test_hypotheses():
+def inference_model():
     names = ("contradiction", "neutral", "entailment")
-    model = model_of(BERTForSequenceClassification, num_labels=3, label_names=names)
+    return model_of(BERTForSequenceClassification, num_labels=3, label_names=names)
+
+
+def test_hypotheses():
+    model = inference_model()
     task, labels = ZeroShotClassificationTask(model, wordpiece()), ["bob", "rome", "anna"]
+    serve = model_signatures(model, wordpiece(), None, TextOptions())["serve_zero_shot"].traced()
     hypotheses = [[f"the film is {label}" for label in labels]] * len(TEXTS)
     for multi_label in (False, True):
-        found = served(model, signature="serve_zero_shot", text=TEXTS, hypotheses=hypotheses, multi_label=multi_label)
+        found = serve(tf.constant(TEXTS), tf.constant(hypotheses), tf.constant(multi_label))
         scores = task.scores(TEXTS, labels, "the film is {}", multi_label)
         np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
-        assert found["index"] == scores.argmax(axis=1).tolist()
-        assert found["hypothesis"] == [hypotheses[0][i] for i in found["index"]]
-    alone = served(model, signature="serve_zero_shot", text=TEXTS, hypotheses=[["anna"]] * len(TEXTS))
+        best = scores.argmax(axis=1)
+        assert found["index"].numpy().tolist() == best.tolist()
+        assert found["hypothesis"].numpy().astype(str).tolist() == [hypotheses[0][i] for i in best]
+    alone = serve(tf.constant(TEXTS), tf.constant([["anna"]] * len(TEXTS)))
     np.testing.assert_allclose(alone["scores"], task.scores(TEXTS, "anna", "{}"), atol=1e-6)
-    beside = served(
-        model, signature="serve_zero_shot", text=[b"\xff", b"anna"], hypotheses=[["bob", "rome"], ["bob", "rome"]]
-    )
-    assert "`text` must be UTF-8" in beside["error"][0] and (beside["index"][0], beside["hypothesis"][0]) == (-1, "")
-    assert beside["error"][1] == "" and sum(beside["scores"][1]) == pytest.approx(1)
+    beside = serve(tf.constant([b"\xff", b"anna"]), tf.constant([["bob", "rome"]] * 2))
+    assert beside["error"].numpy().tolist() == [b"`text` must be UTF-8", b""]
+    assert beside["index"][0] == -1 and beside["hypothesis"][0] == b""
+    np.testing.assert_allclose(np.sum(beside["scores"][1]), 1, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_hypotheses_of_a_saved_model(tmp_path):
+    """Where what a request leaves out has its default."""
+    model = inference_model()
+    export_saved_model(model, tmp_path / "1", wordpiece())
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    found = loaded.serve_zero_shot(text=tf.constant(TEXTS), hypotheses=tf.constant([["bob", "rome"]] * len(TEXTS)))
+    scores = ZeroShotClassificationTask(model, wordpiece()).scores(TEXTS, ["bob", "rome"], "{}")
+    np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
 
 
 def test_masked_tokens():
