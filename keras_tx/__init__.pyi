@@ -260,12 +260,14 @@ from .ops import (
 )
 from .tasks import (
     CrossEncoderTask as CrossEncoderTask,
+    FillMaskTask as FillMaskTask,
     MultipleChoiceTask as MultipleChoiceTask,
     QuestionAnsweringTask as QuestionAnsweringTask,
     SearchResults as SearchResults,
     TextClassificationTask as TextClassificationTask,
     TextEmbeddingTask as TextEmbeddingTask,
     TokenClassificationTask as TokenClassificationTask,
+    ZeroShotClassificationTask as ZeroShotClassificationTask,
 )
 from .text import (
     BPETokenizer as BPETokenizer,

@@ -39,6 +39,16 @@ def sample_inputs(tokenizer: Tokenizer, *names: str):
     return sample
 
 
+def sample_choices(tokenizer: Tokenizer, name: str):
+    """A `Signature.sample` for texts and, by a name, several further ones for each."""
+
+    def sample(rng: np.random.Generator, rows: int, length: int) -> dict[str, np.ndarray]:
+        texts = sample_texts(tokenizer, rng, (1 + CHOICES) * rows, length)
+        return {"text": texts[:rows], name: texts[rows:].reshape(rows, CHOICES)}
+
+    return sample
+
+
 def _cut(tokenizer: Tokenizer, text: str, length: int) -> str:
     """The beginning of a text, of at most `length` tokens, which may differ from those it was decoded from."""
     try:

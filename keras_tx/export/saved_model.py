@@ -63,6 +63,8 @@ def export_saved_model(
             `choice`, `index`, `score` and `scores`; `text` with mask tokens to `token`, `token_id` and `score`; `text`
             to the outputs of a model without a head; `prompt` to a generated `text`, with the options given here.
         serve_text_pair: the same for `text` and `text_pair`, where a model reads pairs.
+        serve_zero_shot, of a classifier with a label that begins with "entail": `text`, `hypotheses` and the scalar
+            `multi_label`, False unless given, to `hypothesis`, `index`, `score` and `scores`.
         generate, of a model that generates: `prompt` and the scalars `max_new_tokens`, `temperature` (0 for greedy),
             `top_k` (0 for all), `top_p` and `seed` to `text`. TensorFlow Serving fills in those that a request leaves
             out. A decoder's text begins with the prompt. Equal prompts, options and seeds give equal texts, whatever

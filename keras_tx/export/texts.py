@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_tx.export.faults import Faults
-from keras_tx.export.samples import CHOICES, sample_inputs, sample_texts
+from keras_tx.export.samples import sample_choices, sample_inputs, sample_texts
 from keras_tx.export.signature import Signature, by_row, strings
 from keras_tx.export.string_model import StringModel
 from keras_tx.export.tensors import embedded
@@ -20,12 +20,13 @@ from keras_tx.models.core.backbone import Backbone, TextBackbone
 from keras_tx.models.core.embedding import TextEmbeddingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import ChoiceHead, MaskedLanguageModelHead, SequenceHead, SpanHead, TokenHead
-from keras_tx.tasks.labels import label_scores, problem_type
+from keras_tx.tasks.fill_mask import require_mask_token
+from keras_tx.tasks.labels import entailment_ids, entailment_scores, label_scores, problem_type
 from keras_tx.text import Tokenizer
 
 
 def string_signatures(model: HeadModel | Backbone, tokenizer: Tokenizer) -> dict[str, Signature]:
-    """`serve_text` for a model that reads texts, and `serve_text_pair` if it reads pairs of them.
+    """`serve_text` for a model that reads texts, and `serve_text_pair` and others if it reads pairs of them.
 
     Raises:
         ValueError: for a model that cannot be asked with strings, and for a tokenizer that does not fit it.
@@ -62,7 +63,10 @@ def label_outputs(names, scores) -> dict[str, Any]:
 
 
 def label_signatures(served: StringModel) -> dict[str, Signature]:
-    """From texts, or pairs of texts, to labels. Of a pair that is too long the longer text is cut first."""
+    """From texts, or pairs of texts, to labels. Of a pair that is too long the longer text is cut first.
+
+    A classifier of natural language inference has `zero_shot_signature` too.
+    """
 
     def labelled(**texts) -> dict[str, Any]:
         faults = Faults(texts["text"], "text")
@@ -73,7 +77,33 @@ def label_signatures(served: StringModel) -> dict[str, Signature]:
     def signature(*names: str) -> Signature:
         return Signature(labelled, dict.fromkeys(names, strings()), sample_inputs(served.tokenizer, *names))
 
-    return {"serve_text": signature("text"), "serve_text_pair": signature("text", "text_pair")}
+    found = {"serve_text": signature("text"), "serve_text_pair": signature("text", "text_pair")}
+    ids = entailment_ids(served.label_names)
+    return found if ids is None else {**found, "serve_zero_shot": zero_shot_signature(served, *ids)}
+
+
+def zero_shot_signature(served: StringModel, contradiction: int, entailment: int) -> Signature:
+    """From texts and hypotheses `(B, C)` to the hypothesis that each text entails, as `ZeroShotClassificationTask`.
+
+    Of a hypothesis that has more than half of a row, and a text that does not fit beside it, both are cut.
+    """
+    import tensorflow as tf
+
+    def classify(text, hypotheses, multi_label):
+        faults = Faults(hypotheses, "hypotheses")
+        logits = ops.cast(served.model(side_by_side(served, faults, text, hypotheses=hypotheses))["logits"], "float32")
+        logits = tf.reshape(logits, [*tf.unstack(tf.shape(hypotheses)), logits.shape[-1]])
+        scores = entailment_scores(logits, contradiction, entailment, multi_label)
+        return faults.marked(chosen(hypotheses, scores, "hypothesis"))
+
+    specs = {"text": strings(), "hypotheses": strings(None, None), "multi_label": tf.TensorSpec((), tf.bool)}
+    sample = sample_choices(served.tokenizer, "hypotheses")
+    return Signature(
+        classify,
+        specs,
+        lambda *sizes: {**sample(*sizes), "multi_label": np.bool_(False)},
+        {"multi_label": tf.constant(False, name="multi_label")},
+    )
 
 
 def choice_signatures(served: StringModel) -> dict[str, Signature]:
@@ -82,22 +112,36 @@ def choice_signatures(served: StringModel) -> dict[str, Signature]:
 
     def choose(text, choices):
         faults, shape = Faults(choices, "choices"), tf.shape(choices)
-        texts = tf.repeat(faults.texts(text, "text", served.tokenizer), shape[1])
-        options = tf.reshape(faults.texts(choices, "choices", served.tokenizer), [-1])
-        of_options = Faults(options, "choices")
-        batch = served.tokens_of(of_options, text=texts, choices=options)
-        faults.note(tf.reshape(~of_options.none, shape), "`text` and `choices` must have a token")
+        batch = side_by_side(served, faults, text, choices=choices)
         batch = {name: tf.reshape(x, [shape[0], shape[1], tf.shape(x)[1]]) for name, x in batch.items()}
         scores = probabilities(ops.cast(served.model(batch)["logits"], "float32"))
-        best = tf.argmax(scores, axis=-1, output_type=tf.int32)
-        chosen = {"choice": tf.gather(choices, best, batch_dims=1), "index": best}
-        return faults.marked({**chosen, "score": tf.reduce_max(scores, axis=-1), "scores": scores})
+        return faults.marked(chosen(choices, scores, "choice"))
 
-    def sample(rng, rows, length):
-        texts = sample_texts(served.tokenizer, rng, (1 + CHOICES) * rows, length)
-        return {"text": texts[:rows], "choices": texts[rows:].reshape(rows, CHOICES)}
+    specs = {"text": strings(), "choices": strings(None, None)}
+    return {"serve_text": Signature(choose, specs, sample_choices(served.tokenizer, "choices"))}
 
-    return {"serve_text": Signature(choose, {"text": strings(), "choices": strings(None, None)}, sample)}
+
+def side_by_side(served: StringModel, faults: Faults, text, **choices) -> dict[str, Any]:
+    """The model's inputs `(B * C, T)` for texts `(B,)`, each with its choices `(B, C)`, by the name of the input."""
+    import tensorflow as tf
+
+    [(name, options)] = choices.items()
+    shape = tf.shape(options)
+    texts = tf.repeat(faults.texts(text, "text", served.tokenizer), shape[1])
+    options = tf.reshape(faults.texts(options, name, served.tokenizer), [-1])
+    of_options = Faults(options, name)
+    batch = served.tokens_of(of_options, text=texts, **{name: options})
+    faults.note(tf.reshape(~of_options.none, shape), f"`text` and `{name}` must have a token")
+    return batch
+
+
+def chosen(choices, scores, name: str) -> dict[str, Any]:
+    """The best of choices `(B, C)` by its name, its `index` and `score`, and all `scores` `(B, C)`."""
+    import tensorflow as tf
+
+    best = tf.argmax(scores, axis=-1, output_type=tf.int32)
+    found = {name: tf.gather(choices, best, batch_dims=1), "index": best}
+    return {**found, "score": tf.reduce_max(scores, axis=-1), "scores": scores}
 
 
 def mask_signatures(served: StringModel) -> dict[str, Signature]:
@@ -107,9 +151,7 @@ def mask_signatures(served: StringModel) -> dict[str, Signature]:
     """
     import tensorflow as tf
 
-    mask_id: Any = getattr(served.tokenizer, "mask_token_id", None)
-    if mask_id is None:
-        raise ValueError("`tokenizer` has no mask token, and a masked language model predicts what stands at one.")
+    mask_id = require_mask_token(served.tokenizer)
 
     def fill(text, top_k):
         tf.debugging.Assert(
@@ -122,7 +164,8 @@ def mask_signatures(served: StringModel) -> dict[str, Signature]:
         faults.note(unmasked, "`text` must have the mask token, and not among the tokens that are cut off")
         places, count = tf.where(masked), tf.shape(masked)[0]
         logits = tf.gather_nd(served.model(batch)["logits"], places)
-        scores, ids = tf.math.top_k(probabilities(ops.cast(logits, "float32")), top_k)
+        known = probabilities(ops.cast(logits, "float32"))[:, : served.tokenizer.vocab_size]
+        scores, ids = tf.math.top_k(known, top_k)
         tokens = tf.reshape(served.tokenizer.detokenize(tf.reshape(ids, [-1, 1])), tf.shape(ids))
         tokens = tf.strings.unicode_transcode(tokens, "UTF-8", "UTF-8", errors="replace")
         found = {"token": (tokens, ""), "token_id": (ids, -1), "score": (scores, 0.0)}

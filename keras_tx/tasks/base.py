@@ -14,6 +14,7 @@ from keras_tx.models.core.head import HeadModel
 from keras_tx.tasks.examples import labelled, listed
 from keras_tx.tasks.inputs import TextInputs
 from keras_tx.text import Tokenizer, load_tokenizer
+from keras_tx.text.core.rows import Truncation
 
 if TYPE_CHECKING:
     from keras_tx.training.recipes.finetune import FineTuning
@@ -164,7 +165,7 @@ class Task(TextInputs):
         by_number = class_weight and {self.label_id(label, "`class_weight`"): x for label, x in class_weight.items()}
         if validation_data is not None:
             given = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
-            callbacks = [_Validation(self, *labelled(given[0], given[1], depth=self.depth)[:2]), *callbacks]
+            callbacks = [Validation(self, *labelled(given[0], given[1], depth=self.depth)[:2]), *callbacks]
         recipe = (recipe or FineTuning()).replace(**overrides)
         weighing: dict[str, Any] = {"sample_weight": weights, "class_weight": by_number}
         return fine_tune(self.model, inputs, targets, recipe, **weighing, callbacks=callbacks, verbose=verbose)
@@ -186,17 +187,18 @@ class Task(TextInputs):
         ids = {text: row[mask > 0].tolist() for text, (row, mask) in zip(unique, rows, strict=True)}
         return [ids[text] for text in texts]
 
-    def inputs(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+    def inputs(self, texts: Sequence[Sequence[str]], truncation: bool | Truncation = True) -> dict[str, np.ndarray]:
         """Returns the model's inputs for texts and pairs of texts; those too long are cut.
 
         Args:
             texts: of each row, one text or two.
+            truncation: which text of a pair is cut, as tokenizers take it.
 
         Raises:
-            ValueError: for a row without a token.
+            ValueError: for a row without a token, and one without room for the text that is cut.
         """
         groups = [[i for i, row in enumerate(texts) if len(row) == count] for count in (1, 2)]
-        batches = [self._tokenized([texts[i] for i in group]) for group in groups if group]
+        batches = [self._tokenized([texts[i] for i in group], truncation) for group in groups if group]
         longest = max(batch["input_ids"].shape[1] for batch in batches)
         batches = [self._filled(batch, longest) for batch in batches]
         order = np.argsort(np.concatenate(groups))
@@ -215,10 +217,10 @@ class Task(TextInputs):
         batch = self._filled(batch, min(-(-longest // ROUND) * ROUND, self.max_length))
         return self.model_inputs(batch)
 
-    def _tokenized(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+    def _tokenized(self, texts: Sequence[Sequence[str]], truncation: bool | Truncation) -> dict[str, np.ndarray]:
         """Returns a batch of texts, or a batch of pairs."""
         columns = map(list, zip(*texts, strict=True))
-        return self.tokenizer(*columns, truncation=True, max_length=self.max_length, padding_side="right")
+        return self.tokenizer(*columns, truncation=truncation, max_length=self.max_length, padding_side="right")
 
     def _filled(self, batch: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
         """Returns a batch whose rows are padded on the right."""
@@ -256,15 +258,20 @@ class Task(TextInputs):
         return int(label)
 
 
-class _Validation(keras.callbacks.Callback):
-    """Evaluates a task after each epoch."""
+class Validation(keras.callbacks.Callback):
+    """Evaluates a task after each epoch.
 
-    def __init__(self, task: Task, examples: Sequence, labels: Sequence):
+    Args:
+        task: the task.
+        given: what its `evaluate` is given.
+    """
+
+    def __init__(self, task: Task, *given: Any):
         super().__init__()
-        self.task, self.examples, self.labels = task, examples, labels
+        self.task, self.given = task, given
 
     def on_epoch_end(self, epoch, logs=None):
-        metrics = self.task.evaluate(self.examples, self.labels)
+        metrics = self.task.evaluate(*self.given)
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in metrics.items()})
 

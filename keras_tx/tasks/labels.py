@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -29,3 +30,28 @@ def label_scores(logits, problem_type: str):
     if problem_type == "single_label_classification":
         return probabilities(logits)
     return logits if problem_type == "regression" else ops.sigmoid(logits)
+
+
+def entailment_ids(names: Sequence[str]) -> tuple[int, int] | None:
+    """The numbers of contradiction and entailment among the labels of a classifier of natural language inference.
+
+    As Transformers has it, entailment is the first that begins with "entail", in any case; contradiction the first
+    label, or the last where entailment is the first. None if there is no such label, or none but that.
+    """
+    found = [i for i, name in enumerate(names) if name.lower().startswith("entail")]
+    return (0 if found[0] else len(names) - 1, found[0]) if found and len(names) > 1 else None
+
+
+def entailment_scores(logits, contradiction: int, entailment: int, multi_label):
+    """The probabilities `(B, C)` that texts entail hypotheses.
+
+    Args:
+        logits: of each text with each hypothesis, `(B, C, num_labels)`.
+        contradiction, entailment: numbers of labels.
+        multi_label: boolean scalar: whether each hypothesis is scored by itself, entailment against contradiction, as
+            one alone always is; otherwise those of a text sum to 1.
+    """
+    entailed = logits[..., entailment]
+    together = ops.exp(entailed - ops.logsumexp(entailed, axis=1, keepdims=True))
+    by_itself = ops.sigmoid(entailed - logits[..., contradiction])
+    return ops.where(ops.logical_or(multi_label, ops.shape(logits)[1] == 1), by_itself, together)

@@ -16,7 +16,7 @@ from keras_tx import (
     GPTForTokenClassification,
 )
 from keras_tx.export.check import sample_requests
-from keras_tx.export.saved_model import model_signatures
+from keras_tx.export.saved_model import export_saved_model, model_signatures
 from keras_tx.export.text_generator import TextOptions
 from keras_tx.models.bert.model import (
     BERTForMaskedLM,
@@ -27,10 +27,12 @@ from keras_tx.models.bert.model import (
     BERTForTokenClassification,
 )
 from keras_tx.tasks import (
+    FillMaskTask,
     MultipleChoiceTask,
     QuestionAnsweringTask,
     TextClassificationTask,
     TokenClassificationTask,
+    ZeroShotClassificationTask,
 )
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModels are made on TensorFlow")
@@ -130,22 +132,55 @@ def test_choices():
         assert found["score"][i] == pytest.approx(choice.score, abs=1e-6)
 
 
+def inference_model():
+    names = ("contradiction", "neutral", "entailment")
+    return model_of(BERTForSequenceClassification, num_labels=3, label_names=names)
+
+
+def test_hypotheses():
+    model = inference_model()
+    task, labels = ZeroShotClassificationTask(model, wordpiece()), ["bob", "rome", "anna"]
+    serve = model_signatures(model, wordpiece(), None, TextOptions())["serve_zero_shot"].traced()
+    hypotheses = [[f"the film is {label}" for label in labels]] * len(TEXTS)
+    for multi_label in (False, True):
+        found = serve(tf.constant(TEXTS), tf.constant(hypotheses), tf.constant(multi_label))
+        scores = task.scores(TEXTS, labels, "the film is {}", multi_label)
+        np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
+        best = scores.argmax(axis=1)
+        assert found["index"].numpy().tolist() == best.tolist()
+        assert found["hypothesis"].numpy().astype(str).tolist() == [hypotheses[0][i] for i in best]
+    alone = serve(tf.constant(TEXTS), tf.constant([["anna"]] * len(TEXTS)))
+    np.testing.assert_allclose(alone["scores"], task.scores(TEXTS, "anna", "{}"), atol=1e-6)
+    beside = serve(tf.constant([b"\xff", b"anna"]), tf.constant([["bob", "rome"]] * 2))
+    assert beside["error"].numpy().tolist() == [b"`text` must be UTF-8", b""]
+    assert beside["index"][0] == -1 and beside["hypothesis"][0] == b""
+    np.testing.assert_allclose(np.sum(beside["scores"][1]), 1, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_hypotheses_of_a_saved_model(tmp_path):
+    """Where what a request leaves out has its default."""
+    model = inference_model()
+    export_saved_model(model, tmp_path / "1", wordpiece())
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    found = loaded.serve_zero_shot(text=tf.constant(TEXTS), hypotheses=tf.constant([["bob", "rome"]] * len(TEXTS)))
+    scores = ZeroShotClassificationTask(model, wordpiece()).scores(TEXTS, ["bob", "rome"], "{}")
+    np.testing.assert_allclose(found["scores"], scores, atol=1e-6)
+
+
 def test_masked_tokens():
-    model = model_of(BERTForMaskedLM)
-    texts = ["anna [MASK] bob", "[MASK] is [MASK]."]
-    found = served(model, text=texts, top_k=3)
-    batch = wordpiece()(texts)
-    logits = np.asarray(model(batch)["logits"])
-    mask = 0, batch["input_ids"][0].tolist().index(wordpiece().mask_token_id)
-    best = np.argsort(-logits[mask])[:3]
-    shares = np.exp(logits[mask] - logits[mask].max())
-    assert found["token_id"][0][0] == best.tolist()
-    assert found["token"][0][0] == [wordpiece().decode([i]) for i in best]
-    np.testing.assert_allclose(found["score"][0][0], (shares / shares.sum())[best], atol=1e-6)
-    assert found["token"][0][1] == ["", "", ""] and "" not in found["token"][1][1]
-    beside = served(model, text=["anna", *texts], top_k=3)
-    assert "must have the mask token" in beside["error"][0] and beside["error"][1:] == ["", ""]
-    assert beside["token"][0][0] == ["", "", ""] and beside["token_id"][1:] == found["token_id"]
+    model = model_of(BERTForMaskedLM, vocab_size=64)  # which is more than the tokenizer has
+    texts = ["anna [MASK] bob", "[MASK] is [MASK].", f"[MASK] {TEXT} {TEXT}"]
+    found = served(model, text=texts, top_k=61)
+    for i, masks in enumerate(FillMaskTask(model, wordpiece()).predict(texts, top_k=61)):
+        for k, tokens in enumerate(masks):
+            assert found["token_id"][i][k] == [x.token_id for x in tokens]
+            assert found["token"][i][k] == [x.token for x in tokens]
+            np.testing.assert_allclose(found["score"][i][k], [x.score for x in tokens], atol=1e-6)
+    assert found["token"][0][1] == [""] * 61 and "" not in found["token"][1][1]
+    beside = served(model, text=["anna", *texts], top_k=61)
+    assert "must have the mask token" in beside["error"][0] and beside["error"][1:] == [""] * 3
+    assert beside["token"][0][0] == [""] * 61 and beside["token_id"][1:] == found["token_id"]
 
 
 def test_masks_are_asked_for_where_no_model_cuts_them_off():

@@ -195,6 +195,20 @@ def test_every_example_comes_once_an_epoch_in_another_order():
     assert len(ShuffledBatches(inputs, np.arange(13), 20)[0][1]) == 20  # fewer examples than a batch has rows
 
 
+def test_batches_are_augmented_by_a_seed_of_their_own():
+    weights = np.arange(13) / 2
+    batches = ShuffledBatches(
+        np.arange(13), np.arange(13), 5, sample_weight=weights, seed=3, augment=lambda x, y, seed: (x * 10, [y, seed])
+    )
+    seeds = []
+    for _ in range(2):
+        for x, (y, seed), weight in (batches[i] for i in range(len(batches))):
+            assert (x == 10 * y).all() and (weight == y / 2).all()
+            seeds.append(seed)
+        batches.on_epoch_end()
+    assert seeds == [(3, i) for i in range(6)]
+
+
 @pytest.mark.parametrize("rows", [12, 0])
 def test_batches_of_unequal_arrays_are_errors(rows):
     with pytest.raises(ValueError, match=rf"as many rows each, one or more; got \[{rows}"):

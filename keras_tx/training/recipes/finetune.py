@@ -11,7 +11,7 @@ import keras
 from keras_tx.models.core.base import Model
 from keras_tx.models.core.config import Config
 from keras_tx.ops.checks import require_positive, require_rate
-from keras_tx.training.data.batches import EpochOfFit, ShuffledBatches
+from keras_tx.training.data.batches import Augment, EpochOfFit, ShuffledBatches
 from keras_tx.training.optim.optimizer import adamw
 
 
@@ -121,6 +121,7 @@ def fine_tune(
     *,
     sample_weight: Any = None,
     class_weight: Mapping[int, float] | None = None,
+    augment: Augment | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> keras.callbacks.History:
@@ -133,6 +134,8 @@ def fine_tune(
         recipe: how; the defaults unless given.
         sample_weight: of each row, or of each of its labels; None for 1.
         class_weight: of each class, where the labels name one each.
+        augment: makes of a batch's inputs, its labels and a seed of the batch's own, two integers, the inputs and
+            labels to train on: other ones in each epoch.
         callbacks: as in `fit`. With `BackupAndRestore` a training that broke off goes on in the epoch where it did,
             with the examples in that epoch's order.
         verbose: as in `fit`.
@@ -141,7 +144,9 @@ def fine_tune(
         What `fit` does.
     """
     recipe = recipe or FineTuning()
-    batches = ShuffledBatches(inputs, labels, recipe.batch_size, sample_weight=sample_weight, seed=recipe.seed)
+    batches = ShuffledBatches(
+        inputs, labels, recipe.batch_size, sample_weight=sample_weight, seed=recipe.seed, augment=augment
+    )
     compile_for_fine_tuning(model, recipe, recipe.epochs * len(batches))
     options: dict[str, Any] = {"class_weight": class_weight, "verbose": verbose}
     options["callbacks"] = [*callbacks, EpochOfFit(batches)]
