@@ -42,6 +42,6 @@ class MPNetBackbone(RobertaBackbone):
         )
         self.position_bias.build()
 
-    def block_options(self, length):
-        places = ops.arange(length, dtype="int32")
+    def block_options(self, inputs):
+        places = ops.arange(ops.shape(inputs["input_ids"])[1], dtype="int32")
         return {"bias": self.position_bias(places, places)}
