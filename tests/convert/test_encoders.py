@@ -111,8 +111,7 @@ def test_the_frequencies_of_published_esm_2(rng, tmp_path):
         (EsmModel, ESM, {"position_embedding_type": "relative_key"}, "'relative_key'; known are 'absolute', 'rotary'"),
         (EsmModel, ESM, {"position_embedding_type": "absolute"}, r"missing: esm\.embeddings\.position_embeddings"),
         (EsmModel, ESM, {"is_folding_model": True}, "is_folding_model=True; only False is supported"),
-        (EsmModel, ESM, {"pad_token_id": 61}, "`pad_token_id` must lie in .* got 61"),
-        (EsmForMaskedLM, ESM, {"mask_token_id": 61}, "`mask_token_id` must lie in .* got 61"),
+        (EsmForMaskedLM, ESM, {"vocab_size": 31}, r"`mask_token_id` must lie in \[0, vocab_size\) = \[0, 31\)"),
     ],
 )
 def test_configs_that_cannot_be(cls, config, entries, message, tmp_path):
