@@ -61,7 +61,7 @@ class EsmBackbone(RobertaBackbone):
     def embed(self, inputs):
         x = super().embed(inputs)
         real = _real_tokens(inputs["attention_mask"])
-        return x if real is None else x * ops.cast(real, x.dtype)[..., None]
+        return x if real is None else x * ops.expand_dims(ops.cast(real, x.dtype), -1)
 
     def embed_tokens(self, inputs):
         """A vector for each token, zeros for masked ones, scaled as if as many were masked as in training."""
@@ -74,7 +74,8 @@ class EsmBackbone(RobertaBackbone):
         of_all, of_masked = ops.sum(counts, axis=-1), ops.sum(ops.cast(masked, "float32"), axis=-1)
         some = of_masked < of_all  # are left; otherwise there is nothing to scale
         scale = ops.where(some, (1 - MASKED_IN_TRAINING) * of_all / ops.where(some, of_all - of_masked, 1.0), 1.0)
-        return ops.where(masked[..., None], ops.zeros_like(x), x * ops.cast(scale, x.dtype)[:, None, None])
+        scaled = x * ops.cast(ops.reshape(scale, (-1, 1, 1)), x.dtype)
+        return ops.where(ops.expand_dims(masked, -1), ops.zeros_like(x), scaled)
 
     def predict_contacts(self, input_ids, attention_mask=None):
         """The probabilities that two residues touch in the folded protein, by the published contact head.
