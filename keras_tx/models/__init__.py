@@ -7,6 +7,7 @@ from keras_tx.models import (
     camembert,
     distilbert,
     electra,
+    esm,
     gpt,
     longformer,
     mpnet,
@@ -29,6 +30,7 @@ from keras_tx.models.core.keras_hub import to_keras_hub
 from keras_tx.models.core.registry import create_model, list_models
 from keras_tx.models.distilbert import *
 from keras_tx.models.electra import *
+from keras_tx.models.esm import *
 from keras_tx.models.gpt import *
 from keras_tx.models.longformer import *
 from keras_tx.models.mpnet import *
@@ -46,6 +48,7 @@ __all__ = [
     *camembert.__all__,
     *distilbert.__all__,
     *electra.__all__,
+    *esm.__all__,
     *gpt.__all__,
     *longformer.__all__,
     *mpnet.__all__,

@@ -217,7 +217,7 @@ class Task(TextInputs):
         batch = self._filled(batch, min(-(-longest // ROUND) * ROUND, self.max_length))
         return self.model_inputs(batch)
 
-    def _tokenized(self, texts: Sequence[Sequence[str]], truncation: bool | Truncation) -> dict[str, np.ndarray]:
+    def _tokenized(self, texts: Sequence[Sequence[str]], truncation: bool | Truncation = True) -> dict[str, np.ndarray]:
         """Returns a batch of texts, or a batch of pairs."""
         columns = map(list, zip(*texts, strict=True))
         return self.tokenizer(*columns, truncation=truncation, max_length=self.max_length, padding_side="right")

@@ -84,7 +84,7 @@ class FillMaskTask(Task):
         """Hides tokens."""
         from keras_tx.training.data.masking import Masking  # which those who only predict need not
 
-        return self._masking or Masking.of(self.tokenizer)  # type: ignore[arg-type]  # it has a mask token
+        return self._masking or Masking.of(self.tokenizer)
 
     # === Asking ===
 
@@ -123,7 +123,7 @@ class FillMaskTask(Task):
         return [
             [
                 [self._filled_mask(ids, place, token, score, alone=mask.sum() == 1) for token, score in next(of_masks)]
-                for place in np.flatnonzero(mask)
+                for place in map(int, np.flatnonzero(mask))
             ]
             for ids, mask in zip(inputs["input_ids"], masks, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Makes electra/, mpnet/, albert/: small random models of every class, and what Transformers 5.23 computes with them.
+"""Makes electra/, mpnet/, albert/, esm/: small random models of every class, and what Transformers 5.23 gives.
 
     PYTHONPATH=tests python tests/golden/make_encoders.py [FAMILY ...]
 
@@ -35,6 +35,12 @@ def cases_of(name: str, fields: dict, head: dict, **further: tuple[str, dict]) -
 ONE_LAYER = {"num_hidden_layers": 1}
 MPNET = {name: x for name, x in BERT.items() if name != "type_vocab_size"}
 ALBERT = {**NARROW, "num_hidden_layers": 3, "num_hidden_groups": 2, "classifier_dropout_prob": 0.0}
+ESM = {
+    **{name: x for name, x in MPNET.items() if name != "hidden_act"},
+    **{"hidden_size": 18, "position_embedding_type": "rotary", "token_dropout": True},
+    **{"pad_token_id": 1, "mask_token_id": 7, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+}
+LEARNED = {"position_embedding_type": "absolute", "emb_layer_norm_before": True}
 CASES = {
     "electra": cases_of(
         "Electra",
@@ -57,20 +63,31 @@ CASES = {
         pretraining=("AlbertForPreTraining", ALBERT),
         inner=("AlbertModel", {**ALBERT, "inner_group_num": 2, "embedding_size": 15}),
     ),
+    "esm": {
+        "model": ("EsmModel", ESM),
+        "learned": ("EsmModel", {**ESM, **LEARNED, "pad_token_id": 4}),
+        "masked": ("EsmForMaskedLM", {**ESM, "layer_norm_eps": 1e-3}),
+        "masked_learned": ("EsmForMaskedLM", {**ESM, **ONE_LAYER, **LEARNED, "token_dropout": False}),
+        "sequence": ("EsmForSequenceClassification", {**ESM, **ONE_LAYER, "num_labels": 5}),
+        "token": ("EsmForTokenClassification", {**ESM, **ONE_LAYER, "num_labels": 5, "rope_theta": 100.0}),
+    },
 }
 
 
 def make_inputs(name: str, config, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """BERT's, as far as the model has them; MPNet counts positions itself, and skips tokens that are 1."""
-    types = "MPNet" not in name
+    """BERT's, as far as the model has them; MPNet and ESM count positions themselves, and skip padding."""
+    types = not name.startswith(("MPNet", "Esm"))
     if not types:
         config.type_vocab_size = 1
     given = make_bert.make_inputs(name, config, rng)
-    if "MPNet" in name:
+    if not types:
         ids = given["input_ids"]
-        ids[(ids == 1) & (given["attention_mask"] == 1)] = 2  # torch does not train the padding's row
-        ids[-1, ..., 5] = 1
+        padding = 1 if "MPNet" in name else config.pad_token_id
+        ids[(ids == padding) & (given["attention_mask"] == 1)] = 2  # torch does not train the padding's row
+        ids[-1, ..., 5] = padding
         del given["position_ids"]
+    if "Esm" in name:
+        ids[0, ::3] = ids[1, 2] = config.mask_token_id
     return {key: x for key, x in given.items() if types or key != "token_type_ids"}
 
 

@@ -113,7 +113,7 @@ NAMES = {
     "reconstruction": "logits",
 }
 """Of outputs that are called otherwise in ours."""
-TUPLES = ("BertModel", "RobertaModel", "MPNetModel", "AlbertModel", "LongformerModel")
+TUPLES = ("BertModel", "RobertaModel", "MPNetModel", "AlbertModel", "LongformerModel", "EsmModel")
 """Of which ours gives a tuple."""
 
 
@@ -178,7 +178,7 @@ def write(directory: Path, cases: dict[str, dict]) -> None:
         scoped = cls(cls.config_class(**fields))
         scoped(theirs(given))
         for weight in scoped.weights:
-            if weight.dtype.is_floating and "pos_embed" not in weight.name:
+            if weight.dtype.is_floating and not any(kept in weight.name for kept in ("pos_embed", "inv_freq")):
                 norm = "gamma" in weight.name or ("T5" in name and "norm" in weight.name)
                 weight.assign(rng.normal(1.0 if norm else 0.0, 0.3, weight.shape))
         values = {bare(weight.name): weight.numpy() for weight in scoped.weights}
@@ -188,6 +188,7 @@ def write(directory: Path, cases: dict[str, dict]) -> None:
                 weight.assign(values[bare(weight.name)])
             return model
 
+        filled(scoped)  # ESM's has the token table twice, as two variables of one name
         scoped.save_pretrained(path, safe_serialization=True)
         (path / "generation_config.json").unlink(missing_ok=True)
         (path / "model.safetensors").rename(path / "tensorflow.safetensors")

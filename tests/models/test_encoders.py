@@ -1,4 +1,4 @@
-"""ELECTRA, MPNet and ALBERT by their definitions: exact sizes, the papers' tables, and what they have of their own."""
+"""ELECTRA, MPNet, ALBERT and ESM by their definitions: sizes, the papers' tables, and what they have of their own."""
 
 import dataclasses
 
@@ -15,14 +15,17 @@ from keras_tx.models import (
     ElectraForMultipleChoice,
     ElectraForPreTraining,
     ElectraModel,
+    EsmForMaskedLM,
+    EsmModel,
     MPNetModel,
 )
 from keras_tx.models.albert import config as albert
 from keras_tx.models.bert.config import TINY as BERT
 from keras_tx.models.electra import config as electra
+from keras_tx.models.esm import config as esm
 from keras_tx.models.mpnet import config as mpnet
 
-VARIANTS = {"Electra": electra.VARIANTS, "MPNet": mpnet.VARIANTS, "Albert": albert.VARIANTS}
+VARIANTS = {"Electra": electra.VARIANTS, "MPNet": mpnet.VARIANTS, "Albert": albert.VARIANTS, "Esm": esm.VARIANTS}
 COUNTS = {
     "ElectraModel": (13483008, 108891648, 334092288),
     "ElectraForPreTraining": (13549057, 109483009, 335142913),
@@ -44,8 +47,12 @@ COUNTS = {
     "AlbertForTokenClassification": (11094530, 16636418, 54532610, 205822466),
     "AlbertForQuestionAnswering": (11094530, 16636418, 54532610, 205822466),
     "AlbertForMultipleChoice": (11684353, 17684993, 58726913, 222599681),
+    "EsmModel": (7511680, 33500160, 148138240, 651040000),
+    "EsmForMaskedLM": (7512353, 33501153, 148139553, 651042593),
+    "EsmForSequenceClassification": (7512322, 33501122, 148139522, 651042562),
+    "EsmForTokenClassification": (7409602, 33270242, 147729282, 649402882),
 }
-"""Of the variants in their order, as Transformers counts them."""
+"""Of the variants in their order, as Transformers counts them; but for ESM's contact head, which is not trained."""
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -71,12 +78,16 @@ def test_paper_configs():
         "albert_large": (24, 128, 1024, 16, 4096),
         "albert_xlarge": (24, 128, 2048, 16, 8192),
         "albert_xxlarge": (12, 128, 4096, 64, 16384),
+        "esm2_t6_8m": (6, 320, 320, 20, 1280),
+        "esm2_t12_35m": (12, 480, 480, 20, 1920),
+        "esm2_t30_150m": (30, 640, 640, 20, 2560),
+        "esm2_t33_650m": (33, 1280, 1280, 20, 5120),
     }
 
 
-@pytest.mark.parametrize("name", ["electra_small", "mpnet_base", "albert_base"])
+@pytest.mark.parametrize("name", ["electra_small", "mpnet_base", "albert_base", "esm2_t6_8m"])
 def test_builders_take_overrides(name):
-    fields = {"num_layers": 1, "d_model": 30, "num_heads": 3, "d_ff": 19, "vocab_size": 11}
+    fields = {"num_layers": 1, "d_model": 30, "num_heads": 3, "d_ff": 19, "vocab_size": 41}
     [variants] = [variants for variants in VARIANTS.values() if name in variants]
     assert keras_tx.models.create_model(name, **fields).config == dataclasses.replace(variants[name], **fields)
 
@@ -186,3 +197,63 @@ def test_the_loss_of_the_sentence_order(rng):
     wanted = cross_entropy(logits, labels) + cross_entropy(pairs, order)
     assert float(outputs["loss"]) == pytest.approx(wanted, rel=1e-4)
     assert "loss" not in model(ids, labels=labels)
+
+
+# === ESM ===
+
+
+def test_masked_tokens_are_made_up_for(rng):
+    """Zeros, and all others scaled as if 12 % were masked; padding is zeros, and a text of masks alone no NaN."""
+    model = randomize(EsmForMaskedLM(esm.TINY), rng)
+    ids = np.array([[5, 32, 7, 8, 9], [5, 6, 7, 4, 4], [32, 32, 32, 4, 4]])
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 0, 0]])
+    of_each = np.broadcast_to(mask[:, None], (3, 5, 5))
+    scale = 0.88 / np.array([4 / 5, 1, np.inf])[:, None, None]
+    table = numpy(model.backbone.token_embedding.embeddings)
+    wanted = table[ids] * scale * (ids != 32)[..., None] * mask[..., None]
+    for given in (mask, of_each):
+        outputs = model(ids, attention_mask=given, return_hidden_states=True)
+        np.testing.assert_allclose(numpy(outputs["hidden_states"][0]), wanted, atol=1e-6)
+        assert np.isfinite(numpy(outputs["logits"])).all()
+
+
+def test_contacts(rng):
+    """A logistic regression on the maps of the residues, symmetric, less what rows and columns have in common."""
+    model = randomize(EsmModel(esm.TINY), rng)
+    ids = rng.integers(5, 32, (1, 6))
+    ids[0, -1] = 2
+    maps = np.concatenate([numpy(x) for x in model(ids, return_attention=True)[2]], axis=1)[0, :, 1:-1, 1:-1]
+    x = maps + maps.transpose(0, 2, 1)
+    x = x - x.sum(1, keepdims=True) * x.sum(2, keepdims=True) / x.sum((1, 2), keepdims=True)
+    head = model.backbone.contact_head
+    logits = np.einsum("mij,m->ij", x, numpy(head.kernel)[:, 0]) + numpy(head.bias)
+    found = numpy(model.predict_contacts(ids))
+    np.testing.assert_allclose(found[0], 1 / (1 + np.exp(-logits)), atol=1e-5)
+    assert not head.trainable_weights
+
+
+def test_rotary_positions_go_by_distance(rng):
+    """Padding at the left changes nothing, and texts may be as long as `max_positions`; a table has fewer places."""
+    model = randomize(EsmModel(esm.TINY), rng)
+    ids = rng.integers(5, 32, (1, 6))
+    padded, mask = np.pad(ids, ((0, 0), (3, 0)), constant_values=4), np.array([[0] * 3 + [1] * 6])
+    found = numpy(model(padded, attention_mask=mask)[0])[:, 3:]
+    np.testing.assert_allclose(found, numpy(model(ids)[0]), atol=1e-5)
+    assert model.max_positions == 37 and EsmModel(esm.TINY_LEARNED).max_positions == 32
+    with pytest.raises(ValueError, match="no weight depends on it"):
+        model(rng.integers(5, 32, (1, 38)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"positions": "relative"}, '`positions` must be "learned" or "rotary"; got \'relative\''),
+        ({"mask_token_id": None}, "`mask_token_id` must lie in .*, for `token_dropout` is on; got None"),
+        ({"type_vocab_size": 2}, "`type_vocab_size` must be 0 in ESM; got 2"),
+        ({"d_model": 15}, "rotary embeddings turn pairs of channels"),
+        ({"pad_token_id": None}, "`pad_token_id` must lie in .* got None"),
+    ],
+)
+def test_what_an_esm_cannot_be(fields, message):
+    with pytest.raises(ValueError, match=message):
+        EsmModel(esm.TINY, **fields)

@@ -1,4 +1,4 @@
-"""ELECTRA, MPNet and ALBERT against Transformers, of every class: `golden/make_encoders.py` made what is expected."""
+"""ELECTRA, MPNet, ALBERT and ESM against Transformers, of every class: `golden/make_encoders.py` says how."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_tx.models import load_pretrained
 from keras_tx.models.core.registry import MODELS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-FAMILIES = {"electra": "Electra", "mpnet": "MPNet", "albert": "Albert"}
+FAMILIES = {"electra": "Electra", "mpnet": "MPNet", "albert": "Albert", "esm": "Esm"}
 """By their golden files' directories, how the names of their classes begin."""
 CASES = sorted(f"{path.parent.name}/{path.name}" for family in FAMILIES for path in (GOLDEN / family).iterdir())
 NAMES = {"prediction_logits": "logits"}

@@ -1,7 +1,8 @@
-"""ELECTRA, MPNet and ALBERT beside Transformers, live: `make parity`."""
+"""ELECTRA, MPNet, ALBERT and ESM beside Transformers, live: `make parity`."""
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -11,11 +12,13 @@ from outputs import all_outputs
 from parity.peers import drawn, load_peer, peer_outputs
 from parity.test_bert import assert_all_loaded, assert_equal, assert_there_and_back, random_fields, save
 
+from keras_tx.models import load_pretrained
 from keras_tx.models.core.registry import MODELS
 
 CLASSES = [
     *(f"{family}For{head}" for family in ("Electra", "MPNet", "Albert") for head in HEADS),
     *("ElectraModel", "MPNetModel", "AlbertModel", "ElectraForPreTraining", "AlbertForPreTraining"),
+    *("EsmModel", "EsmForMaskedLM", "EsmForSequenceClassification", "EsmForTokenClassification"),
 ]
 
 
@@ -25,6 +28,12 @@ def further_fields(name: str, seed: int) -> dict:
     one_of = drawn(rng)
     if "MPNet" in name:
         return {"relative_attention_num_buckets": one_of(32, 37), "max_position_embeddings": one_of(11, 13)}
+    if "Esm" in name:
+        return {
+            **{"num_attention_heads": 3, "hidden_size": one_of(12, 18), "mask_token_id": 7, "rope_theta": 1e4},
+            "position_embedding_type": one_of("rotary", "rotary", "absolute"),
+            **{entry: one_of(True, False) for entry in ("emb_layer_norm_before", "token_dropout")},
+        }
     width = random_fields(name, np.random.default_rng(seed))["hidden_size"]
     fields = {"embedding_size": one_of(3, 8, width)}
     if "Electra" in name:
@@ -53,7 +62,7 @@ def test_outputs_there_and_back(name, seed, tmp_path):
 @pytest.mark.parametrize("name", CLASSES)
 def test_models_begun_here(name, tmp_path):
     """With our own defaults."""
-    sizes = {"vocab_size": 61, "max_positions": 13, "num_layers": 2, "num_heads": 3, "d_model": 15, "d_ff": 29}
+    sizes = {"vocab_size": 61, "max_positions": 13, "num_layers": 2, "num_heads": 3, "d_model": 18, "d_ff": 29}
     cls = MODELS[name].cls
     model = cls(cls.config_class(**sizes, num_labels=2 if "PreTraining" in name else 5))
     model.save_pretrained(tmp_path, format="huggingface")
@@ -61,3 +70,18 @@ def test_models_begun_here(name, tmp_path):
     assert_all_loaded(info)
     given = given_to(peer, seed=3)
     assert_equal(all_outputs(model, given), peer_outputs(peer, given), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["EsmModel", "EsmForMaskedLM"])
+def test_contacts_of_proteins(name, tmp_path):
+    """With padding at the right, and no number compared there."""
+    peer = save(name, 1, tmp_path, **further_fields(name, 1))
+    ids = np.random.default_rng(2).integers(8, 41, (2, 9))
+    ids[:, 0], ids[0, -1], ids[1, 5], ids[1, 6:] = 0, 2, 2, peer.config.pad_token_id
+    mask = np.ones_like(ids)
+    mask[1, 6:] = 0
+    wanted = peer.eval().predict_contacts(*map(torch.from_numpy, (ids, mask))).detach().numpy()
+    found = keras.ops.convert_to_numpy(load_pretrained(tmp_path).predict_contacts(ids, mask))
+    assert found.shape == wanted.shape == (2, 7, 7)
+    np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+    np.testing.assert_allclose(found[1, :4, :4], wanted[1, :4, :4], atol=1e-5)

@@ -178,7 +178,7 @@ class MultiHeadAttention(Attention):
                 the layer.
             bias: added to the scores, broadcastable to `(B, H, T, S)`.
             positions: integers `(T,)` or `(B, T)`, for rotary embeddings; counted from the cache's fill, or 0,
-                unless given.
+                unless given. Or the cosines and sines of these, a pair, as `Rotary.tables` gives them.
             segments: integers `(B, S)`; a query looks only at keys of its own segment (packed sequences).
             cache: from `init_cache`; keys and values of `x` are appended to it. For cross attention, from
                 `project_context`, and only read.
@@ -286,7 +286,7 @@ class MultiHeadAttention(Attention):
         if positions is None:
             start = 0 if cache is None else cache.fill
             positions = start + ops.arange(ops.shape(query)[2], dtype="int32")
-        tables = rotary.tables(positions, self.head_dim)
+        tables = positions if isinstance(positions, tuple) else rotary.tables(positions, self.head_dim)
         return tuple(rotate(x, *tables, interleaved=rotary.interleaved) for x in (query, key))
 
     def _scale(self, query):

@@ -57,15 +57,16 @@ class BERTBackbone(TextBackbone):
         self.token_type_embedding = None
         if c.type_vocab_size:
             self.token_type_embedding = self._table(TokenEmbedding, c.type_vocab_size, "token_type_embedding")
-        self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
-        self.embedding_norm = keras.layers.LayerNormalization(
-            epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="embedding_norm"
-        )
-        self.embedding_drop = Dropout(c.hidden_dropout, dtype=self.dtype_policy, name="embedding_drop")
+        self.position_embedding = None
+        if c.has_position_table:
+            self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
+        self.embedding_norm = self._norm("embedding_norm") if c.normalizes_embeddings else None
+        self.embedding_drop = Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
         self.embedding_projection = None
         if c.projects_embeddings:
             self.embedding_projection = self._linear("embedding_projection")
         self.blocks = [self._block(i) for i in range(self.num_blocks)]
+        self.final_norm = self._norm("final_norm") if c.norm_position == "pre" else None
         self.pooler = self._linear("pooler") if (pooler is None and self.has_pooler) or pooler else None
         self.build()
 
@@ -76,6 +77,9 @@ class BERTBackbone(TextBackbone):
     def _linear(self, name: str) -> Linear:
         return Linear(self.config.d_model, kernel_initializer=self.initializer(), dtype=self.dtype_policy, name=name)
 
+    def _norm(self, name: str) -> keras.layers.LayerNormalization:
+        return keras.layers.LayerNormalization(epsilon=self.config.norm_epsilon, dtype=self.dtype_policy, name=name)
+
     def _block(self, index: int) -> TransformerBlock:
         c = self.config
         return TransformerBlock(
@@ -83,10 +87,11 @@ class BERTBackbone(TextBackbone):
             c.num_heads,
             c.d_ff,
             c.hidden_dropout,
-            norm_position="post",
+            norm_position=c.norm_position,
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
             attention_dropout=c.attention_dropout,
+            rotary=c.rotary,
             attention_variant=c.block_attention,
             layer_index=index,
             kernel_initializer=self.initializer(),
@@ -120,7 +125,7 @@ class BERTBackbone(TextBackbone):
         return self.blocks
 
     def block_options(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Returns what each block of this family is called with besides the mask, for these inputs."""
+        """Returns what each block of this family is called with besides the mask, for these inputs of `hidden`."""
         return {}
 
     def build(self, input_shape=None):
@@ -129,11 +134,13 @@ class BERTBackbone(TextBackbone):
             if table is not None:
                 table.build((None, None))
         embedded = (None, None, self.config.embedding_width)
-        self.embedding_norm.build(embedded)
-        if self.embedding_projection is not None:
-            self.embedding_projection.build(embedded)
+        for layer in (self.embedding_norm, self.embedding_projection):
+            if layer is not None:
+                layer.build(embedded)
         for block in self.blocks:
             block.build(hidden)
+        if self.final_norm is not None:
+            self.final_norm.build(hidden)
         if self.pooler is not None:
             self.pooler.build((None, self.config.d_model))
 
@@ -142,8 +149,7 @@ class BERTBackbone(TextBackbone):
         return super().input_signature() | ({"token_type_ids": types} if self.config.type_vocab_size > 1 else {})
 
     def hidden(self, inputs, *, training=None, **asked):
-        x = self.embed(inputs["input_ids"], inputs.get("token_type_ids"), inputs["position_ids"])
-        x = self.embedding_drop(x, training=training)
+        x = self.embedding_drop(self.embed(inputs), training=training)
         x = x if self.embedding_projection is None else self.embedding_projection(x)
         options = {
             "attention_mask": inputs["attention_mask"],
@@ -151,22 +157,27 @@ class BERTBackbone(TextBackbone):
             **self.block_options(inputs),
         }
         outputs = run_blocks(self.block_sequence, x, **options, **asked).named
-        x = outputs["hidden_states"][-1]
+        *states, x = outputs["hidden_states"]
+        x = x if self.final_norm is None else self.final_norm(x)
         pooled = {} if self.pooler is None else {"pooler_output": ops.tanh(self.pooler(x[:, 0]))}
-        return {"last_hidden_state": x, **pooled, **outputs}
+        return {"last_hidden_state": x, **pooled, **outputs, "hidden_states": (*states, x)}
 
-    def embed(self, ids, token_type_ids=None, position_ids=None):
+    def embed(self, inputs: dict[str, Any]):
         """The sum of a vector for each token, its type and its position, normalized: `(B, T, embedding_width)`."""
-        length = known_length(ids, self.max_positions)
-        if position_ids is None:
-            position_ids = self.positions(ids, length)
-        x = self.token_embedding(ids)
+        ids, types, position_ids = inputs["input_ids"], inputs.get("token_type_ids"), inputs["position_ids"]
+        length = known_length(ids, self.max_positions, in_table=self.position_embedding is not None)
+        x = self.embed_tokens(inputs)
         if self.token_type_embedding is not None:
-            if token_type_ids is None:
-                token_type_ids = ops.zeros_like(ids)
-            require_below(token_type_ids, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
-            x = x + self.token_type_embedding(token_type_ids)
-        return self.embedding_norm(x + self.position_embedding(position_ids))
+            types = ops.zeros_like(ids) if types is None else types
+            require_below(types, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
+            x = x + self.token_type_embedding(types)
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(self.positions(ids, length) if position_ids is None else position_ids)
+        return x if self.embedding_norm is None else self.embedding_norm(x)
+
+    def embed_tokens(self, inputs: dict[str, Any]):
+        """A vector for each token, wherever it stands in the text: `(B, T, embedding_width)`."""
+        return self.token_embedding(inputs["input_ids"])
 
     def positions(self, ids, length):
         """Rows of the position table for ids `(B, T)`, where none are given: `(T,)` or `(B, T)`; `length` is T."""

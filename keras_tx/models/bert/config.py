@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from keras_tx.layers import AttentionConfig
 from keras_tx.layers.attention.variants import Pattern
 from keras_tx.models.core.config import TextConfig
+from keras_tx.ops.attention.rotary import Rotary
 from keras_tx.ops.checks import require_divides, require_positive, require_rate
 
 
@@ -51,6 +52,27 @@ class BERTConfig(TextConfig):
     head_fields = TextConfig.head_fields | {"head_activation", "head_norm_epsilon"}
     has_token_types: ClassVar[bool] = True
     """Whether there are kinds of tokens; where there are none, `type_vocab_size` is 0."""
+
+    norm_position: ClassVar[Literal["pre", "post"]] = "post"
+    """Where the norms of a block stand, as `TransformerBlock` has it; "pre" puts one more after the last block."""
+
+    @property
+    def rotary(self) -> Rotary | None:
+        """The rotary position embeddings, of families that have them."""
+        return None
+
+    @property
+    def has_position_table(self) -> bool:
+        return self.rotary is None
+
+    @property
+    def normalizes_embeddings(self) -> bool:
+        return True
+
+    @property
+    def embedding_dropout(self) -> float:
+        """The dropout rate on the embeddings."""
+        return self.hidden_dropout
 
     @property
     def block_attention(self) -> Pattern:

@@ -155,14 +155,23 @@ class Rotary:
         """
         dim = self.width(head_dim)
         if self.scaling is None:
-            inv_freq, scaling = _inv_freq(dim, self.rope_theta).astype("float32"), 1.0
+            inv_freq, scaling = self.inv_freq(head_dim), 1.0
         else:
             inv_freq = self.scaling.inv_freq(dim, self.rope_theta, ops.max(positions) + 1)
             scaling = self.scaling.attention_scaling
-        angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * inv_freq
-        angles = ops.concatenate([angles, angles], axis=-1)
-        cos, sin = ops.cos(angles), ops.sin(angles)
+        cos, sin = turns(positions, inv_freq)
         return (cos, sin) if scaling == 1 else (scaling * cos, scaling * sin)
+
+    def inv_freq(self, head_dim: int) -> np.ndarray:
+        """Radians a position of each pair of channels, float32 `(width/2,)`, before any scaling."""
+        return _inv_freq(self.width(head_dim), self.rope_theta).astype("float32")
+
+
+def turns(positions, inv_freq):
+    """Cosines and sines for `rotate` of positions `(..., T)`, for radians a position `(width/2,)` of each pair."""
+    angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * inv_freq
+    angles = ops.concatenate([angles, angles], axis=-1)
+    return ops.cos(angles), ops.sin(angles)
 
 
 def rotary(positions, dim: int, rope_theta: float = 10000.0):
