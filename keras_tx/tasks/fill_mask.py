@@ -84,11 +84,12 @@ class FillMaskTask(Task):
         """Hides tokens."""
         from keras_tx.training.data.masking import Masking  # which those who only predict need not
 
-        return self._masking or Masking.of(self.tokenizer)
+        tokenizer: Any = self.tokenizer  # which has a mask token
+        return self._masking or Masking.of(tokenizer)
 
     # === Asking ===
 
-    def predict(  # type: ignore[override]
+    def predict(
         self, texts: Any, top_k: int = 5, targets: str | Sequence[str] | None = None
     ) -> list[list[list[FilledMask]]]:
         """Returns for each mask of each text the likeliest tokens, best first.
