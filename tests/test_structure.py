@@ -66,6 +66,7 @@ NORMALIZED = {
     "generation/sampling.py": {"softmax", "log_softmax", "exp"},  # the next token's probabilities
     "generation/beam.py": {"log_softmax"},  # theirs too
     "tasks/base.py": {"exp"},  # probabilities of classes
+    "tasks/fill_mask.py": {"exp"},  # perplexity
     "export/words.py": {"exp"},  # the probability of an answer
     "training/metrics/texts.py": {"log_softmax", "exp"},  # perplexity
     "vision/augmentation.py": {"exp"},  # aspect ratios
