@@ -85,11 +85,11 @@ class FillMaskTask(Task):
         """Hides tokens."""
         from keras_tx.training.data.masking import Masking  # which those who only predict need not
 
-        return self._masking or Masking.of(self.tokenizer)
+        return self._masking or Masking.of(self.tokenizer)  # type: ignore[arg-type]  # it has a mask token
 
     # === Asking ===
 
-    def predict(  # type: ignore[override]
+    def predict(
         self, texts: Any, top_k: int = 5, targets: str | Sequence[str] | None = None
     ) -> list[list[list[FilledMask]]]:
         """Returns for each mask of each text the likeliest tokens, best first.
