@@ -20,7 +20,7 @@ from keras_tx.models.core.backbone import Backbone, TextBackbone
 from keras_tx.models.core.embedding import TextEmbeddingModel
 from keras_tx.models.core.head import HeadModel
 from keras_tx.models.core.heads import ChoiceHead, MaskedLanguageModelHead, SequenceHead, SpanHead, TokenHead
-from keras_tx.tasks.fill_mask import require_mask_token
+from keras_tx.tasks.inputs import require_mask_token
 from keras_tx.tasks.labels import entailment_ids, entailment_scores, label_scores, problem_type
 from keras_tx.text import Tokenizer
 

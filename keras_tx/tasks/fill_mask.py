@@ -15,6 +15,7 @@ from keras_tx.models.core.heads import MaskedLanguageModelHead
 from keras_tx.ops.losses import IGNORED
 from keras_tx.tasks.base import Task, Validation, probabilities
 from keras_tx.tasks.examples import listed
+from keras_tx.tasks.inputs import require_mask_token
 from keras_tx.tasks.rows import windows
 from keras_tx.text import Tokenizer
 
@@ -124,7 +125,7 @@ class FillMaskTask(Task):
         return [
             [
                 [self._filled_mask(ids, place, token, score, alone=mask.sum() == 1) for token, score in next(of_masks)]
-                for place in map(int, np.flatnonzero(mask))
+                for place in np.flatnonzero(mask).tolist()
             ]
             for ids, mask in zip(inputs["input_ids"], masks, strict=True)
         ]
@@ -259,15 +260,3 @@ class FillMaskTask(Task):
         """Inputs with tokens hidden, and their labels."""
         ids, labels = self.masking(inputs["input_ids"], seed)
         return {**inputs, "input_ids": ids.numpy()}, labels.numpy()
-
-
-def require_mask_token(tokenizer: Tokenizer) -> int:
-    """Returns the id of a tokenizer's mask token.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    mask_token_id: int | None = getattr(tokenizer, "mask_token_id", None)
-    if mask_token_id is None:
-        raise ValueError("`tokenizer` has no mask token, and a masked language model predicts what stands at one.")
-    return mask_token_id

@@ -62,6 +62,18 @@ def require_known_ids(model: HeadModel | Backbone, tokenizer: Tokenizer) -> None
         )
 
 
+def require_mask_token(tokenizer: Tokenizer) -> int:
+    """Returns the id of a tokenizer's mask token.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    mask_token_id: int | None = getattr(tokenizer, "mask_token_id", None)
+    if mask_token_id is None:
+        raise ValueError("`tokenizer` has no mask token, and a masked language model predicts what stands at one.")
+    return mask_token_id
+
+
 def _with_token_types(tokenizer: Tokenizer) -> Tokenizer:
     if "token_type_ids" in tokenizer.model_input_names:
         return tokenizer

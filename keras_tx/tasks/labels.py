@@ -51,7 +51,8 @@ def entailment_scores(logits, contradiction: int, entailment: int, multi_label):
         multi_label: boolean scalar: whether each hypothesis is scored by itself, entailment against contradiction, as
             one alone always is; otherwise those of a text sum to 1.
     """
-    entailed = logits[..., entailment]
-    together = ops.exp(entailed - ops.logsumexp(entailed, axis=1, keepdims=True))
-    by_itself = ops.sigmoid(entailed - logits[..., contradiction])
-    return ops.where(ops.logical_or(multi_label, ops.shape(logits)[1] == 1), by_itself, together)
+    by_itself = ops.sigmoid(logits[..., entailment] - logits[..., contradiction])
+    if logits.shape[1] == 1:
+        return by_itself
+    separate = ops.logical_or(multi_label, ops.shape(logits)[1] == 1)
+    return ops.where(separate, by_itself, probabilities(logits[..., entailment]))

@@ -164,6 +164,10 @@ LAYERS = {
         lambda **k: layers.PositionalEncoding(D + 3, 17, 0.1, **k),
         lambda rng: {"x": normal(rng, B, T, D + 3)},
     ),
+    "TokenPooling": (
+        lambda **k: layers.TokenPooling(("cls", "max", "mean", "weightedmean", "lasttoken"), **k),
+        vectors,
+    ),
     "RotaryPositionalEmbedding": (
         lambda **k: layers.RotaryPositionalEmbedding(8, 17, 500.0, **k),
         lambda rng: {"x": normal(rng, B, 3, T, 8)},
