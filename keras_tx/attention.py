@@ -3,6 +3,7 @@
 from keras_tx.layers.attention.variants import (
     AttentionConfig,
     BlockSparse,
+    Disentangled,
     GroupedQuery,
     Latent,
     Linear,
@@ -19,6 +20,7 @@ from keras_tx.layers.attention.variants import (
 __all__ = [
     "AttentionConfig",
     "BlockSparse",
+    "Disentangled",
     "GroupedQuery",
     "Latent",
     "Linear",

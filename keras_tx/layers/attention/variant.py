@@ -15,9 +15,10 @@ class AttentionVariant(MultiHeadAttention):
     without: ClassVar[tuple[str, ...]] = ("context_dim", "chunk_size", "alibi", "soft_cap", "sinks")
 
     def __init__(self, dim: int, num_heads: int, num_kv_heads: int | None = None, **options: Any):
+        given = {"num_kv_heads": num_kv_heads, **options}
         for name in self.without:
-            if options.get(name):
-                raise ValueError(f"`{name}` has no meaning in {type(self).__name__}; got {options[name]!r}.")
+            if given.get(name):
+                raise ValueError(f"`{name}` has no meaning in {type(self).__name__}; got {given[name]!r}.")
         options = {name: value for name, value in options.items() if name not in self.without}
         super().__init__(dim, num_heads, num_kv_heads, **options)
         self.dim = dim

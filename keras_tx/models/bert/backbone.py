@@ -57,7 +57,9 @@ class BERTBackbone(TextBackbone):
         self.token_type_embedding = None
         if c.type_vocab_size:
             self.token_type_embedding = self._table(TokenEmbedding, c.type_vocab_size, "token_type_embedding")
-        self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
+        self.position_embedding = None
+        if c.has_position_table:
+            self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
         self.embedding_norm = keras.layers.LayerNormalization(
             epsilon=c.norm_epsilon, dtype=self.dtype_policy, name="embedding_norm"
         )
@@ -76,9 +78,9 @@ class BERTBackbone(TextBackbone):
     def _linear(self, name: str) -> Linear:
         return Linear(self.config.d_model, kernel_initializer=self.initializer(), dtype=self.dtype_policy, name=name)
 
-    def _block(self, index: int) -> TransformerBlock:
+    def _block(self, index: int, kind: type[TransformerBlock] = TransformerBlock, **options: Any) -> TransformerBlock:
         c = self.config
-        return TransformerBlock(
+        return kind(
             c.d_model,
             c.num_heads,
             c.d_ff,
@@ -87,11 +89,11 @@ class BERTBackbone(TextBackbone):
             norm_epsilon=c.norm_epsilon,
             activation=c.activation,
             attention_dropout=c.attention_dropout,
-            attention_variant=c.attention,
             layer_index=index,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
             name=f"block_{index}",
+            **{"attention_variant": c.attention, **options},
         )
 
     def initializer(self):

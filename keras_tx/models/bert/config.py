@@ -53,6 +53,10 @@ class BERTConfig(TextConfig):
     """Whether there are kinds of tokens; where there are none, `type_vocab_size` is 0."""
 
     @property
+    def has_position_table(self) -> bool:
+        return True
+
+    @property
     def embedding_width(self) -> int:
         return self.embedding_dim or self.d_model
 
