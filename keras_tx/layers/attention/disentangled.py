@@ -1,4 +1,4 @@
-"""Disentangled attention (DeBERTa): scores by contents, and by the content of one token and how far off the other is."""
+"""Disentangled attention (DeBERTa): by contents, and by the content of one token and how far off the other is."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class _Added(NamedTuple):
 class DisentangledAttention(AttentionVariant):
     """Multi-head attention to contents and relative positions apart from each other (DeBERTa, He et al. 2021).
 
-    The score of query i and key j is `scale * (q_i k_j + q_i k^r_{i-j} + k_j q^r_{j-i})` (equation 4), where k^r and q^r
-    are linear maps of vectors of relative positions: `(2k, d_model)`, k being `position_buckets` or else
-    `max_relative_positions`, the query's position less the key's from -k to k - 1.
+    The score of query i and key j is `scale * (q_i k_j + q_i K_{i-j} + k_j Q_{i-j})` (equation 4), where K and Q are
+    linear maps of vectors of relative positions, the query's less the key's from -k to k - 1: `(2k, d_model)`, k being
+    `position_buckets` or else `max_relative_positions`.
 
     Args:
         d_model: width in and out.

@@ -84,8 +84,9 @@ class DebertaV2Config(BERTConfig):
 
     @property
     def longest(self) -> int | None:
-        """How long a text may be for its relative positions, where no buckets are left for larger offsets than half of
-        them; None if there is no limit.
+        """How long a text may be for its relative positions; None for no limit.
+
+        There is one where the buckets are so many that none is left for offsets larger than half of them.
         """
         half = (self.position_buckets or 0) // 2
         return half + 1 if self.relative_attention and half and self.relative_span <= half + 1 else None

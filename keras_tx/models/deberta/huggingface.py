@@ -27,9 +27,17 @@ _BLOCK = [
     *linear("attention.self.value_proj", "D D", "attention/value"),
     *(rule for rule in BLOCK if not rule.tensor.startswith("attention.self.")),
 ]
+
+
+def _positions(name: str, old: str, own: str) -> list[Rule]:
+    """The rules of a map of relative positions; TensorFlow's class has the name of version 1 for it."""
+    rules = linear(f"attention.self.{name}", "D D", f"attention/{own}")
+    return [dataclasses.replace(rule, copies=(rule.tensor.replace(name, old),)) for rule in rules]
+
+
 _POSITIONS = {
-    "c2p": linear("attention.self.pos_key_proj", "D D", "attention/position_key"),
-    "p2c": linear("attention.self.pos_query_proj", "D D", "attention/position_query"),
+    "c2p": _positions("pos_key_proj", "pos_proj", "position_key"),
+    "p2c": _positions("pos_query_proj", "pos_q_proj", "position_query"),
 }
 _CONVOLUTION = [
     *convolution("conv.conv", "D D C", "convolution"),
@@ -108,11 +116,13 @@ def _inferred(config: Mapping[str, Any]) -> dict[str, Any]:
                 f"the config says {name}={config[name]!r}, which does not fit hidden_size={width}: it must be {value}."
             )
     terms = config.get("pos_att_type") or ()
-    terms = [term.strip() for term in terms.lower().split("|")] if isinstance(terms, str) else terms
+    terms = [term.strip() for term in terms.lower().split("|") if term] if isinstance(terms, str) else terms
+    norms = config.get("norm_rel_ebd", "none").lower().split("|")
+    embedded = config.get("embedding_size", width)
     return {
+        "embedding_dim": None if embedded == width else embedded,
         "pos_att_type": tuple(dict.fromkeys(terms)),
-        "norm_relative_embeddings": "layer_norm"
-        in [x.strip() for x in config.get("norm_rel_ebd", "none").lower().split("|")],
+        "norm_relative_embeddings": "layer_norm" in [norm.strip() for norm in norms],
         **{name: _above_0(config.get(name)) for name in _OR_NONE},
     }
 
@@ -127,6 +137,7 @@ def _above_0(value: int | None) -> int | None:
 
 def _derived(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "embedding_size": fields["embedding_dim"] or fields["d_model"],
         "pos_att_type": list(fields["pos_att_type"]),
         "norm_rel_ebd": "layer_norm" if _normalizes(fields) else "none",
         "pooler_hidden_size": fields["d_model"],
@@ -138,10 +149,6 @@ def _legacy(fields: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, 
     """Which masked language model's head a file has; the published models' configs do not say it."""
     old, new = "cls.predictions.bias" in tensors, "lm_predictions.lm_head.bias" in tensors
     return {"legacy": old} if old != new else {}
-
-
-def _normalized(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {**fields, "embedding_dim": fields["embedding_dim"] or fields["d_model"]}
 
 
 _DEFAULTS = {
@@ -162,7 +169,6 @@ FAMILIES = (
             Setting("pad_token_id", "pad_token_id", 0),
             Setting("bos_token_id", "bos_token_id", None),
             Setting("eos_token_id", "eos_token_id", None),
-            Setting("embedding_size", "embedding_dim", None),
             Setting("relative_attention", "relative_attention", False),
             Setting("share_att_key", "share_att_key", False),
             Setting("position_biased_input", "position_biased_input", True),
@@ -193,7 +199,6 @@ FAMILIES = (
             "DebertaV2ForQuestionAnswering": head("DebertaV2ForQuestionAnswering", SPAN, peer_fields=START_AND_END),
             "DebertaV2ForMultipleChoice": head("DebertaV2ForMultipleChoice", [*_FIRST_TOKEN, *CHOICE]),
         },
-        normalized=_normalized,
         inferred=_inferred,
         derived=_derived,
         from_tensors=_legacy,
