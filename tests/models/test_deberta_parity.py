@@ -27,7 +27,7 @@ def test_every_class_is_tested():
 
 @pytest.mark.parametrize("case", CASES)
 def test_outputs(case):
-    """Losses, and all outputs at tokens: what padding gives, which sees nothing, is zeros here, and was in TensorFlow."""
+    """Losses, and all outputs at tokens: padding sees nothing here, and anything in a peer."""
     model, (given, expected) = load_pretrained(GOLDEN / case), read_golden(GOLDEN / case)
     assert type(model).__name__ == architecture(case)
     expected.pop("steps", None)
