@@ -105,7 +105,7 @@ class DisentangledAttention(AttentionVariant):
         if self.own_table:
             self.table = self.add_weight(name="table", shape=self.table_shape, initializer=self.table_initializer)
 
-    def call(  # the vectors stand where a context would
+    def call(  # type: ignore[override]  # the vectors stand where a context would
         self,
         x,
         relative_embeddings=None,

@@ -168,7 +168,9 @@ class BERTBackbone(TextBackbone):
                 token_type_ids = ops.zeros_like(ids)
             require_below(token_type_ids, self.config.type_vocab_size, "token_type_ids", "type_vocab_size")
             x = x + self.token_type_embedding(token_type_ids)
-        return self.embedding_norm(x + self.position_embedding(position_ids))
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(position_ids)
+        return self.embedding_norm(x)
 
     def positions(self, ids, length):
         """Rows of the position table for ids `(B, T)`, where none are given: `(T,)` or `(B, T)`; `length` is T."""

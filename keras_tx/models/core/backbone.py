@@ -63,7 +63,7 @@ class TextBackbone(Backbone):
     """
 
     input_names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
-    adaptable = ("vocab_size", "max_positions")
+    adaptable: ClassVar[tuple[str, ...]] = ("vocab_size", "max_positions")
 
     has_cache: ClassVar[bool] = False
     """Whether it looks back alone, so that what it has read can be kept."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_tx.layers import PositionEmbedding
+from keras_tx.layers import PositionEmbedding, TransformerBlock
 from keras_tx.layers.core.linear import Linear
 from keras_tx.models.bert.backbone import BERTBackbone
 from keras_tx.models.core.backbone import run_blocks
@@ -41,13 +41,13 @@ class DebertaV2Backbone(BERTBackbone):
         options = {"use_bias": False, "kernel_initializer": self.initializer(), "dtype": self.dtype_policy}
         return Linear(self.config.d_model, name=name, **options)
 
-    def _block(self, index, **options):
+    def _block(self, index, kind=TransformerBlock, **options):
         c = self.config
         options |= {"attention_variant": c.block_attention, "scale": c.attention_scale}
         if index == 0 and c.conv_kernel_size:
-            options |= {"kind": ConvolutionBlock, "conv_kernel_size": c.conv_kernel_size}
-            options["conv_activation"] = c.conv_activation
-        return super()._block(index, **options)
+            kind = ConvolutionBlock
+            options |= {"conv_kernel_size": c.conv_kernel_size, "conv_activation": c.conv_activation}
+        return super()._block(index, kind, **options)
 
     @property
     def max_positions(self):

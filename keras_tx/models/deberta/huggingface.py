@@ -43,6 +43,7 @@ _CONVOLUTION = [
     *convolution("conv.conv", "D D C", "convolution"),
     *norm("conv.LayerNorm", "D", "convolution_norm"),
 ]
+_RELATIVE = [same("deberta.encoder.rel_embeddings.weight", "R D", "backbone/relative_embedding/embeddings")]
 _FIRST_TOKEN = linear("pooler.dense", "D D", "head/hidden")
 
 
@@ -68,7 +69,7 @@ def _backbone(fields: Mapping[str, Any]) -> list[Rule]:
             copies=("cls.predictions.decoder.weight",) if fields["tie_embeddings"] else (),
         ),
         *prefixed("deberta.embeddings.", "backbone/", rules),
-        *([same("deberta.encoder.rel_embeddings.weight", "R D", _RELATIVE)] if relative else ()),
+        *(_RELATIVE if relative else ()),
         *(norm("deberta.encoder.LayerNorm", "D", "backbone/relative_norm") if _normalizes(fields) else ()),
         *(prefixed("deberta.encoder.", "backbone/block_0/", _CONVOLUTION) if fields["conv_kernel_size"] else ()),
         *(
@@ -79,18 +80,16 @@ def _backbone(fields: Mapping[str, Any]) -> list[Rule]:
     ]
 
 
-_RELATIVE = "backbone/relative_embedding/embeddings"
-
-
 def _normalizes(fields: Mapping[str, Any]) -> bool:
     return fields["relative_attention"] and fields["norm_relative_embeddings"]
 
 
 def _masked_tokens(fields: Mapping[str, Any]) -> list[Rule]:
+    copies: tuple[str, ...] = ()
     if fields["legacy"]:
         transform, bias, copies = "cls.predictions.transform", "cls.predictions.bias", ("cls.predictions.decoder.bias",)
     else:
-        transform, bias, copies = "lm_predictions.lm_head", "lm_predictions.lm_head.bias", ()
+        transform, bias = "lm_predictions.lm_head", "lm_predictions.lm_head.bias"
     return [
         *linear(f"{transform}.dense", "E D", "head/transform"),
         *norm(f"{transform}.LayerNorm", "E", "head/transform_norm"),

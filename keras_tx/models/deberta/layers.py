@@ -59,7 +59,7 @@ class ConvolutionBlock(TransformerBlock):
         self.convolution.build(shape)
         self.convolution_norm.build(shape)
 
-    def call(
+    def call(  # type: ignore[override]  # an encoder's block alone
         self,
         x,
         attention_mask=None,
