@@ -186,7 +186,7 @@ def test_vectors_of_relative_positions_that_layers_share(rng):
     allowed = hidden(rng, T)
     definition = partial(disentangled, allowed=allowed[:, None], offsets=offsets(), span=2, terms=("c2p",))
     assert_layer_is(randomize(layer, rng), definition, x, table, attention_mask=allowed)
-    with pytest.raises(ValueError, match="`relative_embeddings` .* `own_table` is False: give it, or make the layer"):
+    with pytest.raises(ValueError, match=r"`relative_embeddings` .* `own_table` is False: give it, or make the layer"):
         layer(x)
     with pytest.raises(ValueError, match=r"`relative_embeddings` must have shape \(4, 14\); got \(6, 14\)"):
         layer(x, normal(rng, 6, D))
