@@ -3,6 +3,7 @@
 from keras_tx.layers.attention.variants import (
     AttentionConfig,
     BlockSparse,
+    Disentangled,
     GroupedQuery,
     Latent,
     Linear,
@@ -20,6 +21,7 @@ from keras_tx.layers.attention.variants import (
 __all__ = [
     "AttentionConfig",
     "BlockSparse",
+    "Disentangled",
     "GroupedQuery",
     "Latent",
     "Linear",

@@ -61,8 +61,9 @@ def transposed(peer: str, shape: str, *own: str) -> Rule:
 
 
 def convolution(peer: str, shape: str, own: str, use_bias: bool = True) -> list[Rule]:
-    """Returns the rules of kernel and bias of torch's convolution; its kernel is `(out, in, height, width)`."""
-    kernel = Rule(f"{peer}.weight", tuple(shape.split()), (f"{own}/kernel",), axes=(2, 3, 1, 0))
+    """Returns the rules of kernel and bias of torch's convolution; its kernel is `(out, in, *sizes)`."""
+    axes = tuple(shape.split())
+    kernel = Rule(f"{peer}.weight", axes, (f"{own}/kernel",), axes=(*range(2, len(axes)), 1, 0))
     return [kernel, *([same(f"{peer}.bias", shape.split()[0], f"{own}/bias")] if use_bias else [])]
 
 

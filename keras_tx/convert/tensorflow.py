@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from keras_tx.convert.tensors import Tensor
 
 _WEIGHT = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
-_TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
-"""Axes of a kernel by its rank: of a linear map, of a convolution."""
+_TO_TORCH = {2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 0, 1)}
+"""Axes of a kernel by its rank: of a linear map, of a convolution of sequences, of one of images."""
 
 _NUMBER = re.compile(r"(?:(?<=\.)|^)\d+(?=\.)")
 

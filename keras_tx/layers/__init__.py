@@ -2,6 +2,7 @@
 
 from keras_tx.layers.attention.block_sparse import BlockSparseAttention
 from keras_tx.layers.attention.cross import CrossAttention
+from keras_tx.layers.attention.disentangled import DisentangledAttention
 from keras_tx.layers.attention.grouped_query import GroupedQueryAttention, MultiQueryAttention
 from keras_tx.layers.attention.latent import LatentAttention, LatentCache
 from keras_tx.layers.attention.linear import LinearAttention
@@ -42,6 +43,7 @@ __all__ = [
     "BlockSparseAttention",
     "BucketedPositionBias",
     "CrossAttention",
+    "DisentangledAttention",
     "DropPath",
     "Experts",
     "FeedForward",

@@ -5,6 +5,7 @@ from keras_tx.models import (
     bert,
     bigram,
     camembert,
+    deberta,
     distilbert,
     electra,
     esm,
@@ -28,6 +29,7 @@ from keras_tx.models.core.grouped_query import to_grouped_query
 from keras_tx.models.core.intermediate import intermediate
 from keras_tx.models.core.keras_hub import to_keras_hub
 from keras_tx.models.core.registry import create_model, list_models
+from keras_tx.models.deberta import *
 from keras_tx.models.distilbert import *
 from keras_tx.models.electra import *
 from keras_tx.models.esm import *
@@ -46,6 +48,7 @@ __all__ = [
     *bert.__all__,
     *bigram.__all__,
     *camembert.__all__,
+    *deberta.__all__,
     *distilbert.__all__,
     *electra.__all__,
     *esm.__all__,

@@ -149,7 +149,7 @@ def make_outputs(name: str, model, given: dict[str, np.ndarray]) -> dict[str, np
     if not outputs:
         found = model(theirs(given))
         numbered = {"last_hidden_state": "0", "pooler_output": "1"} if name in TUPLES else {}
-        pooled = not name.startswith(("T5", "DistilBert", "Electra"))
+        pooled = not name.startswith(("T5", "DistilBert", "Electra", "Deberta"))
         keys = ("pooler_output", "reconstruction") if pooled else ("last_hidden_state",)
         outputs = {numbered.get(key, NAMES.get(key, key)): found[key] for key in numbered or keys if key in found}
     arrays = {NAMES.get(key, key): x.numpy() for key, x in outputs.items()}

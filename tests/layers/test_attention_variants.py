@@ -7,7 +7,12 @@ import pytest
 from attention_helpers import decoded, output, project, soft
 from helpers import assert_layer_is, normal, numpy, randomize
 
-from keras_tx.layers import MultiHeadAttention, RelativePositionAttention, TransformerXLAttention
+from keras_tx.layers import (
+    DisentangledAttention,
+    MultiHeadAttention,
+    RelativePositionAttention,
+    TransformerXLAttention,
+)
 from keras_tx.layers.attention.variant import AttentionVariant
 from keras_tx.ops.attention import masks
 from keras_tx.ops.attention.rotary import Rotary
@@ -66,6 +71,28 @@ def transformer_xl(w, x, memory, *, allowed, offsets):
     return output(w, soft(scores, allowed) @ value)
 
 
+BUCKETS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3}
+"""Of distances, where 4 are told apart in a direction, the last two by their logarithms up to 9."""
+
+
+def disentangled(w, x, table=None, *, allowed, offsets, span, terms=("c2p", "p2c"), shared=False, buckets=False):
+    """He et al. 2021, equations 2 to 4; `offsets` are the key's position less the query's."""
+    import jax.numpy as jnp
+
+    query, key, value = (project(w, name, x, H) for name in ("query", "key", "value"))
+    told = np.vectorize(lambda far: np.sign(-far) * BUCKETS[abs(far)])(offsets) if buckets else -offsets
+    rows = np.clip(told + span, 0, 2 * span - 1)
+    table = (w["table"] if table is None else table)[None]
+    scores = query @ key.swapaxes(2, 3)
+    if "c2p" in terms:
+        vectors = project(w, "key" if shared else "position_key", table, H)[0]
+        scores = scores + jnp.einsum("bhtd,htsd->bhts", query, vectors[:, rows])
+    if "p2c" in terms:
+        vectors = project(w, "query" if shared else "position_query", table, H)[0]
+        scores = scores + jnp.einsum("bhsd,htsd->bhts", key, vectors[:, rows])
+    return output(w, soft(scores / (W * (1 + len(terms))) ** 0.5, allowed) @ value)
+
+
 def offsets(remembered: int = 0) -> np.ndarray:
     """The key's position less the query's."""
     return np.arange(remembered + T) - (remembered + np.arange(T))[:, None]
@@ -77,6 +104,10 @@ def multi_head(**options) -> MultiHeadAttention:
 
 def relative(**options) -> RelativePositionAttention:
     return RelativePositionAttention(D, H, 2, K, head_dim=W, **options)
+
+
+def deberta(*sizes, **options) -> DisentangledAttention:
+    return DisentangledAttention(D, H, *sizes, head_dim=W, **options)
 
 
 def xl(**options) -> TransformerXLAttention:
@@ -96,6 +127,15 @@ VARIANTS = {
     "Shaw": (relative, partial(shaw, offsets=offsets(), farthest=2)),
     "Shaw, keys alone": (partial(relative, relative_values=False), partial(shaw, offsets=offsets(), farthest=2)),
     "Transformer-XL": (xl, partial(transformer_xl, offsets=offsets(M))),
+    "DeBERTa": (partial(deberta, 9, 4), partial(disentangled, offsets=offsets(), span=4, buckets=True)),
+    "DeBERTa, offsets": (
+        partial(deberta, 3, pos_att_type=["p2c"]),
+        partial(disentangled, offsets=offsets(), span=3, terms=("p2c",)),
+    ),
+    "DeBERTa, shared maps": (
+        partial(deberta, 3, share_att_key=True),
+        partial(disentangled, offsets=offsets(), span=3, shared=True),
+    ),
 }
 
 
@@ -114,7 +154,7 @@ def hidden(rng: np.random.Generator, keys: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "causal"),
-    [*((name, True) for name in VARIANTS), *((name, False) for name in ("ALiBi", "Shaw", "Transformer-XL"))],
+    [*((name, True) for name in VARIANTS), *((name, False) for name in ("ALiBi", "Shaw", "Transformer-XL", "DeBERTa"))],
 )
 def test_equals_definition_and_its_gradients(name, causal, rng):
     layer = make(name, rng, causal=causal)
@@ -137,6 +177,27 @@ def test_step_by_step_equals_the_full_pass(name, rng):
         found, cache = layer(x[:, start : start + step], cache=cache)
         np.testing.assert_allclose(found, expected[:, start : start + step], atol=2e-5)
         start += step
+
+
+def test_vectors_of_relative_positions_that_layers_share(rng):
+    layer = deberta(2, pos_att_type=("c2p",), own_table=False)
+    layer.build()
+    x, table = normal(rng, B, T, D), normal(rng, 4, D)
+    allowed = hidden(rng, T)
+    definition = partial(disentangled, allowed=allowed[:, None], offsets=offsets(), span=2, terms=("c2p",))
+    assert_layer_is(randomize(layer, rng), definition, x, table, attention_mask=allowed)
+    with pytest.raises(ValueError, match=r"`relative_embeddings` .* `own_table` is False: give it, or make the layer"):
+        layer(x)
+    with pytest.raises(ValueError, match=r"`relative_embeddings` must have shape \(4, 14\); got \(6, 14\)"):
+        layer(x, normal(rng, 6, D))
+    with pytest.raises(ValueError, match="`own_table` is True: leave it out"):
+        make("DeBERTa", rng)(x, table)
+
+
+def test_vectors_of_relative_positions_are_dropped(rng):
+    layer = randomize(deberta(2, position_dropout=0.5), rng)
+    x = normal(rng, B, T, D)
+    assert not np.allclose(layer(x, training=True), layer(x), atol=1e-3)
 
 
 def test_memory_is_what_came_before(rng):
@@ -230,6 +291,10 @@ def test_a_variant_of_two_softmaxes_needs_no_cache_of_its_own(rng):
         (lambda: RelativePositionAttention(16, 4, 0), "`max_relative_position` must be"),
         (lambda: RelativePositionAttention(16, 4, 2, 3), "`num_heads` must be a multiple of `num_kv_heads`"),
         (lambda: RelativePositionAttention(16, 4, 2, chunk_size=3), "`chunk_size` has no meaning"),
+        (lambda: DisentangledAttention(16, 4, 2, num_kv_heads=2), "`num_kv_heads` has no meaning"),
+        (lambda: DisentangledAttention(16, 4, 0), "`max_relative_positions` must be"),
+        (lambda: DisentangledAttention(16, 4, 2, 1), "`position_buckets` must be at least 2, or None for none; got 1"),
+        (lambda: DisentangledAttention(16, 4, pos_att_type=("p2p",)), "`pos_att_type` must be of"),
         (lambda: TransformerXLAttention(15, 3), "`d_model` must be even.*got 15"),
         (lambda: TransformerXLAttention(16, 4, rope_theta=1e4), "`rope_theta` has no meaning"),
     ],

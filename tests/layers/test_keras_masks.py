@@ -25,6 +25,7 @@ SELF_ATTENTION = {
     "linear": lambda: layers.LinearAttention(D, H),
     "linformer": lambda: layers.LinformerAttention(D, H, 6, 3),
     "relative": lambda: layers.RelativePositionAttention(D, H, 2),
+    "disentangled": lambda: layers.DisentangledAttention(D, H, 3),
     "transformer_xl": lambda: layers.TransformerXLAttention(D, H, causal=False),
     "latent": lambda: layers.LatentAttention(D, H, 5, causal=False),
     "block": lambda: layers.TransformerBlock(D, H, 17),

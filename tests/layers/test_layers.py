@@ -56,6 +56,12 @@ LAYERS = {
         lambda **k: layers.RelativePositionAttention(D, 3, 2, 1, causal=True, dropout=0.1, **k),
         vectors,
     ),
+    "DisentangledAttention": (
+        lambda **k: layers.DisentangledAttention(
+            D, 3, 9, 4, pos_att_type=("p2c",), position_dropout=0.1, table_initializer="he_normal", dropout=0.1, **k
+        ),
+        vectors,
+    ),
     "TransformerXLAttention": (
         lambda **k: layers.TransformerXLAttention(D + 3, 3, bias_initializer="he_normal", **k),
         lambda rng: {"x": normal(rng, B, T, D + 3), "memory": normal(rng, B, S, D + 3)},

@@ -30,6 +30,7 @@ GIVEN = {
     "multi_query": "multi_query",
     "relative_position": {"variant": "relative_position", "max_relative_position": 3},
     "transformer_xl": "transformer_xl",
+    "disentangled": attention.Disentangled(max_relative_positions=9, position_buckets=4, pos_att_type=("c2p", "p2c")),
     "sliding_window": attention.SlidingWindow(window_size=3, num_global=1),
     "longformer": attention.Longformer(attention_window=4),
     "block_sparse": attention.BlockSparse(block_size=2, random_blocks=1),

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from keras_tx.layers.attention.base import Attention
 from keras_tx.layers.attention.block_sparse import BlockSparseAttention
+from keras_tx.layers.attention.disentangled import DisentangledAttention
 from keras_tx.layers.attention.latent import LatentAttention
 from keras_tx.layers.attention.linear import LinearAttention
 from keras_tx.layers.attention.longformer import LongformerAttention
@@ -204,6 +205,24 @@ class TransformerXL(AttentionConfig):
 
     layer: ClassVar = TransformerXLAttention
     variant: str = named("transformer_xl")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Disentangled(AttentionConfig):
+    """`DisentangledAttention`, with vectors of relative positions in each layer unless the model gives them to all."""
+
+    layer: ClassVar = DisentangledAttention
+    variant: str = named("disentangled")
+    max_relative_positions: int = OF_LAYER
+    position_buckets: int | None = OF_LAYER
+    pos_att_type: tuple[str, ...] = OF_LAYER
+    share_att_key: bool = OF_LAYER
+    position_dropout: float = OF_LAYER
+    own_table: bool = OF_LAYER
+
+    def __post_init__(self):
+        if isinstance(self.pos_att_type, list):  # of JSON
+            object.__setattr__(self, "pos_att_type", tuple(self.pos_att_type))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

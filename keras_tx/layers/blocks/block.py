@@ -266,6 +266,7 @@ class TransformerBlock(Layer):
         training=None,
         mask=None,
         x_mask=None,
+        attention_inputs: dict[str, Any] | None = None,
     ):
         """One block.
 
@@ -279,6 +280,7 @@ class TransformerBlock(Layer):
             return_attention: also return the maps.
             training: whether dropout is active.
             mask, x_mask: Keras's mask of `x`, as `MultiHeadAttention` takes it.
+            attention_inputs: by name, what the layer of self-attention takes besides.
 
         Returns:
             `(B, T, d_model)`; with `return_attention`, then the map `(B, H, T, S)`, or a pair of it and the cross
@@ -303,6 +305,7 @@ class TransformerBlock(Layer):
             positions=positions,
             cache=own,
             **{name: given for name, given in own_masks.items() if given is not None},
+            **(attention_inputs or {}),
             **asked,
         )
         if self.context_dim is not None:

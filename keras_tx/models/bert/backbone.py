@@ -60,7 +60,7 @@ class BERTBackbone(TextBackbone):
         self.position_embedding = None
         if c.has_position_table:
             self.position_embedding = self._table(PositionEmbedding, c.max_positions, "position_embedding")
-        self.embedding_norm = self._norm("embedding_norm") if c.normalizes_embeddings else None
+        self.embedding_norm: Any = self._norm("embedding_norm") if c.normalizes_embeddings else None
         self.embedding_drop = Dropout(c.embedding_dropout, dtype=self.dtype_policy, name="embedding_drop")
         self.embedding_projection = None
         if c.projects_embeddings:
@@ -80,9 +80,9 @@ class BERTBackbone(TextBackbone):
     def _norm(self, name: str) -> keras.layers.LayerNormalization:
         return keras.layers.LayerNormalization(epsilon=self.config.norm_epsilon, dtype=self.dtype_policy, name=name)
 
-    def _block(self, index: int) -> TransformerBlock:
+    def _block(self, index: int, kind: type[TransformerBlock] = TransformerBlock, **options: Any) -> TransformerBlock:
         c = self.config
-        return TransformerBlock(
+        return kind(
             c.d_model,
             c.num_heads,
             c.d_ff,
@@ -92,11 +92,11 @@ class BERTBackbone(TextBackbone):
             activation=c.activation,
             attention_dropout=c.attention_dropout,
             rotary=c.rotary,
-            attention_variant=c.block_attention,
             layer_index=index,
             kernel_initializer=self.initializer(),
             dtype=self.dtype_policy,
             name=f"block_{index}",
+            **{"attention_variant": c.block_attention, **options},
         )
 
     def initializer(self):

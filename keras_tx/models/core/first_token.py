@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_tx.layers.core.base import register
+from keras_tx.layers.core.dropout import Dropout
 from keras_tx.models.core.config import ProblemType
 from keras_tx.models.core.heads import ChoiceHead, PooledSequenceHead
 from keras_tx.ops.activations import get_activation
@@ -16,7 +17,7 @@ class FirstTokenHead(PooledSequenceHead):
         width, num_labels, problem_type, kernel_initializer: as `PooledSequenceHead` takes them.
         dropout: rate before the second linear map.
         activation: by name.
-        drops_first: whether there is as much dropout before the first linear map.
+        first_dropout: rate before the first linear map; `dropout` unless given.
     """
 
     def __init__(
@@ -27,13 +28,16 @@ class FirstTokenHead(PooledSequenceHead):
         dropout: float = 0.0,
         kernel_initializer="glorot_uniform",
         activation: str = "tanh",
-        drops_first: bool = True,
+        first_dropout: float | None = None,
         **kwargs,
     ):
         super().__init__(width, num_labels, problem_type, dropout, kernel_initializer, **kwargs)
         self.activation = activation
-        self.drops_first = drops_first
+        self.first_dropout = first_dropout
         self.activate = get_activation(activation)
+        self.first_drop = None
+        if first_dropout is not None:
+            self.first_drop = Dropout(first_dropout, dtype=self.dtype_policy, name="first_drop")
 
     def build(self, input_shape=None):
         self.hidden = self.linear(self.width, "hidden")
@@ -41,8 +45,8 @@ class FirstTokenHead(PooledSequenceHead):
         super().build(input_shape)
 
     def call(self, outputs, inputs, training=None):
-        x = outputs["last_hidden_state"][:, 0]
-        x = self.classifier_drop(x, training=training) if self.drops_first else x
+        drop = self.classifier_drop if self.first_drop is None else self.first_drop
+        x = drop(outputs["last_hidden_state"][:, 0], training=training)
         x = self.classifier_drop(self.activate(self.hidden(x)), training=training)
         return {"logits": self.classifier(x)}
 
@@ -54,6 +58,7 @@ class FirstTokenChoiceHead(ChoiceHead):
     Args:
         width, dropout, kernel_initializer: as `ChoiceHead` takes them.
         activation: by name.
+        first_dropout: rate before the first linear map.
     """
 
     def __init__(
@@ -62,11 +67,14 @@ class FirstTokenChoiceHead(ChoiceHead):
         dropout: float = 0.0,
         kernel_initializer="glorot_uniform",
         activation: str = "relu",
+        first_dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(width, dropout, kernel_initializer, **kwargs)
         self.activation = activation
+        self.first_dropout = first_dropout
         self.activate = get_activation(activation)
+        self.first_drop = Dropout(first_dropout, dtype=self.dtype_policy, name="first_drop")
 
     def build(self, input_shape=None):
         self.hidden = self.linear(self.width, "hidden")
@@ -74,5 +82,6 @@ class FirstTokenChoiceHead(ChoiceHead):
         super().build(input_shape)
 
     def call(self, outputs, inputs, training=None):
-        x = self.activate(self.hidden(outputs["last_hidden_state"][:, 0]))
+        x = self.first_drop(outputs["last_hidden_state"][:, 0], training=training)
+        x = self.activate(self.hidden(x))
         return super().call({"pooler_output": x}, inputs, training)

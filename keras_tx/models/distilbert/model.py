@@ -37,7 +37,7 @@ class DistilBertForSequenceClassification(TextModel):
     padding_sides = POOLED
 
     def head_arguments(self):
-        return {"activation": "relu", "drops_first": False}
+        return {"activation": "relu", "first_dropout": 0.0}
 
 
 @register_model(TINY_HEAD)
