@@ -37,6 +37,9 @@ def test_every_block_of_every_model_is_rebuilt_from_its_config(name, rng):
         else:
             given = {"x": normal(rng, 2, 5, block.d_model)}
             given |= {"context": normal(rng, 2, 3, block.context_dim)} if block.context_dim else {}
+            if not getattr(block.attention, "own_table", True):
+                vectors = normal(rng, *block.attention.table_shape)
+                given["attention_inputs"] = {"relative_embeddings": vectors}
         expected = numpy(block(**given))
         assert expected.std() > 0.1
         np.testing.assert_array_equal(numpy(copy(**given)), expected, err_msg=block.name)
